@@ -1,0 +1,28 @@
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+
+/**
+ * Replaces a file's whole content. After it returns readers see the old or the new content, never a mixture; with
+ * `sync` the content is on the disk before the name points to it. The temporary file is removed on failure.
+ */
+export function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  { mode = 0o644, sync = false }: { mode?: number; sync?: boolean } = {},
+): void {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    const fd = openSync(temporary, "wx", mode);
+    try {
+      const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      if (sync) fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}

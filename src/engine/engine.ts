@@ -1,0 +1,97 @@
+/**
+ * The engine: the composition root and the embedding API.
+ *
+ * `createEngine(options)` opens the data root (one engine per root), reconciles what an earlier one left, and returns an
+ * Engine whose parts are the modules' contracts. `api/` serves it over HTTP; `client/` offers the same shapes over a socket.
+ */
+import type { DiskUsage, SystemInfo, SystemVersion } from "../api/types/system.ts";
+import type { VolumePruneResult } from "../api/types/volume.ts";
+import type { NetworkPruneResult } from "../api/types/network.ts";
+import type { Logger } from "../base/log.ts";
+import type { Containers } from "../containers/containers.ts";
+import type { Events } from "../events/events.ts";
+import type { Filters, Images } from "../images/images.ts";
+import type { Networks } from "../networks/networks.ts";
+import type { Volumes } from "../volumes/volumes.ts";
+
+export interface EngineOptions {
+  /** Default "/var/lib/gantry". */
+  readonly dataRoot?: string | undefined;
+  /** Default "/run/gantry". */
+  readonly execRoot?: string | undefined;
+  readonly logger?: Logger | undefined;
+  /** What the daemon's flags and daemon.json can set of the engine; every one has Docker's default. */
+  readonly settings?: Partial<EngineSettings> | undefined;
+}
+
+export interface EngineSettings {
+  readonly storageDriver: "overlay" | "copy" | undefined;
+  readonly defaultRuntime: string | undefined;
+  /** Name → path of further runtimes. */
+  readonly runtimes: Readonly<Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>>;
+  readonly logDriver: string;
+  readonly logOptions: Readonly<Record<string, string>>;
+  readonly init: boolean;
+  readonly initPath: string | undefined;
+  readonly defaultUlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  /** Bytes. */
+  readonly defaultShmSize: number;
+  readonly defaultIpcMode: "private" | "shareable";
+  readonly defaultCgroupnsMode: "private" | "host" | undefined;
+  readonly cgroupParent: string | undefined;
+  readonly noNewPrivileges: boolean;
+  readonly seccompProfile: string | undefined;
+  readonly selinuxEnabled: boolean;
+  readonly labels: readonly string[];
+  readonly dns: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly hostGatewayIps: readonly string[];
+  readonly experimental: boolean;
+  /** Seconds given to containers when gantryd is told to stop them. */
+  readonly shutdownTimeout: number;
+  readonly network: NetworkSettings;
+}
+
+export interface NetworkSettings {
+  /** The default bridge's name; "none": no default bridge. Chosen by the engine when undefined. */
+  readonly bridge: string | undefined;
+  /** "172.30.0.1/16". */
+  readonly bip: string | undefined;
+  readonly bip6: string | undefined;
+  readonly fixedCidr: string | undefined;
+  readonly fixedCidr6: string | undefined;
+  readonly defaultGateway: string | undefined;
+  readonly defaultGateway6: string | undefined;
+  readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
+  /** Default host address of published ports. */
+  readonly ip: string;
+  readonly mtu: number;
+  /** Containers of the default bridge may talk to each other. */
+  readonly icc: boolean;
+  readonly ipForward: boolean;
+  readonly ipMasq: boolean;
+  readonly iptables: boolean;
+  readonly ip6tables: boolean;
+  readonly ipv6: boolean;
+}
+
+export interface Engine {
+  readonly containers: Containers;
+  readonly images: Images;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
+  readonly events: Events;
+  readonly system: {
+    info(): Promise<SystemInfo>;
+    version(): SystemVersion;
+    /** `types`: "container", "image", "volume", "build-cache"; empty: all. */
+    diskUsage(types: readonly string[]): Promise<DiskUsage>;
+  };
+  /** Volume and network prune know what containers use, so they are the engine's. */
+  pruneVolumes(filters: Filters): Promise<VolumePruneResult>;
+  pruneNetworks(filters: Filters): Promise<NetworkPruneResult>;
+  removeVolume(name: string, force: boolean): Promise<void>;
+  /** Lets go of everything; running containers go on. Idempotent. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

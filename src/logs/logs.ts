@@ -1,0 +1,43 @@
+/**
+ * The logs module's contract. The monitor writes; this module reads, and says to the monitor what to write.
+ *
+ * `json-file` is Docker's format: a line {"log":"…\n","stream":"stdout","time":"…"} per line of output, rotated by size into
+ * `<path>.1` (newest) … with optional gzip. A partial line (over 16 KiB or cut by the exit) has no "\n" at its end.
+ */
+export interface LogSink {
+  readonly driver: "json-file" | "local" | "none";
+  /** The current file; undefined for "none". */
+  readonly path?: string | undefined;
+  /** Rotate when the file would grow past this many bytes; undefined: never. */
+  readonly maxSize?: number | undefined;
+  /** Files kept, the current one included; at least 1. */
+  readonly maxFiles?: number | undefined;
+  readonly compress?: boolean | undefined;
+}
+
+export interface LogReadOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Lines from the end; undefined: all. */
+  readonly tail?: number | undefined;
+  /** Nanoseconds since the epoch; inclusive. */
+  readonly since?: bigint | undefined;
+  readonly until?: bigint | undefined;
+  readonly timestamps: boolean;
+  /** Go on until `ended` resolves and everything written was read. Rotation does not disturb it. */
+  readonly follow?: { readonly ended: Promise<unknown> } | undefined;
+  /** Frames with Docker's 8-byte header (true), or raw bytes (a terminal's log). */
+  readonly framed: boolean;
+  /** Stop at this position (what an attach stream continues from). */
+  readonly end?: { readonly generation: number; readonly offset: number } | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Logs {
+  /** From HostConfig.LogConfig and the daemon's defaults to a sink in `folder`. "invalid" for an unknown driver or option. */
+  sink(config: { readonly Type?: string | undefined; readonly Config?: Record<string, string> | undefined }, folder: string, id: string): LogSink;
+  /** Chunks of up to 1 MiB ready for the client. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
+  read(sink: LogSink, options: LogReadOptions): AsyncIterable<Uint8Array>;
+  /** Removes every file of the sink. Idempotent. */
+  remove(sink: LogSink): void;
+}

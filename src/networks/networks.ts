@@ -1,0 +1,69 @@
+/**
+ * The networks module's contract.
+ *
+ * Vocabulary
+ *   sandbox   a container's network namespace, `<exec-root>/netns/<id>`, with its interfaces
+ *   endpoint  one network's end in a sandbox: interface, addresses, aliases
+ *   binding   a published port: host address and port → container port
+ *
+ * Everything here is in the kernel (links, addresses, nftables): it works on without gantryd. `restore` finds it again.
+ * Drivers: bridge, host, none (now); the driver table in drivers.ts is the seam for macvlan, ipvlan, plug-ins.
+ */
+import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
+import type { PortMap } from "../api/types/container.ts";
+
+export interface SandboxRequest {
+  readonly containerId: string;
+  /** Without the leading "/". */
+  readonly name: string;
+  readonly hostname: string;
+  readonly domainname: string;
+  /** Network name or id → wished settings; at least one. */
+  readonly endpoints: Readonly<Record<string, EndpointSettings>>;
+  /** The one that gives the default route and takes the published ports; a key of `endpoints`. */
+  readonly primary: string;
+  readonly portBindings: PortMap;
+  /** Ports to publish at random host ports as well (`-P`): "80/tcp". */
+  readonly publishAll: readonly string[];
+  readonly exposedPorts: readonly string[];
+  /** A wished MAC address for the primary endpoint. */
+  readonly macAddress?: string | undefined;
+}
+
+export interface Sandbox {
+  /** The namespace's file to join; undefined: the host's own. */
+  readonly netns: string | undefined;
+  readonly sandboxId: string;
+  readonly endpoints: Readonly<Record<string, EndpointSettings>>;
+  /** With the host ports that were chosen; null for exposed ports not published. */
+  readonly ports: PortMap;
+}
+
+export interface Networks {
+  create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }>;
+  /** By name, id, id prefix. "not-found": `network x not found`. Containers included. */
+  inspect(name: string): Network;
+  list(): Network[];
+  /** "forbidden" for predefined networks ("bridge is a pre-defined network and cannot be removed"), for ones with endpoints ("… has active endpoints"). */
+  remove(name: string): Promise<void>;
+
+  /**
+   * Makes the sandbox ready. All or nothing: a taken port ("conflict"/"internal" with Docker's `… port is already allocated`) leaves no trace.
+   * Fast path: one netlink round per link, a pool of ready namespaces.
+   */
+  open(request: SandboxRequest): Promise<Sandbox>;
+  /** Takes rules, addresses, links and the namespace away. Idempotent; works without a running container. */
+  close(containerId: string): Promise<void>;
+  /** The sandbox as opened, also by an earlier gantryd. */
+  sandbox(containerId: string): Sandbox | undefined;
+  connect(network: string, containerId: string, settings: EndpointSettings): Promise<void>;
+  disconnect(network: string, containerId: string, force: boolean): Promise<void>;
+
+  /** What the container's files say: called before each start and after each change. */
+  files(request: SandboxRequest, sandbox: Sandbox, options: { readonly dns: readonly string[]; readonly dnsSearch: readonly string[]; readonly dnsOptions: readonly string[]; readonly extraHosts: readonly string[] }): { hosts: string; resolvConf: string; hostname: string };
+
+  /** Brings kernel and database together after a start: bridge and rules are made again where missing, sandboxes of containers not in `alive` are closed. */
+  restore(alive: ReadonlySet<string>): Promise<void>;
+  /** Lets go of pools and timers; running containers keep their network. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,62 @@
+/**
+ * The snapshots module's contract: file system trees in layers.
+ *
+ * A *layer* is committed, immutable, named by its chain id (OCI image specification: sha256 of the chain of diff ids) and
+ * may have a parent. An *active* snapshot is a writable tree over a layer (or over nothing), named by its owner (a container's id);
+ * `mount` makes it visible somewhere. Drivers: `overlay` (default) and `copy` (where overlay cannot work).
+ */
+import type { Readable } from "node:stream";
+import type { FilesystemChange } from "../api/types/container.ts";
+import type { Digest } from "../base/digest.ts";
+
+export interface LayerInput {
+  /** Checked against what was unpacked: "invalid" when it differs. */
+  readonly diffId: Digest;
+  /** Chain id of the layer below. It need not be unpacked yet when several are unpacked at once; see `unpack`. */
+  readonly parent: Digest | undefined;
+  /** A file with the layer's bytes (plain, gzip or zstd, recognised by content), from `offset` for `length` bytes. */
+  readonly source: { readonly path: string; readonly offset?: number | undefined; readonly length?: number | undefined };
+  /** When given, the source bytes' own digest is checked too. */
+  readonly digest?: Digest | undefined;
+}
+
+export interface Layer {
+  readonly chainId: Digest;
+  readonly parent: Digest | undefined;
+  readonly diffId: Digest;
+  /** Bytes on the disk of this layer alone. */
+  readonly size: number;
+}
+
+export interface Snapshots {
+  readonly driver: "overlay" | "copy";
+  /**
+   * Unpacks layers, lowest first, several at once in workers. Idempotent per chain id, and shared between concurrent callers.
+   * Post-condition: all are committed. On failure none of the new ones is kept that has a failed one below it; nothing half-done is visible.
+   */
+  unpack(layers: readonly LayerInput[], options?: { readonly signal?: AbortSignal; readonly onProgress?: (layer: number, bytes: number) => void }): Promise<Layer[]>;
+  layer(chainId: Digest): Layer | undefined;
+  layers(): Layer[];
+  /** "conflict" when a layer or an active snapshot lies on it. */
+  removeLayer(chainId: Digest): Promise<void>;
+
+  /** Makes a writable snapshot. "conflict" when the key exists. No mount is made. */
+  prepare(key: string, parent: Digest | undefined): Promise<void>;
+  /** Mounts it at `target` (made if missing); mounting twice at one place is no error. */
+  mount(key: string, target: string, options?: { readonly readOnly?: boolean }): Promise<void>;
+  unmount(target: string): Promise<void>;
+  /** Bytes on the disk of the writable part. */
+  usage(key: string): Promise<number>;
+  /** Differences from the parent, sorted by path, as `docker diff`. */
+  changes(key: string): Promise<FilesystemChange[]>;
+  /** The differences as a layer tar (whiteouts as `.wh.`), deterministic for one tree. */
+  diff(key: string): Readable;
+  /** Turns what `diff` would give into a layer on the same parent; the snapshot stays. */
+  commit(key: string, layer: { readonly diffId: Digest; readonly chainId: Digest }): Promise<Layer>;
+  /** Removes a writable snapshot; must not be mounted. Idempotent. */
+  remove(key: string): Promise<void>;
+  /** Keys of the writable snapshots. */
+  keys(): string[];
+  /** The whole tree of a layer at a temporary read-only mount, for reading (copy-up, user lookup). */
+  withLayer<T>(chainId: Digest, read: (root: string) => Promise<T>): Promise<T>;
+}

@@ -1,0 +1,75 @@
+/**
+ * The disk, drawn once. Nothing else makes a path under the data root or the exec root.
+ *
+ *   <data-root>                        default /var/lib/gantry
+ *     gantry.db                        what is true (SQLite, WAL, one writer)
+ *     gantry.lock                      held by the gantryd that owns this root
+ *     engine-id                        the ID of `info`
+ *     events.log                       the journal of events
+ *     content/blobs/sha256/<hex>       immutable, read-only, verified
+ *     content/ingest/<ref>/            downloads and loads in progress
+ *     snapshots/<id>/fs, work          layers and writable trees
+ *     containers/<id>/                 logs, hostname, hosts, resolv.conf
+ *     volumes/<name>/_data
+ *     tmp/                             emptied at start
+ *   <exec-root>                        default /run/gantry; gone at reboot
+ *     containers/<id>/                 bundle: config.json, rootfs/, m.sock, exit
+ *     execs/<id>/                      an exec's m.sock, exit
+ *     runtime/                         the OCI runtime's own state (--root)
+ *     netns/<id>
+ */
+import { join } from "node:path";
+
+export interface Paths {
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly database: string;
+  readonly lock: string;
+  readonly engineId: string;
+  readonly eventsJournal: string;
+  readonly blobs: string;
+  readonly ingests: string;
+  readonly snapshots: string;
+  readonly volumes: string;
+  readonly tmp: string;
+  readonly runtimeState: string;
+  readonly netnsFolder: string;
+  readonly containersFolder: string;
+  readonly bundlesFolder: string;
+  readonly execsFolder: string;
+  container(id: string): string;
+  bundle(id: string): string;
+  exec(id: string): string;
+  netns(id: string): string;
+  snapshot(id: string): string;
+  volume(name: string): string;
+}
+
+export function makePaths(dataRoot: string, execRoot: string): Paths {
+  const data = (...parts: string[]) => join(dataRoot, ...parts);
+  const exec = (...parts: string[]) => join(execRoot, ...parts);
+  return Object.freeze({
+    dataRoot,
+    execRoot,
+    database: data("gantry.db"),
+    lock: data("gantry.lock"),
+    engineId: data("engine-id"),
+    eventsJournal: data("events.log"),
+    blobs: data("content", "blobs"),
+    ingests: data("content", "ingest"),
+    snapshots: data("snapshots"),
+    volumes: data("volumes"),
+    tmp: data("tmp"),
+    runtimeState: exec("runtime"),
+    netnsFolder: exec("netns"),
+    containersFolder: data("containers"),
+    bundlesFolder: exec("containers"),
+    execsFolder: exec("execs"),
+    container: (id: string) => data("containers", id),
+    bundle: (id: string) => exec("containers", id),
+    exec: (id: string) => exec("execs", id),
+    netns: (id: string) => exec("netns", id),
+    snapshot: (id: string) => data("snapshots", id),
+    volume: (name: string) => data("volumes", name),
+  });
+}
