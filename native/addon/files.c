@@ -1,0 +1,190 @@
+/* Files: device nodes, times, extended attributes, paths that stay inside a root, clones, locks. */
+#include "addon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* makeNode(path, mode, major, minor) */
+static napi_value make_node(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  mode_t mode = (mode_t)arg_int(&call, 1);
+  unsigned major_number = (unsigned)arg_int(&call, 2), minor_number = (unsigned)arg_int(&call, 3);
+  int result = call.failed ? 0 : mknod(path, mode, makedev(major_number, minor_number));
+  napi_value value = result < 0 ? throw_errno(env, errno, "mknod", path) : value_undefined(env);
+  free(path);
+  return value;
+}
+
+static struct timespec timespec_of(int64_t nanoseconds) {
+  struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  if (time.tv_nsec < 0) {
+    time.tv_sec -= 1;
+    time.tv_nsec += 1000000000;
+  }
+  return time;
+}
+
+/* setTimes(path, atimeNs, mtimeNs): nanoseconds since the epoch as bigint; does not follow a link. */
+static napi_value set_times(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  struct timespec times[2] = {timespec_of(arg_bigint(&call, 1)), timespec_of(arg_bigint(&call, 2))};
+  int result = call.failed ? 0 : utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+  napi_value value = result < 0 ? throw_errno(env, errno, "utimensat", path) : value_undefined(env);
+  free(path);
+  return value;
+}
+
+/* listXattrs(path): the names, NUL-terminated, in one Buffer. */
+static napi_value list_xattrs(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  if (call.failed) return NULL;
+  char small[4096], *names = small;
+  ssize_t length = llistxattr(path, names, sizeof small);
+  if (length < 0 && errno == ERANGE) {
+    names = malloc(65536);
+    length = names == NULL ? -1 : llistxattr(path, names, 65536);
+  }
+  napi_value value = length < 0 ? throw_errno(env, errno, "llistxattr", path) : value_bytes(env, names, (size_t)length);
+  if (names != small) free(names);
+  free(path);
+  return value;
+}
+
+/* getXattr(path, name): Buffer, or undefined when there is none. */
+static napi_value get_xattr(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0), *name = arg_string(&call, 1);
+  napi_value value = NULL;
+  if (!call.failed) {
+    char small[1024], *data = small;
+    ssize_t length = lgetxattr(path, name, data, sizeof small);
+    if (length < 0 && errno == ERANGE) {
+      data = malloc(65536);
+      length = data == NULL ? -1 : lgetxattr(path, name, data, 65536);
+    }
+    if (length >= 0) value = value_bytes(env, data, (size_t)length);
+    else if (errno == ENODATA) value = value_undefined(env);
+    else throw_errno(env, errno, "lgetxattr", path);
+    if (data != small) free(data);
+  }
+  free(path);
+  free(name);
+  return value;
+}
+
+/* setXattr(path, name, value) */
+static napi_value set_xattr(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0), *name = arg_string(&call, 1);
+  uint8_t *data;
+  size_t length;
+  arg_bytes(&call, 2, &data, &length);
+  int result = call.failed ? 0 : lsetxattr(path, name, data, length, 0);
+  napi_value value = result < 0 ? throw_errno(env, errno, "lsetxattr", path) : value_undefined(env);
+  free(path);
+  free(name);
+  return value;
+}
+
+/* removeXattr(path, name) */
+static napi_value remove_xattr(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0), *name = arg_string(&call, 1);
+  int result = call.failed ? 0 : lremovexattr(path, name);
+  napi_value value = result < 0 ? throw_errno(env, errno, "lremovexattr", path) : value_undefined(env);
+  free(path);
+  free(name);
+  return value;
+}
+
+/* openAt2(rootFd, path, flags, mode, resolve): fd */
+static napi_value open_at2(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  int root = (int)arg_int(&call, 0);
+  char *path = arg_string(&call, 1);
+  struct open_how how = {
+      .flags = (uint64_t)arg_int(&call, 2) | O_CLOEXEC,
+      .mode = (uint64_t)arg_int(&call, 3),
+      .resolve = (uint64_t)arg_int(&call, 4),
+  };
+  if (call.failed) return NULL;
+  long fd;
+  /* EAGAIN: a rename or mount raced with a ".." of the walk; the kernel asks to try again (openat2(2)). */
+  int attempts = 0;
+  do fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+  while (fd < 0 && errno == EAGAIN && ++attempts < 64);
+  napi_value value = fd < 0 ? throw_errno(env, errno, "openat2", path) : value_int(env, fd);
+  free(path);
+  return value;
+}
+
+/* cloneFile(sourceFd, targetFd): false where the file system can't share blocks. */
+static napi_value clone_file(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  int source = (int)arg_int(&call, 0), target = (int)arg_int(&call, 1);
+  if (call.failed) return NULL;
+  bool cloned = ioctl(target, FICLONE, source) == 0;
+  if (!cloned && errno != EOPNOTSUPP && errno != EXDEV && errno != EINVAL && errno != ENOTTY && errno != ENOSYS)
+    return throw_errno(env, errno, "ioctl FICLONE", NULL);
+  napi_value value;
+  napi_get_boolean(env, cloned, &value);
+  return value;
+}
+
+/* copyRange(sourceFd, targetFd, length): bytes copied from the current offsets; 0 at the end of the source. */
+static napi_value copy_range(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  int source = (int)arg_int(&call, 0), target = (int)arg_int(&call, 1);
+  size_t length = (size_t)arg_int(&call, 2);
+  if (call.failed) return NULL;
+  ssize_t copied = copy_file_range(source, NULL, target, NULL, length, 0);
+  return copied < 0 ? throw_errno(env, errno, "copy_file_range", NULL) : value_int(env, copied);
+}
+
+/* tryLock(fd): takes an exclusive flock; false when another holds it. */
+static napi_value try_lock(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  int fd = (int)arg_int(&call, 0);
+  if (call.failed) return NULL;
+  bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  if (!locked && errno != EWOULDBLOCK) return throw_errno(env, errno, "flock", NULL);
+  napi_value value;
+  napi_get_boolean(env, locked, &value);
+  return value;
+}
+
+/* renameExchange(from, to): swaps two names atomically (renameat2 RENAME_EXCHANGE). */
+static napi_value rename_exchange(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *from = arg_string(&call, 0), *to = arg_string(&call, 1);
+  int result = call.failed ? 0 : renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE);
+  napi_value value = result < 0 ? throw_errno(env, errno, "renameat2", from) : value_undefined(env);
+  free(from);
+  free(to);
+  return value;
+}
+
+void init_files(napi_env env, napi_value exports) {
+  static const struct function functions[] = {
+      {"makeNode", make_node},       {"setTimes", set_times},     {"listXattrs", list_xattrs},
+      {"getXattr", get_xattr},       {"setXattr", set_xattr},     {"removeXattr", remove_xattr},
+      {"openAt2", open_at2},         {"cloneFile", clone_file},   {"copyRange", copy_range},
+      {"tryLock", try_lock},         {"renameExchange", rename_exchange},
+  };
+  add_functions(env, exports, functions, sizeof functions / sizeof *functions);
+}

@@ -1,0 +1,240 @@
+/* Network namespaces, netlink, and sockets inside another namespace. */
+#include "addon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Runs in a thread of its own: the namespace of Node's threads never changes. The calls of one job are one step. */
+struct job {
+  int (*run)(struct job *);
+  const char *path;
+  int family, type, protocol;
+  const char *step;
+  int error, result;
+};
+
+static void *job_thread(void *argument) {
+  struct job *job = argument;
+  job->result = job->run(job);
+  if (job->result < 0) job->error = errno;
+  return NULL;
+}
+
+/* All signals are blocked in the thread, so that Node's handlers never run in it. */
+static int in_thread(struct job *job) {
+  pthread_t thread;
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 65536);
+  job->step = "pthread_create";
+  int error = pthread_create(&thread, &attributes, job_thread, job);
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error != 0) {
+    job->error = error;
+    return -1;
+  }
+  pthread_join(thread, NULL);
+  return job->result;
+}
+
+static int make_namespace(struct job *job) {
+  char self[64];
+  snprintf(self, sizeof self, "/proc/self/task/%ld/ns/net", syscall(SYS_gettid));
+  job->step = "open";
+  int file = open(job->path, O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+  if (file < 0) return -1;
+  close(file);
+  job->step = "unshare";
+  int result = unshare(CLONE_NEWNET);
+  if (result == 0) {
+    job->step = "mount";
+    result = mount(self, job->path, NULL, MS_BIND, NULL);
+  }
+  if (result < 0) {
+    int error = errno;
+    unlink(job->path);
+    errno = error;
+  }
+  return result;
+}
+
+static int socket_inside(struct job *job) {
+  job->step = "open";
+  int ns = open(job->path, O_RDONLY | O_CLOEXEC);
+  if (ns < 0) return -1;
+  job->step = "setns";
+  int result = setns(ns, CLONE_NEWNET);
+  int error = errno;
+  close(ns);
+  errno = error;
+  if (result < 0) return -1;
+  job->step = "socket";
+  return socket(job->family, job->type | SOCK_CLOEXEC, job->protocol);
+}
+
+struct namespace_work {
+  napi_async_work work;
+  napi_deferred deferred;
+  struct job job;
+  char *path;
+  int result;
+};
+
+static void namespace_execute(napi_env env, void *data) {
+  (void)env;
+  struct namespace_work *work = data;
+  work->result = in_thread(&work->job);
+}
+
+static void namespace_complete(napi_env env, napi_status status, void *data) {
+  struct namespace_work *work = data;
+  if (status == napi_ok && work->result >= 0) napi_resolve_deferred(env, work->deferred, value_undefined(env));
+  else
+    napi_reject_deferred(env, work->deferred,
+                         system_error(env, work->job.error ? work->job.error : ECANCELED, work->job.step, work->path));
+  napi_delete_async_work(env, work->work);
+  free(work->path);
+  free(work);
+}
+
+/* createNetns(path): Promise<void>; on the thread pool, because a new namespace costs the kernel up to a millisecond. */
+static napi_value create_netns(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  if (call.failed || path == NULL) return NULL;
+  struct namespace_work *work = calloc(1, sizeof *work);
+  if (work == NULL) {
+    free(path);
+    return throw_errno(env, ENOMEM, "calloc", NULL);
+  }
+  work->path = path;
+  work->job = (struct job){.run = make_namespace, .path = path};
+  napi_value promise, name;
+  napi_create_promise(env, &work->deferred, &promise);
+  napi_create_string_utf8(env, "createNetns", NAPI_AUTO_LENGTH, &name);
+  napi_create_async_work(env, NULL, name, namespace_execute, namespace_complete, work, &work->work);
+  napi_queue_async_work(env, work->work);
+  return promise;
+}
+
+/* openSocket(netnsPath | null, family, type, protocol): fd */
+static napi_value open_socket(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  struct job job = {
+      .run = socket_inside,
+      .path = path,
+      .family = (int)arg_int(&call, 1),
+      .type = (int)arg_int(&call, 2),
+      .protocol = (int)arg_int(&call, 3),
+  };
+  if (call.failed) {
+    free(path);
+    return NULL;
+  }
+  int fd;
+  if (path == NULL) {
+    job.step = "socket";
+    fd = socket(job.family, job.type | SOCK_CLOEXEC, job.protocol);
+    job.error = errno;
+  } else {
+    fd = in_thread(&job);
+  }
+  napi_value value = fd < 0 ? throw_errno(env, job.error, job.step, path) : value_int(env, fd);
+  free(path);
+  return value;
+}
+
+/* How many answers the requests in a buffer will get: one message with an error code, or a dump's end, for each. */
+static size_t expected_answers(const uint8_t *data, size_t length) {
+  size_t count = 0;
+  while (length >= sizeof(struct nlmsghdr)) {
+    struct nlmsghdr header;
+    memcpy(&header, data, sizeof header);
+    if (header.nlmsg_len < sizeof header || header.nlmsg_len > length) return 0;
+    if (header.nlmsg_flags & (NLM_F_ACK | NLM_F_DUMP)) count++;
+    size_t step = NLMSG_ALIGN(header.nlmsg_len);
+    if (step >= length) break;
+    data += step;
+    length -= step;
+  }
+  return count;
+}
+
+struct bytes {
+  uint8_t *data;
+  size_t length, capacity;
+};
+
+static bool append(struct bytes *bytes, const uint8_t *data, size_t length) {
+  if (bytes->length + length > bytes->capacity) {
+    size_t capacity = (bytes->length + length) * 2;
+    uint8_t *grown = realloc(bytes->data, capacity);
+    if (grown == NULL) return false;
+    bytes->data = grown;
+    bytes->capacity = capacity;
+  }
+  memcpy(bytes->data + bytes->length, data, length);
+  bytes->length += length;
+  return true;
+}
+
+/* netlinkExchange(fd, requests): every request must ask for an acknowledgement or a dump. Returns all messages received. */
+static napi_value netlink_exchange(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  int fd = (int)arg_int(&call, 0);
+  uint8_t *request;
+  size_t length;
+  arg_bytes(&call, 1, &request, &length);
+  if (call.failed) return NULL;
+  size_t awaited = expected_answers(request, length);
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  if (sendto(fd, request, length, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
+    return throw_errno(env, errno, "sendto", "netlink");
+  struct bytes received = {0};
+  uint8_t buffer[32768];
+  int error = 0;
+  while (awaited > 0 && error == 0) {
+    ssize_t count = recv(fd, buffer, sizeof buffer, 0);
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      error = errno;
+      break;
+    }
+    for (size_t at = 0; at + sizeof(struct nlmsghdr) <= (size_t)count;) {
+      struct nlmsghdr header;
+      memcpy(&header, buffer + at, sizeof header);
+      if (header.nlmsg_len < sizeof header || at + header.nlmsg_len > (size_t)count) break;
+      if ((header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE) && awaited > 0) awaited--;
+      at += NLMSG_ALIGN(header.nlmsg_len);
+    }
+    if (!append(&received, buffer, (size_t)count)) error = ENOMEM;
+  }
+  napi_value value = error ? throw_errno(env, error, "recv", "netlink") : value_bytes(env, received.data, received.length);
+  free(received.data);
+  return value;
+}
+
+void init_network(napi_env env, napi_value exports) {
+  static const struct function functions[] = {
+      {"createNetns", create_netns},
+      {"openSocket", open_socket},
+      {"netlinkExchange", netlink_exchange},
+  };
+  add_functions(env, exports, functions, sizeof functions / sizeof *functions);
+}

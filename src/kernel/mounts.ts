@@ -1,0 +1,126 @@
+/** Mounts of this mount namespace: mount(2), umount2(2), overlays, and the table in /proc/self/mountinfo. */
+import { readFileSync } from "node:fs";
+import { errnoOf } from "../base/errors.ts";
+import { native } from "./native.ts";
+
+/** mount(2)'s flags, by name. */
+export const MOUNT_FLAGS = {
+  ro: 1,
+  nosuid: 2,
+  nodev: 4,
+  noexec: 8,
+  sync: 16,
+  remount: 32,
+  noatime: 1024,
+  nodiratime: 2048,
+  bind: 4096,
+  move: 8192,
+  rec: 16384,
+  silent: 32768,
+  unbindable: 1 << 17,
+  private: 1 << 18,
+  slave: 1 << 19,
+  shared: 1 << 20,
+  relatime: 1 << 21,
+  strictatime: 1 << 24,
+  lazytime: 1 << 25,
+} as const;
+export type MountFlag = keyof typeof MOUNT_FLAGS;
+
+export interface MountRequest {
+  readonly source?: string | undefined;
+  readonly target: string;
+  readonly type?: string | undefined;
+  readonly flags?: readonly MountFlag[] | undefined;
+  /** File system options, comma-separated. */
+  readonly data?: string | undefined;
+}
+
+export interface MountEntry {
+  readonly id: number;
+  readonly parent: number;
+  /** The part of the file system that is mounted ("/" or a bind's source inside it). */
+  readonly root: string;
+  readonly target: string;
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
+  /** "shared:7", "master:3" …; empty for a private mount. */
+  readonly propagation: readonly string[];
+}
+
+export interface OverlayRequest {
+  /** Read-only folders, the topmost first; at least one, two without `upper`. No limit on their number. */
+  readonly lower: readonly string[];
+  readonly upper?: string | undefined;
+  readonly work?: string | undefined;
+  readonly target: string;
+  readonly readOnly?: boolean | undefined;
+}
+
+export function mount({ source, target, type, flags = [], data }: MountRequest): void {
+  let bits = 0;
+  for (const flag of flags) bits |= MOUNT_FLAGS[flag];
+  native.mount(source ?? null, target, type ?? null, bits, data ?? null);
+}
+
+/** Throws EINVAL when nothing is mounted there. `detach`: out of sight now, gone when no longer used. */
+export function unmount(target: string, { detach = false }: { detach?: boolean } = {}): void {
+  const MNT_DETACH = 2;
+  const UMOUNT_NOFOLLOW = 8;
+  native.unmount(target, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0));
+}
+
+/** Unmounts what may or may not be mounted there; true when something was. */
+export function unmountIfMounted(target: string, options: { detach?: boolean } = {}): boolean {
+  try {
+    unmount(target, options);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "EINVAL" || errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Needs "lowerdir+" (kernel 6.5); older kernels take the option string of mount(2), whose page holds some 30 to 50 paths. */
+export function mountOverlay({ lower, upper, work, target, readOnly = false }: OverlayRequest): void {
+  try {
+    native.mountOverlay(lower, upper ?? null, work ?? null, target, readOnly ? 1 : 0);
+  } catch (error) {
+    if (errnoOf(error) !== "EINVAL" && errnoOf(error) !== "ENOSYS") throw error;
+    const escape = (path: string) => path.replace(/[\\:,]/g, "\\$&");
+    const above = upper === undefined ? "" : `,upperdir=${escape(upper)},workdir=${escape(work ?? "")}`;
+    const data = `lowerdir=${lower.map(escape).join(":")}${above}`;
+    mount({ source: "overlay", target, type: "overlay", flags: readOnly ? ["ro"] : [], data });
+  }
+}
+
+/** This process's mounts in the order they were made, from proc_pid_mountinfo(5). */
+export function mountTable(): MountEntry[] {
+  return readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean).map(parseEntry);
+}
+
+export function isMountPoint(path: string): boolean {
+  return mountTable().some((entry) => entry.target === path);
+}
+
+function parseEntry(line: string): MountEntry {
+  const [left = "", right = ""] = line.split(" - ");
+  const [id = "", parent = "", , root = "", target = "", options = "", ...propagation] = left.split(" ");
+  const [type = "", source = "", superOptions = ""] = right.split(" ");
+  return {
+    id: Number(id),
+    parent: Number(parent),
+    root: unescape(root),
+    target: unescape(target),
+    type,
+    source: unescape(source),
+    options: [...options.split(","), ...superOptions.split(",")],
+    propagation,
+  };
+}
+
+/** Spaces and the like are octal: "\040". */
+function unescape(text: string): string {
+  return text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}

@@ -1,0 +1,55 @@
+/** The addon `native/build/gantry.node`: the system calls that Node lacks. Only files of kernel/ import this one. */
+import { createRequire } from "node:module";
+import { EngineError } from "../base/errors.ts";
+
+export interface Native {
+  makeNode(path: string, mode: number, major: number, minor: number): void;
+  setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void;
+  listXattrs(path: string): Buffer;
+  getXattr(path: string, name: string): Buffer | undefined;
+  setXattr(path: string, name: string, value: Buffer): void;
+  removeXattr(path: string, name: string): void;
+  openAt2(rootFd: number, path: string, flags: number, mode: number, resolve: number): number;
+  cloneFile(sourceFd: number, targetFd: number): boolean;
+  copyRange(sourceFd: number, targetFd: number, length: number): number;
+  tryLock(fd: number): boolean;
+  renameExchange(from: string, to: string): void;
+  mount(source: string | null, target: string, type: string | null, flags: number, data: string | null): void;
+  unmount(target: string, flags: number): void;
+  mountOverlay(
+    lower: readonly string[],
+    upper: string | null,
+    work: string | null,
+    target: string,
+    readOnly: number,
+  ): void;
+  createNetns(path: string): Promise<void>;
+  openSocket(netns: string | null, family: number, type: number, protocol: number): number;
+  netlinkExchange(fd: number, requests: Buffer): Buffer;
+  spawn(
+    file: string,
+    args: readonly string[],
+    env: readonly string[],
+    cwd: string | null,
+    stdio: readonly number[],
+    session: number,
+    onExit: (code: number, signal: number) => void,
+    keepAlive: number,
+  ): number;
+  pipe(): [number, number];
+  killProcess(pid: number, signal: number): void;
+}
+
+function load(): Native {
+  const path = new URL("../../native/build/gantry.node", import.meta.url).pathname;
+  try {
+    return createRequire(import.meta.url)(path) as Native;
+  } catch (cause) {
+    throw new EngineError("unavailable", `the native part could not be loaded from ${path}`, {
+      hint: "build it with: make -C native",
+      cause,
+    });
+  }
+}
+
+export const native: Native = load();

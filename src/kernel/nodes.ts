@@ -1,0 +1,25 @@
+/** Device nodes, and times to the nanosecond. */
+import { native } from "./native.ts";
+
+/** `mode` holds the type bits (S_IFCHR …) too. Throws EPERM where devices may not be made. */
+export function makeNode(path: string, mode: number, major: number, minor: number): void {
+  native.makeNode(path, mode, major, minor);
+}
+
+/** Nanoseconds since the epoch; a link's own times. Node's utimes takes seconds as a double and loses digits. */
+export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
+  native.setTimes(path, atimeNs, mtimeNs);
+}
+
+/** The numbers in a `stat`'s rdev, as makedev(3) packs them. */
+export function deviceNumbers(rdev: number | bigint): { major: number; minor: number } {
+  const packed = BigInt(rdev);
+  const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & 0xfffff000n);
+  const minor = (packed & 0xffn) | ((packed >> 12n) & 0xffffff00n);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+/** Swaps two names in one step. */
+export function renameExchange(from: string, to: string): void {
+  native.renameExchange(from, to);
+}

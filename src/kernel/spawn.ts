@@ -1,0 +1,145 @@
+/** Processes, by posix_spawn: its cost does not grow with this process's memory. */
+import { closeSync, createReadStream, createWriteStream } from "node:fs";
+import { EngineError } from "../base/errors.ts";
+import { native } from "./native.ts";
+
+export interface SpawnRequest {
+  /** Found in this process's PATH when it has no "/". */
+  readonly file: string;
+  /** Without argv[0]. */
+  readonly args: readonly string[];
+  /** Default: PATH alone. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly cwd?: string | undefined;
+  /** Descriptor i of the child; "null" is /dev/null. Default: three times /dev/null. Every other descriptor is closed in the child. */
+  readonly stdio?: readonly (number | "null")[] | undefined;
+  /** A session of its own, out of reach of our terminal's signals. */
+  readonly session?: boolean | undefined;
+  /** Whether this process stays up for the child's exit; default true. */
+  readonly keepAlive?: boolean | undefined;
+}
+
+/** One of the two is a number. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: number | null;
+}
+
+export interface Child {
+  readonly pid: number;
+  /** Never rejects. The child is reaped. */
+  readonly exited: Promise<ProcessExit>;
+}
+
+export interface RunOptions {
+  readonly input?: string | Uint8Array | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly cwd?: string | undefined;
+  /** Killed after this; default 30 s. */
+  readonly timeoutMs?: number | undefined;
+  /** Of each of stdout and stderr; "too-large" and killed past it; default 16 MiB. */
+  readonly maxBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunResult extends ProcessExit {
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+const DEFAULT_ENV = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
+
+/** Starts a process. Throws ENOENT, EACCES … when it can't be. */
+export function spawn({
+  file,
+  args,
+  env = DEFAULT_ENV,
+  cwd,
+  stdio = ["null", "null", "null"],
+  session,
+  keepAlive = true,
+}: SpawnRequest): Child {
+  const { promise, resolve } = Promise.withResolvers<ProcessExit>();
+  const pid = native.spawn(
+    file,
+    [file, ...args],
+    Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    cwd ?? null,
+    stdio.map((fd) => (fd === "null" ? -1 : fd)),
+    session ? 1 : 0,
+    (code, signal) => resolve(signal === 0 ? { code, signal: null } : { code: null, signal }),
+    keepAlive ? 1 : 0,
+  );
+  return { pid, exited: promise };
+}
+
+/** A close-on-exec pipe: [to read from, to write to]. */
+export function pipe(): [number, number] {
+  return native.pipe();
+}
+
+/** kill(2) for any signal number; throws ESRCH when there is no such process. */
+export function killProcess(pid: number, signal: number): void {
+  native.killProcess(pid, signal);
+}
+
+/** Runs a short command to its end. A failing exit code is the caller's to judge; it does not throw for it. */
+export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const { input, env, cwd, timeoutMs = 30_000, maxBytes = 16 << 20, signal } = options;
+  signal?.throwIfAborted();
+  const [out, err] = [pipe(), pipe()];
+  const stdin = input === undefined ? undefined : pipe();
+  let child: Child;
+  try {
+    child = spawn({ file, args, env, cwd, stdio: [stdin?.[0] ?? "null", out[1], err[1]] });
+  } catch (error) {
+    for (const fd of [out[0], err[0], ...(stdin === undefined ? [] : [stdin[1]])]) closeSync(fd);
+    throw error;
+  } finally {
+    for (const fd of [out[1], err[1], ...(stdin === undefined ? [] : [stdin[0]])]) closeSync(fd);
+  }
+  let over = false;
+  const kill = () => {
+    if (!over) killProcess(child.pid, 9);
+  };
+  const timer = setTimeout(kill, timeoutMs);
+  signal?.addEventListener("abort", kill, { once: true });
+  if (stdin !== undefined) feed(stdin[1], input ?? "");
+  try {
+    const exit = child.exited.then((exit) => {
+      over = true;
+      return exit;
+    });
+    const [stdout, stderr, result] = await Promise.all([
+      collect(out[0], maxBytes, kill),
+      collect(err[0], maxBytes, kill),
+      exit,
+    ]);
+    signal?.throwIfAborted();
+    return { ...result, stdout, stderr };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", kill);
+  }
+}
+
+/** A child that stops reading (EPIPE) is its own affair: its exit code says what went wrong. */
+function feed(fd: number, input: string | Uint8Array): void {
+  const stream = createWriteStream("", { fd });
+  stream.on("error", () => {});
+  stream.end(input);
+}
+
+async function collect(fd: number, maxBytes: number, kill: () => void): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of createReadStream("", { fd }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes) {
+      kill();
+      throw new EngineError("too-large", `a command printed more than ${maxBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
