@@ -6,7 +6,7 @@ export type Digest = string;
 
 const PATTERN = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
-export function isDigest(text: string): text is Digest {
+export function isDigest(text: string): boolean {
   return PATTERN.test(text);
 }
 

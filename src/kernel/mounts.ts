@@ -111,16 +111,16 @@ function parseEntry(line: string): MountEntry {
   return {
     id: Number(id),
     parent: Number(parent),
-    root: unescape(root),
-    target: unescape(target),
+    root: unescapeOctal(root),
+    target: unescapeOctal(target),
     type,
-    source: unescape(source),
+    source: unescapeOctal(source),
     options: [...options.split(","), ...superOptions.split(",")],
     propagation,
   };
 }
 
 /** Spaces and the like are octal: "\040". */
-function unescape(text: string): string {
+function unescapeOctal(text: string): string {
   return text.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
