@@ -42,6 +42,8 @@ export interface StartRequest {
   /** Close standard input when the first client that sent some goes away. */
   readonly stdinOnce: boolean;
   readonly log: LogSink;
+  /** Nothing of the output is read until `Task.proceed()`, so that streams attached before it miss no byte. */
+  readonly hold?: boolean | undefined;
 }
 
 export interface Task {
@@ -59,8 +61,13 @@ export interface Task {
   /** Sends a signal to every process of the container (its cgroup). */
   killAll(signal: number): Promise<void>;
   resize(rows: number, columns: number): Promise<void>;
-  /** Opens a stream of what the process writes from now on; see AttachStream. */
-  attach(options?: { readonly stdin?: boolean }): Promise<AttachStream>;
+  /**
+   * Opens a stream of what the process writes from now on; see AttachStream. An unfinished line that is not in the log yet
+   * comes first, unless `pending` is false.
+   */
+  attach(options?: { readonly stdin?: boolean; readonly pending?: boolean }): Promise<AttachStream>;
+  /** Ends the hold of a task started with `hold`; it ends by itself after 10 s, or when gantryd dies. Idempotent. */
+  proceed(): void;
   /** Lets go of gantryd's connection; the task goes on. */
   release(): void;
 }
@@ -68,8 +75,9 @@ export interface Task {
 export interface AttachStream {
   /**
    * Bytes as Docker's clients want them: raw for a terminal, otherwise frames of an 8-byte header (stream 1 or 2, 0, 0, 0, big-endian
-   * length) and payload. Ends when the process has ended and all was delivered. Has back-pressure: a reader that stops
-   * reading does so for itself only; past a bound (1 MiB) the monitor cuts it off rather than hold the container up.
+   * length) and payload. Ends when the process has ended and all was delivered. Has back-pressure, as Docker's: while a reader
+   * is behind the monitor reads no more of the output, so nothing is lost and the process waits. A reader that takes
+   * nothing at all for 60 s is cut off (the stream ends early; the log has the rest), so that a forgotten client holds nobody up.
    */
   readonly output: Readable;
   /** Standard input. Ending it closes the container's stdin as StdinOnce says. */
@@ -80,7 +88,7 @@ export interface AttachStream {
 }
 
 export interface LogPosition {
-  /** Rotations so far. */
+  /** The inode number of the log's current file; 0 without a log. */
   readonly generation: number;
   readonly offset: number;
 }
@@ -97,6 +105,8 @@ export interface ExecRequest {
   readonly terminal: boolean;
   readonly size?: readonly [rows: number, columns: number] | undefined;
   readonly stdin: boolean;
+  /** As in StartRequest. */
+  readonly hold?: boolean | undefined;
 }
 
 export interface RuntimeInfo {
