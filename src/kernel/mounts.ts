@@ -88,9 +88,9 @@ export function mountOverlay({ lower, upper, work, target, readOnly = false }: O
     native.mountOverlay(lower, upper ?? null, work ?? null, target, readOnly ? 1 : 0);
   } catch (error) {
     if (errnoOf(error) !== "EINVAL" && errnoOf(error) !== "ENOSYS") throw error;
-    const escape = (path: string) => path.replace(/[\\:,]/g, "\\$&");
-    const above = upper === undefined ? "" : `,upperdir=${escape(upper)},workdir=${escape(work ?? "")}`;
-    const data = `lowerdir=${lower.map(escape).join(":")}${above}`;
+    const escaped = (path: string) => path.replace(/[\\:,]/g, "\\$&");
+    const above = upper === undefined ? "" : `,upperdir=${escaped(upper)},workdir=${escaped(work ?? "")}`;
+    const data = `lowerdir=${lower.map(escaped).join(":")}${above}`;
     mount({ source: "overlay", target, type: "overlay", flags: readOnly ? ["ro"] : [], data });
   }
 }
