@@ -1,0 +1,66 @@
+/**
+ * `npm test`: every check of the project, the quick ones first. Arguments are test files (default: all); with them the
+ * static checks are left out.
+ */
+import { spawnSync } from "node:child_process";
+import { globSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const bin = (name: string) => join(root, "node_modules", ".bin", name);
+const chosen = process.argv.slice(2);
+
+const CHECKS: readonly { readonly what: string; readonly command: readonly string[] }[] = [
+  { what: "types", command: [bin("tsc"), "--noEmit", "-p", root] },
+  { what: "style", command: [bin("biome"), "check", "--error-on-warnings", root] },
+  { what: "dead code", command: [bin("knip"), "--no-progress"] },
+];
+
+function main(): number {
+  if (chosen.length === 0) {
+    const failed = CHECKS.filter(({ what, command }) => !passes(what, command));
+    if (failed.length > 0) {
+      console.error(`\nfailed: ${failed.map(({ what }) => what).join(", ")}`);
+      return 1;
+    }
+  }
+  const before = resources();
+  const status = runTests(
+    chosen.length > 0 ? chosen : globSync("{src,scripts,docs}/**/*.test.ts", { cwd: root }).toSorted(),
+  );
+  return Math.max(status, reportLeaks(before));
+}
+
+function passes(what: string, [file = "", ...args]: readonly string[]): boolean {
+  process.stdout.write(`checking ${what}\n`);
+  return spawnSync(file, args, { stdio: "inherit", cwd: root }).status === 0;
+}
+
+/** A process per file: tests mount, make namespaces and start daemons. Two at a time, as the smallest machine has cores. */
+function runTests(files: readonly string[]): number {
+  const args = ["--test", "--test-concurrency=2", "--test-timeout=300000", "--test-reporter=spec", ...files];
+  return spawnSync(process.execPath, args, { stdio: "inherit", cwd: root }).status ?? 1;
+}
+
+/** What a test must take away again: mounts, namespaces, links, runtime state. */
+function resources(): ReadonlyMap<string, ReadonlySet<string>> {
+  mkdirSync("/run", { recursive: true });
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "");
+  return new Map([
+    ["mount", new Set(mounts)],
+    ["link", new Set(readdirSync("/sys/class/net"))],
+  ]);
+}
+
+function reportLeaks(before: ReadonlyMap<string, ReadonlySet<string>>): number {
+  const leaks = [...resources()].flatMap(([kind, now]) =>
+    [...now].filter((name) => !before.get(kind)?.has(name)).map((name) => `${kind} ${name}`),
+  );
+  if (leaks.length === 0) return 0;
+  console.error(`left behind by the tests:\n  ${leaks.join("\n  ")}`);
+  return 1;
+}
+
+process.exitCode = main();
