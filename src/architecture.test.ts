@@ -104,7 +104,7 @@ interface Ban {
 const BANS: readonly Ban[] = [
   {
     what: /"node:child_process"/,
-    outside: /^(cli|testing)\//,
+    outside: /^(cli|client)\//,
     instead: "kernel/spawn.ts, whose cost does not grow with the daemon's memory",
   },
   { what: /kernel\/native\.ts"|"\.\/native\.ts"/, outside: /^kernel\//, instead: "the facility's own file in kernel/" },

@@ -4,15 +4,17 @@
  * `createEngine(options)` opens the data root (one engine per root), reconciles what an earlier one left, and returns an
  * Engine whose parts are the modules' contracts. `api/` serves it over HTTP; `client/` offers the same shapes over a socket.
  */
+
+import type { NetworkPruneResult } from "../api/types/network.ts";
 import type { DiskUsage, SystemInfo, SystemVersion } from "../api/types/system.ts";
 import type { VolumePruneResult } from "../api/types/volume.ts";
-import type { NetworkPruneResult } from "../api/types/network.ts";
 import type { Logger } from "../base/log.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
 import type { Networks } from "../networks/networks.ts";
 import type { Volumes } from "../volumes/volumes.ts";
+import type { PartialSettings } from "./settings.ts";
 
 export interface EngineOptions {
   /** Default "/var/lib/gantry". */
@@ -21,14 +23,16 @@ export interface EngineOptions {
   readonly execRoot?: string | undefined;
   readonly logger?: Logger | undefined;
   /** What the daemon's flags and daemon.json can set of the engine; every one has Docker's default. */
-  readonly settings?: Partial<EngineSettings> | undefined;
+  readonly settings?: PartialSettings | undefined;
 }
 
 export interface EngineSettings {
   readonly storageDriver: "overlay" | "copy" | undefined;
   readonly defaultRuntime: string | undefined;
   /** Name → path of further runtimes. */
-  readonly runtimes: Readonly<Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>>;
+  readonly runtimes: Readonly<
+    Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
+  >;
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;
   readonly init: boolean;

@@ -1,0 +1,62 @@
+import type { EngineSettings, NetworkSettings } from "./engine.ts";
+
+/** dockerd's defaults, where Gantry has no better one. */
+const NETWORK: NetworkSettings = {
+  bridge: undefined,
+  bip: undefined,
+  bip6: undefined,
+  fixedCidr: undefined,
+  fixedCidr6: undefined,
+  defaultGateway: undefined,
+  defaultGateway6: undefined,
+  defaultAddressPools: [],
+  ip: "0.0.0.0",
+  mtu: 1500,
+  icc: true,
+  ipForward: true,
+  ipMasq: true,
+  iptables: true,
+  ip6tables: true,
+  ipv6: false,
+};
+
+const DEFAULTS: EngineSettings = {
+  storageDriver: undefined,
+  defaultRuntime: undefined,
+  runtimes: {},
+  logDriver: "json-file",
+  // dockerd never rotates and so fills disks; 5 × 20 MB a container is room enough.
+  logOptions: { "max-size": "20m", "max-file": "5" },
+  init: false,
+  initPath: undefined,
+  defaultUlimits: {},
+  defaultShmSize: 64 << 20,
+  defaultIpcMode: "private",
+  defaultCgroupnsMode: undefined,
+  cgroupParent: undefined,
+  noNewPrivileges: false,
+  seccompProfile: undefined,
+  selinuxEnabled: false,
+  labels: [],
+  dns: [],
+  dnsOptions: [],
+  dnsSearch: [],
+  hostGatewayIps: [],
+  experimental: false,
+  shutdownTimeout: 15,
+  network: NETWORK,
+};
+
+export type PartialSettings = Partial<Omit<EngineSettings, "network">> & {
+  readonly network?: Partial<NetworkSettings>;
+};
+
+/** The given settings over the defaults; undefined values count as not given. */
+export function completeSettings(given: PartialSettings = {}): EngineSettings {
+  const { network = {}, ...rest } = given;
+  return Object.freeze({ ...DEFAULTS, ...defined(rest), network: Object.freeze({ ...NETWORK, ...defined(network) }) });
+}
+
+function defined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
