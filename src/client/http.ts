@@ -1,0 +1,218 @@
+/**
+ * HTTP/1.1 as a client of the Engine API needs it: one request per connection, bodies that stream both ways, and a
+ * connection handed over after the head (hijack). node:http costs 7 ms of start-up; this costs less than one.
+ */
+import type { Duplex } from "node:stream";
+import { EngineError } from "../base/errors.ts";
+
+export interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly host: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** A stream goes out in chunks, waiting for the socket to drain. */
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined;
+  /** Ask for the connection itself. */
+  readonly upgrade?: boolean | undefined;
+}
+
+export interface Response {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The decoded body; the connection closes when it ends or is left. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Everything after the head, both ways; for 101 and for a hijacked 200. */
+  hijack(): Duplex;
+  /** Closes the connection at once. Idempotent. */
+  close(): void;
+}
+
+const MAX_HEAD = 256 * 1024;
+
+/** Resolves when the response's head is there; rejects when the connection breaks before. The body may still be going out then. */
+export async function exchange(socket: Duplex, request: Request): Promise<Response> {
+  const head = readHead(socket);
+  const sent = send(socket, request);
+  // A server may answer and close before it has read the whole body (a 4xx): the answer counts, not the broken pipe.
+  sent.catch(() => {});
+  const { status, headers, rest } = await Promise.race([
+    head,
+    sent.then(
+      () => head,
+      (error) => lateAnswer(head, error),
+    ),
+  ]);
+  if (rest.length > 0) socket.unshift(rest);
+  return {
+    status,
+    headers,
+    body: { [Symbol.asyncIterator]: () => readBody(socket, status, headers, request.method) },
+    hijack: () => socket,
+    close: () => socket.destroy(),
+  };
+}
+
+/** The answer that was under way when sending broke, else the reason it broke. */
+async function lateAnswer<T>(head: Promise<T>, error: unknown): Promise<T> {
+  try {
+    return await head;
+  } catch {
+    throw error;
+  }
+}
+
+async function send(socket: Duplex, { method, path, host, headers, body, upgrade }: Request): Promise<void> {
+  const fixed = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : undefined;
+  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  lines.push(upgrade ? "Connection: Upgrade\r\nUpgrade: tcp" : "Connection: close");
+  if (fixed !== undefined) lines.push(`Content-Length: ${fixed.length}`);
+  else if (body !== undefined) lines.push("Transfer-Encoding: chunked");
+  else if (method !== "GET" && method !== "HEAD") lines.push("Content-Length: 0");
+  socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+  if (fixed !== undefined) socket.write(fixed);
+  else if (body !== undefined) await sendChunks(socket, body as AsyncIterable<Uint8Array>);
+}
+
+async function sendChunks(socket: Duplex, body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of body) {
+    if (chunk.length === 0) continue;
+    if (socket.destroyed || socket.writableEnded)
+      throw new EngineError("unavailable", "the daemon closed the connection");
+    socket.cork();
+    socket.write(`${chunk.length.toString(16)}\r\n`);
+    socket.write(chunk);
+    const room = socket.write("\r\n");
+    socket.uncork();
+    if (!room) await drained(socket);
+  }
+  socket.write("0\r\n\r\n");
+}
+
+function drained(socket: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const event of ["drain", "close", "error"]) socket.off(event, done);
+      resolve();
+    };
+    for (const event of ["drain", "close", "error"]) socket.once(event, done);
+  });
+}
+
+interface Head {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly rest: Buffer;
+}
+
+/** Skips interim answers (100 Continue). */
+function readHead(socket: Duplex): Promise<Head> {
+  return new Promise((resolve, reject) => {
+    let held: Buffer = Buffer.alloc(0);
+    const settle = (act: () => void) => {
+      socket.off("readable", onReadable);
+      socket.off("end", onEnd);
+      socket.off("close", onEnd);
+      socket.off("error", onError);
+      // A later fault shows up where the body is read; without a listener it would end the process.
+      socket.on("error", () => {});
+      act();
+    };
+    const onEnd = () =>
+      settle(() => reject(new EngineError("unavailable", "the daemon closed the connection without an answer")));
+    const onError = (error: Error) => settle(() => reject(error));
+    const onReadable = () => {
+      for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+        held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+        const end = held.indexOf("\r\n\r\n");
+        if (end < 0 && held.length < MAX_HEAD) continue;
+        const head = end < 0 ? undefined : parseHead(held.toString("latin1", 0, end));
+        if (head === undefined)
+          return settle(() => reject(new EngineError("internal", "the answer is no HTTP response")));
+        held = held.subarray(end + 4);
+        if (head.status >= 100 && head.status < 200 && head.status !== 101) continue;
+        return settle(() => resolve({ ...head, rest: held }));
+      }
+    };
+    socket.on("readable", onReadable);
+    socket.once("end", onEnd);
+    socket.once("close", onEnd);
+    socket.once("error", onError);
+  });
+}
+
+function parseHead(text: string): Omit<Head, "rest"> | undefined {
+  const [first = "", ...lines] = text.split("\r\n");
+  const match = /^HTTP\/1\.[01] (\d{3})/.exec(first);
+  if (match === null) return undefined;
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon > 0) headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  return { status: Number(match[1]), headers };
+}
+
+async function* readBody(
+  socket: Duplex,
+  status: number,
+  headers: Record<string, string>,
+  method: string,
+): AsyncGenerator<Buffer> {
+  try {
+    if (method === "HEAD" || status === 204 || status === 304 || status === 101) return;
+    if ((headers["transfer-encoding"] ?? "").toLowerCase().includes("chunked")) yield* unchunk(socket);
+    else if (headers["content-length"] !== undefined) yield* exactly(socket, Number(headers["content-length"]));
+    else yield* socket as AsyncIterable<Buffer>;
+  } finally {
+    socket.destroy();
+  }
+}
+
+const cutOff = () => new EngineError("unavailable", "unexpected EOF");
+
+async function* exactly(socket: Duplex, length: number): AsyncGenerator<Buffer> {
+  let left = length;
+  if (left === 0) return;
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    yield chunk.length <= left ? chunk : chunk.subarray(0, left);
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+  throw cutOff();
+}
+
+/** Yields a chunk's parts as they arrive, so a stream of small messages is never held back. */
+async function* unchunk(socket: Duplex): AsyncGenerator<Buffer> {
+  let held: Buffer = Buffer.alloc(0);
+  let left = 0;
+  let state: "size" | "data" | "end" = "size";
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    for (;;) {
+      if (state === "data") {
+        if (held.length === 0) break;
+        const part = held.subarray(0, left);
+        held = held.subarray(part.length);
+        left -= part.length;
+        yield part;
+        if (left > 0) break;
+        state = "end";
+      } else if (state === "end") {
+        if (held.length < 2) break;
+        held = held.subarray(2);
+        state = "size";
+      } else {
+        const end = held.indexOf("\r\n");
+        if (end < 0) break;
+        left = Number.parseInt(held.toString("latin1", 0, end), 16);
+        if (Number.isNaN(left)) throw new EngineError("internal", "malformed chunk from the daemon");
+        held = held.subarray(end + 2);
+        if (left === 0) return;
+        state = "data";
+      }
+    }
+  }
+  throw cutOff();
+}

@@ -1,0 +1,166 @@
+import type * as Wire from "../api/types/image.ts";
+import type { Filters } from "./containers.ts";
+import type { Response } from "./http.ts";
+import { jsonDocuments } from "./json-stream.ts";
+import type { Transport } from "./transport.ts";
+
+/** One line of progress (jsonmessage). */
+export interface ProgressMessage {
+  readonly id?: string | undefined;
+  readonly status?: string | undefined;
+  readonly stream?: string | undefined;
+  readonly progress?: string | undefined;
+  readonly progressDetail?:
+    | {
+        readonly current?: number | undefined;
+        readonly total?: number | undefined;
+        readonly units?: string | undefined;
+        readonly hidecounts?: boolean | undefined;
+      }
+    | undefined;
+  readonly error?: string | undefined;
+  readonly errorDetail?: { readonly code?: number | undefined; readonly message?: string | undefined } | undefined;
+  readonly aux?: unknown;
+  readonly time?: number | undefined;
+  readonly timeNano?: number | undefined;
+  readonly from?: string | undefined;
+}
+
+export interface SearchResult {
+  readonly name: string;
+  readonly description: string;
+  readonly star_count: number;
+  readonly is_official: boolean;
+  readonly is_automated: boolean;
+}
+
+export interface ImagesClient {
+  list(options?: {
+    readonly all?: boolean | undefined;
+    readonly filters?: Filters | undefined;
+    readonly sharedSize?: boolean | undefined;
+    readonly digests?: boolean | undefined;
+    readonly manifests?: boolean | undefined;
+  }): Promise<Wire.ImageSummary[]>;
+  inspect(name: string, platform?: string): Promise<Wire.ImageInspect>;
+  inspectText(name: string, platform?: string, manifests?: boolean): Promise<string>;
+  history(name: string, platform?: string): Promise<Wire.ImageHistoryItem[]>;
+  tag(name: string, repo: string, tag: string): Promise<void>;
+  remove(
+    name: string,
+    options: { readonly force: boolean; readonly noPrune: boolean; readonly platforms?: readonly string[] | undefined },
+  ): Promise<Wire.ImageDeleteItem[]>;
+  prune(filters: Filters): Promise<Wire.ImagePruneResult>;
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    options: {
+      readonly quiet: boolean;
+      readonly platform?: string | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<AsyncIterable<ProgressMessage>>;
+  save(names: readonly string[], platform?: string): Promise<Response>;
+  import(
+    source: AsyncIterable<Uint8Array> | string,
+    options: {
+      readonly repo?: string | undefined;
+      readonly tag?: string | undefined;
+      readonly message?: string | undefined;
+      readonly changes: readonly string[];
+      readonly platform?: string | undefined;
+    },
+  ): Promise<AsyncIterable<ProgressMessage>>;
+  pull(
+    repo: string,
+    tag: string | undefined,
+    options: {
+      readonly platform?: string | undefined;
+      readonly auth?: string | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<AsyncIterable<ProgressMessage>>;
+  push(
+    repo: string,
+    tag: string | undefined,
+    options: {
+      readonly auth: string;
+      readonly platform?: string | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<AsyncIterable<ProgressMessage>>;
+  search(
+    term: string,
+    options: {
+      readonly limit?: number | undefined;
+      readonly filters?: Filters | undefined;
+      readonly auth?: string | undefined;
+    },
+  ): Promise<SearchResult[]>;
+}
+
+/** The JSON form of "os/arch/variant" that `platform` parameters of newer routes take. */
+export function platformJson(platform: string | undefined): string | undefined {
+  if (platform === undefined || platform === "") return undefined;
+  const [os, architecture, variant] = platform.split("/");
+  return JSON.stringify({ architecture: architecture ?? "", os, ...(variant === undefined ? {} : { variant }) });
+}
+
+export function imagesClient(transport: Transport): ImagesClient {
+  const at = (name: string, verb: string) => `/images/${name.split("/").map(encodeURIComponent).join("/")}${verb}`;
+  const progress = async (answer: Promise<Response>) => jsonDocuments<ProgressMessage>((await answer).body);
+  const authHeader = (auth: string | undefined): Record<string, string> =>
+    auth === undefined ? {} : { "X-Registry-Auth": auth };
+  return {
+    list: ({ all, filters, sharedSize, digests, manifests } = {}) =>
+      transport.json("GET", "/images/json", { query: { all, filters, "shared-size": sharedSize, digests, manifests } }),
+    inspect: (name, platform) =>
+      transport.json("GET", at(name, "/json"), { query: { platform: platformJson(platform) } }),
+    inspectText: (name, platform, manifests) =>
+      transport.text("GET", at(name, "/json"), { query: { platform: platformJson(platform), manifests } }),
+    history: (name, platform) =>
+      transport.json("GET", at(name, "/history"), { query: { platform: platformJson(platform) } }),
+    tag: async (name, repo, tag) => {
+      await transport.text("POST", at(name, "/tag"), { query: { repo, tag } });
+    },
+    remove: (name, { force, noPrune, platforms }) =>
+      transport.json("DELETE", at(name, ""), {
+        query: { force, noprune: noPrune, platforms: platforms?.map((one) => platformJson(one) ?? "") },
+      }),
+    prune: (filters) => transport.json("POST", "/images/prune", { query: { filters } }),
+    load: (archive, { quiet, platform, signal }) =>
+      progress(
+        transport.call("POST", "/images/load", {
+          query: { quiet: quiet ? "1" : "0", platform: platformJson(platform) },
+          body: archive,
+          signal,
+        }),
+      ),
+    save: (names, platform) =>
+      transport.call("GET", "/images/get", { query: { names, platform: platformJson(platform) } }),
+    import: (source, { repo, tag, message, changes, platform }) => {
+      const fromSrc = typeof source === "string" ? source : "-";
+      const query = { fromSrc, repo, tag, message, changes, platform };
+      return progress(
+        transport.call("POST", "/images/create", { query, body: typeof source === "string" ? undefined : source }),
+      );
+    },
+    pull: (repo, tag, { platform, auth, signal }) =>
+      progress(
+        transport.call("POST", "/images/create", {
+          query: { fromImage: repo, tag, platform },
+          headers: authHeader(auth),
+          signal,
+        }),
+      ),
+    push: (repo, tag, { auth, platform, signal }) =>
+      progress(
+        transport.call("POST", at(repo, "/push"), {
+          query: { tag, platform: platformJson(platform) },
+          headers: authHeader(auth),
+          signal,
+        }),
+      ),
+    search: (term, { limit, filters, auth }) =>
+      transport.json("GET", "/images/search", { query: { term, limit, filters }, headers: authHeader(auth) }),
+  };
+}

@@ -1,0 +1,44 @@
+/** JSON documents one after another in a stream: by line, as the API sends progress, events and stats. */
+export async function* jsonDocuments<T>(body: AsyncIterable<Uint8Array>): AsyncGenerator<T> {
+  const decoder = new TextDecoder();
+  let held = "";
+  for await (const chunk of body) {
+    held += decoder.decode(chunk, { stream: true });
+    for (let end = held.indexOf("\n"); end >= 0; end = held.indexOf("\n")) {
+      const line = held.slice(0, end);
+      held = held.slice(end + 1);
+      if (line.trim() !== "") yield* documentsOf<T>(line);
+    }
+  }
+  if (held.trim() !== "") yield* documentsOf<T>(held);
+}
+
+/** A line mostly is one document; some servers send several without a line break between. */
+function documentsOf<T>(line: string): T[] {
+  try {
+    return [JSON.parse(line) as T];
+  } catch {
+    return splitDocuments(line).map((text) => JSON.parse(text) as T);
+  }
+}
+
+function splitDocuments(text: string): string[] {
+  const documents: string[] = [];
+  let depth = 0;
+  let quoted = false;
+  let start = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (quoted) {
+      if (char === "\\") at++;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === "{" || char === "[") depth++;
+    else if ((char === "}" || char === "]") && --depth === 0) {
+      documents.push(text.slice(start, at + 1));
+      start = at + 1;
+    }
+  }
+  if (text.slice(start).trim() !== "") documents.push(text.slice(start));
+  return documents;
+}

@@ -1,0 +1,42 @@
+import type { AuthConfig } from "../api/types/image.ts";
+import type { DiskUsage, EventMessage, SystemInfo, SystemVersion } from "../api/types/system.ts";
+import type { Filters } from "./containers.ts";
+import { jsonDocuments } from "./json-stream.ts";
+import type { Transport } from "./transport.ts";
+
+export interface SystemClient {
+  ping(): Promise<void>;
+  version(): Promise<SystemVersion>;
+  info(): Promise<SystemInfo>;
+  /** `types`: "container", "image", "volume", "build-cache"; empty: all. */
+  diskUsage(types?: readonly string[]): Promise<DiskUsage>;
+  /** Times in seconds since the epoch, with a fraction if wanted ("1700000000.000000001"). Resolves when the daemon listens. */
+  events(query: {
+    readonly since?: string | undefined;
+    readonly until?: string | undefined;
+    readonly filters: Filters;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<AsyncIterable<EventMessage>>;
+  login(auth: AuthConfig): Promise<{ readonly Status: string; readonly IdentityToken?: string | undefined }>;
+  pruneBuildCache(
+    filters: Filters,
+    all: boolean,
+  ): Promise<{ readonly CachesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }>;
+}
+
+export function systemClient(transport: Transport): SystemClient {
+  return {
+    ping: async () => {
+      await transport.text("GET", "/_ping");
+    },
+    version: () => transport.json("GET", "/version"),
+    info: () => transport.json("GET", "/info"),
+    diskUsage: (types = []) => transport.json("GET", "/system/df", { query: { type: types } }),
+    events: async ({ since, until, filters, signal }) => {
+      const response = await transport.call("GET", "/events", { query: { since, until, filters }, signal });
+      return jsonDocuments<EventMessage>(response.body);
+    },
+    login: (auth) => transport.json("POST", "/auth", { json: auth }),
+    pruneBuildCache: (filters, all) => transport.json("POST", "/build/prune", { query: { filters, all } }),
+  };
+}
