@@ -43,6 +43,9 @@ export interface Paths {
   netns(id: string): string;
   snapshot(id: string): string;
   volume(name: string): string;
+  blob(algorithm: string, hex: string): string;
+  /** `name` is one file name. */
+  ingest(name: string): string;
 }
 
 export function makePaths(dataRoot: string, execRoot: string): Paths {
@@ -71,5 +74,7 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     netns: (id: string) => exec("netns", id),
     snapshot: (id: string) => data("snapshots", id),
     volume: (name: string) => data("volumes", name),
+    blob: (algorithm: string, hex: string) => data("content", "blobs", algorithm, hex),
+    ingest: (name: string) => data("content", "ingest", name),
   });
 }

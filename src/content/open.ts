@@ -1,0 +1,122 @@
+import { createReadStream, mkdirSync, readdirSync, rmSync, type Stats, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { type Digest, digestOf, parseDigest } from "../base/digest.ts";
+import { EngineError, errnoOf } from "../base/errors.ts";
+import { newId } from "../base/ids.ts";
+import type { Paths } from "../store/paths.ts";
+import type { BlobInfo, Content, Ingest } from "./content.ts";
+import { ingestName, isStaleIngest, openIngest } from "./ingest.ts";
+
+const ALGORITHMS = ["sha256", "sha512"] as const;
+const DEFAULT_READ_LIMIT = 8 << 20;
+
+/**
+ * Opens the content of a data root. A blob is a file of this name and nothing else: there is no row that could disagree with it.
+ * Removes ingests that a killed gantryd left and that nobody can resume.
+ */
+export function openContent({ paths }: { readonly paths: Paths }): Content {
+  for (const algorithm of ALGORITHMS) mkdirSync(paths.blob(algorithm, ""), { recursive: true, mode: 0o711 });
+  for (const name of readdirSync(paths.ingests)) {
+    const path = paths.ingest(name);
+    if (isStaleIngest(name, statSync(path))) rmSync(path, { recursive: true, force: true });
+  }
+  return new FileContent(paths);
+}
+
+class FileContent implements Content {
+  readonly #paths: Paths;
+  /** Refs with a writer. */
+  readonly #open = new Set<string>();
+
+  constructor(paths: Paths) {
+    this.#paths = paths;
+  }
+
+  info(digest: Digest): BlobInfo | undefined {
+    const stats = statSync(this.#file(digest), { throwIfNoEntry: false });
+    return stats === undefined ? undefined : infoOf(digest, stats);
+  }
+
+  path(digest: Digest): string {
+    if (this.info(digest) === undefined) throw missing(digest);
+    return this.#file(digest);
+  }
+
+  async read(digest: Digest, limit: number = DEFAULT_READ_LIMIT): Promise<Buffer> {
+    const info = this.info(digest);
+    if (info === undefined) throw missing(digest);
+    if (info.size > limit) {
+      throw new EngineError("too-large", `blob ${digest} has ${info.size} bytes, at most ${limit} are read`);
+    }
+    return readFile(this.#file(digest));
+  }
+
+  stream(digest: Digest, range?: { readonly start: number; readonly end?: number | undefined }): Readable {
+    const options = { highWaterMark: 1 << 20, start: range?.start ?? 0 };
+    // An empty range cannot be said to createReadStream, whose end is inclusive.
+    if (range?.end !== undefined && range.end <= options.start) return Readable.from([]);
+    const end = range?.end === undefined ? {} : { end: range.end - 1 };
+    return createReadStream(this.path(digest), { ...options, ...end });
+  }
+
+  async ingest(ref: string, options: { readonly resume?: boolean | undefined } = {}): Promise<Ingest> {
+    const name = ingestName(ref, options.resume === true);
+    if (this.#open.has(name)) throw new EngineError("conflict", `an ingest for ${JSON.stringify(ref)} is under way`);
+    this.#open.add(name);
+    try {
+      return await openIngest({
+        path: this.#paths.ingest(name),
+        resume: options.resume === true,
+        target: (digest) => this.#file(digest),
+        released: () => this.#open.delete(name),
+      });
+    } catch (error) {
+      this.#open.delete(name);
+      throw error;
+    }
+  }
+
+  async put(data: Uint8Array): Promise<BlobInfo> {
+    const digest = digestOf(data);
+    const stored = this.info(digest);
+    if (stored !== undefined) return stored;
+    const ingest = await this.ingest(`put-${newId()}`);
+    try {
+      await ingest.write(data);
+      return await ingest.commit({ digest });
+    } catch (error) {
+      await ingest.abort();
+      throw error;
+    }
+  }
+
+  *walk(): Iterable<BlobInfo> {
+    for (const algorithm of ALGORITHMS)
+      for (const hex of readdirSync(this.#paths.blob(algorithm, ""))) {
+        const stats = statSync(this.#paths.blob(algorithm, hex), { throwIfNoEntry: false });
+        if (stats !== undefined) yield infoOf(`${algorithm}:${hex}`, stats);
+      }
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    try {
+      rmSync(this.#file(digest));
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+
+  #file(digest: Digest): string {
+    const { algorithm, hex } = parseDigest(digest);
+    return this.#paths.blob(algorithm, hex);
+  }
+}
+
+function infoOf(digest: Digest, stats: Stats): BlobInfo {
+  return { digest, size: stats.size, createdAt: stats.mtime.toISOString() };
+}
+
+function missing(digest: Digest): EngineError {
+  return new EngineError("not-found", `blob ${digest} not found`);
+}
