@@ -1,0 +1,63 @@
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+int hide_unified(void) {
+  if (unshare(CLONE_NEWNS) != 0) return errno;
+  /* Where the parent is a peer of the host's mount, an unmount below it would reach the host: cut that tie first. */
+  if (mount(NULL, "/sys/fs/cgroup", NULL, MS_PRIVATE, NULL) != 0) return errno;
+  if (umount2("/sys/fs/cgroup/unified", MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT) return errno;
+  return 0;
+}
+
+void restore_signals(void) {
+  static const int ignored[] = {SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+  struct sigaction action = {.sa_handler = SIG_DFL};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) sigaction(ignored[i], &action, NULL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void fail(const char *what, int error) {
+  const char *reason = strerrordesc_np(error);
+  if (reason == NULL) reason = "unknown error";
+  (void)!write(2, what, strlen(what));
+  (void)!write(2, ": ", 2);
+  (void)!write(2, reason, strlen(reason));
+  (void)!write(2, "\n", 1);
+  _exit(127);
+}
+
+/* In the child, which shares our memory until it executes: nothing here may change what the parent relies on. */
+static void become(const struct child *child, int null) {
+  const int wanted[] = {child->in, child->out, child->err};
+  for (int i = 0; i < 3; i++)
+    if (dup2(wanted[i] < 0 ? null : wanted[i], i) < 0) _exit(127);
+  restore_signals();
+  int error = child->hide_unified ? hide_unified() : 0;
+  if (error != 0) fail("hiding /sys/fs/cgroup/unified", error);
+  execvp(child->arguments[0], child->arguments);
+  fail(child->arguments[0], errno);
+}
+
+pid_t child_start(const struct child *child) {
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0) return -errno;
+  /* All signals blocked meanwhile: none is handled on the shared stack. */
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  pid_t pid = vfork();
+  if (pid == 0) become(child, null);
+  int error = errno;
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  close(null);
+  return pid < 0 ? -error : pid;
+}

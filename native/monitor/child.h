@@ -1,0 +1,26 @@
+/* Child processes: the OCI runtime, and gzip. */
+#ifndef GANTRY_CHILD_H
+#define GANTRY_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct child {
+  char **arguments;  /* NULL-terminated; the first is searched in PATH */
+  int in, out, err;  /* descriptors, -1 for /dev/null */
+  bool hide_unified; /* see hide_unified() */
+};
+
+/* Starts it with default signal handling; the pid, or a negative errno. What fails after that is printed to `err`, exit code 127. */
+pid_t child_start(const struct child *child);
+
+/*
+ * Moves this process into a mount namespace of its own in which /sys/fs/cgroup/unified is not mounted: crun refuses the
+ * hybrid layout of cgroups otherwise. Other mounts keep their propagation, the host's tree stays. 0 or an errno.
+ */
+int hide_unified(void);
+
+/* Undoes what the monitor set for itself and a program must not inherit. */
+void restore_signals(void);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The log: Docker's json-file, written in whole lines, rotated by size, compressed by gzip. One log per process.
+ *
+ * A line goes to the file when it is complete, when it reaches 16 KiB, or at the end; the rest waits as "pending". What a
+ * full disk refuses is lost, and later lines begin on a line of their own.
+ */
+#ifndef GANTRY_LOG_H
+#define GANTRY_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { LOG_PIECE = 16384, STREAM_STDOUT = 0, STREAM_STDERR = 1, STREAM_COUNT = 2 };
+
+struct log_options {
+  const char *path;  /* NULL: no log */
+  int64_t max_size;  /* 0: never rotate */
+  int64_t max_files; /* at least 1 */
+  bool compress;
+};
+
+/* Opens the file for appending; returns 0 or an errno. */
+int log_open(const struct log_options *options);
+/* Writes the lines that these bytes complete. When it returns they are in the file. */
+void log_write(int stream, const char *bytes, size_t length);
+/* The bytes of the stream that no line in the file holds yet. */
+const char *log_pending(int stream, size_t *length);
+/* Inode and size of the current file; zeros without a log. */
+void log_position(uint64_t *generation, uint64_t *offset);
+/* Writes what is pending and closes the file. */
+void log_finish(void);
+/* Tells of an ended child; true when it was the log's gzip. */
+bool log_child_ended(pid_t pid, int status);
+/* Whether a gzip runs. */
+bool log_busy(void);
+/* Gives the buffers' memory back. */
+void log_relax(void);
+
+#endif
