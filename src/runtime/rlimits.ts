@@ -53,5 +53,5 @@ function encode(value: number): number {
   return value === Number.POSITIVE_INFINITY ? UNLIMITED : value;
 }
 
-/** Stands for 2^64-1 in a Spec: the nearest double, which no other limit has. See `encodeSpec`. */
-export const UNLIMITED = 18446744073709551615;
+/** Stands for 2^64-1 in a Spec: the nearest double. See `encodeSpec`. */
+export const UNLIMITED = 2 ** 64;

@@ -1,0 +1,221 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Resources } from "../api/types/container.ts";
+import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { type Logger, silentLogger } from "../base/log.ts";
+import { type CgroupTree, openCgroups } from "../kernel/cgroups.ts";
+import type { Paths } from "../store/paths.ts";
+import { type CommandContext, deleteCommand, execCommand, PROCESS_FILE, RUNTIME_LOG, runCommand } from "./commands.ts";
+import { type DetectedRuntime, detectRuntimes, selectRuntime } from "./detect.ts";
+import { encodeSpec } from "./encode.ts";
+import { openTask, runRuntime, startTask } from "./monitor.ts";
+import type { ExecRequest, Runtime, StartRequest, Task } from "./runtime.ts";
+import type { Spec } from "./spec-types.ts";
+import { launchError } from "./start-errors.ts";
+import { limitsOf } from "./update.ts";
+
+export interface RuntimeOptions {
+  readonly paths: Pick<Paths, "runtimeState" | "bundle">;
+  readonly settings?: RuntimeSettings | undefined;
+  readonly logger?: Logger | undefined;
+  /** Default: this machine's. */
+  readonly cgroups?: CgroupTree | undefined;
+}
+
+export interface RuntimeSettings {
+  readonly defaultRuntime?: string | undefined;
+  readonly runtimes?: Readonly<
+    Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
+  >;
+}
+
+/** Fails with "unavailable" and a hint when no OCI runtime works here. */
+export async function openRuntime({
+  paths,
+  settings = {},
+  logger = silentLogger,
+  cgroups = openCgroups(),
+}: RuntimeOptions): Promise<Runtime> {
+  const runtimes = await detectRuntimes({
+    configured: settings.runtimes ?? {},
+    preferred: settings.defaultRuntime,
+    cgroups,
+    logger,
+  });
+  return new OciRuntime({ paths, logger, cgroups, runtimes });
+}
+
+interface Parts {
+  readonly paths: RuntimeOptions["paths"];
+  readonly logger: Logger;
+  readonly cgroups: CgroupTree;
+  readonly runtimes: readonly DetectedRuntime[];
+}
+
+class OciRuntime implements Runtime {
+  readonly runtimes: readonly DetectedRuntime[];
+  readonly #paths: Parts["paths"];
+  readonly #logger: Logger;
+  readonly #cgroups: CgroupTree;
+
+  constructor({ paths, logger, cgroups, runtimes }: Parts) {
+    this.runtimes = runtimes;
+    this.#paths = paths;
+    this.#logger = logger;
+    this.#cgroups = cgroups;
+  }
+
+  async start(request: StartRequest): Promise<Task> {
+    const { id, bundle, spec, terminal, size, stdin, stdinOnce, log, hold } = request;
+    const context = this.#context(selectRuntime(this.runtimes, request.runtime));
+    const cgroup = spec.linux.cgroupsPath;
+    rmSync(join(bundle, RUNTIME_LOG), { force: true });
+    writeFileSync(join(bundle, "config.json"), encodeSpec(spec));
+    try {
+      return await startTask({
+        ...taskOptions(context, deleteCommand(context, id)),
+        id,
+        dir: bundle,
+        launch: runCommand(context, id, terminal),
+        oomFile: cgroup === undefined ? undefined : this.#cgroups.oomFile(cgroup),
+        terminal,
+        size,
+        stdin,
+        stdinOnce,
+        log,
+        hold,
+      });
+    } catch (error) {
+      await this.#forget(context, id, cgroup);
+      throw launchError(error, { action: "start", process: spec.process, runtime: context.runtime.kind });
+    }
+  }
+
+  async exec(request: ExecRequest): Promise<Task> {
+    const { execId, containerId, bundle, process, terminal, size, stdin, hold } = request;
+    const context = this.#contextOf(containerId, request.runtime);
+    writeFileSync(join(bundle, PROCESS_FILE), encodeSpec(process));
+    try {
+      return await startTask({
+        ...taskOptions(context),
+        id: execId,
+        dir: bundle,
+        launch: execCommand(context, containerId, terminal),
+        terminal,
+        size,
+        stdin,
+        stdinOnce: true,
+        log: { driver: "none" },
+        hold,
+      });
+    } catch (error) {
+      throw launchError(error, { action: "exec", process, runtime: context.runtime.kind });
+    }
+  }
+
+  async open(id: string, bundle: string): ReturnType<Runtime["open"]> {
+    const context = this.#contextOf(id, undefined);
+    const { hideUnified } = context.runtime;
+    return openTask(id, bundle, { cleanup: deleteCommand(context, id), hideUnified });
+  }
+
+  async openExec(execId: string, bundle: string): ReturnType<Runtime["openExec"]> {
+    return openTask(execId, bundle);
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#inCgroup(id, (path) => this.#cgroups.freeze(path));
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#inCgroup(id, (path) => this.#cgroups.thaw(path));
+  }
+
+  async update(id: string, resources: Resources): Promise<void> {
+    await this.#inCgroup(id, async (path) => {
+      try {
+        this.#cgroups.update(path, limitsOf(resources, this.#cgroups.features));
+      } catch (error) {
+        if (errnoOf(error) === "ENOENT") throw error;
+        throw new EngineError("invalid", `failed to update the container's limits: ${errorMessage(error)}`, {
+          cause: error,
+        });
+      }
+    });
+  }
+
+  async pids(id: string): Promise<number[]> {
+    const path = this.#cgroupOf(id);
+    return path === undefined ? [] : this.#cgroups.pids(path);
+  }
+
+  async cleanup(id: string): Promise<void> {
+    const cgroup = this.#cgroupOf(id);
+    for (const runtime of this.runtimes) {
+      const context = this.#context(runtime);
+      if (existsSync(join(context.state, id))) await this.#delete(context, id);
+    }
+    await this.#clearCgroup(cgroup);
+  }
+
+  #context(runtime: DetectedRuntime): CommandContext {
+    return { runtime, state: join(this.#paths.runtimeState, runtime.name) };
+  }
+
+  /** The runtime that knows the container, whatever is the default by now. */
+  #contextOf(id: string, name: string | undefined): CommandContext {
+    const contexts = this.runtimes.map((runtime) => this.#context(runtime));
+    return (
+      contexts.find(({ state }) => existsSync(join(state, id))) ?? this.#context(selectRuntime(this.runtimes, name))
+    );
+  }
+
+  /** From the bundle, so that it is known after a restart too; undefined without a bundle. */
+  #cgroupOf(id: string): string | undefined {
+    try {
+      const spec = JSON.parse(readFileSync(join(this.#paths.bundle(id), "config.json"), "utf8")) as Spec;
+      return spec.linux.cgroupsPath;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #inCgroup(id: string, action: (path: string) => Promise<void>): Promise<void> {
+    const path = this.#cgroupOf(id);
+    if (path === undefined) throw new EngineError("not-found", `container ${id} has no running task`);
+    try {
+      await action(path);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      throw new EngineError("not-found", `container ${id} has no running task`, { cause: error });
+    }
+  }
+
+  async #forget(context: CommandContext, id: string, cgroup: string | undefined): Promise<void> {
+    if (existsSync(join(context.state, id))) await this.#delete(context, id);
+    await this.#clearCgroup(cgroup);
+  }
+
+  async #delete(context: CommandContext, id: string): Promise<void> {
+    const { hideUnified } = context.runtime;
+    const { code, stderr } = await runRuntime(deleteCommand(context, id), { hideUnified });
+    if (code === 0) return;
+    this.#logger.log("warn", "the runtime could not delete a container", { id, error: stderr.toString().trim() });
+    rmSync(join(context.state, id), { recursive: true, force: true });
+  }
+
+  /** Kills what is left in the cgroup and removes it; a dying process keeps it for some milliseconds. */
+  async #clearCgroup(path: string | undefined): Promise<void> {
+    if (path === undefined || !this.#cgroups.exists(path)) return;
+    for (let pause = 1; pause < 2000; pause *= 2) {
+      this.#cgroups.killAll(path);
+      if (this.#cgroups.remove(path)) return;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    this.#logger.log("warn", "a control group could not be removed", { path });
+  }
+}
+
+function taskOptions({ runtime }: CommandContext, cleanup?: readonly string[]) {
+  return { hideUnified: runtime.hideUnified, runtimeLog: RUNTIME_LOG, cleanup };
+}
