@@ -78,12 +78,23 @@ static int receive_console(int listener) {
   return terminal;
 }
 
+static void set_size(int terminal, const struct options *options) {
+  struct winsize size = {.ws_row = (unsigned short)options->rows, .ws_col = (unsigned short)options->columns};
+  if (terminal >= 0 && options->rows > 0 && options->columns > 0) ioctl(terminal, TIOCSWINSZ, &size);
+}
+
+/* Takes the terminal and gives it its size before the task can look at it. */
+static void take_console(const struct options *options, int listener, int *terminal) {
+  *terminal = receive_console(listener);
+  set_size(*terminal, options);
+}
+
 /* Waits for the runtime's end, taking the terminal when it comes; the wait status. */
-static int wait_for_runtime(pid_t runtime, int signals, int listener, int *terminal) {
+static int wait_for_runtime(const struct options *options, pid_t runtime, int signals, int listener, int *terminal) {
   for (;;) {
     struct pollfd ready[2] = {{.fd = signals, .events = POLLIN}, {.fd = *terminal < 0 ? listener : -1, .events = POLLIN}};
     if (poll(ready, 2, -1) < 0 && errno != EINTR) return -1;
-    if (ready[1].revents != 0) *terminal = receive_console(listener);
+    if (ready[1].revents != 0) take_console(options, listener, terminal);
     if (ready[0].revents == 0) continue;
     struct signalfd_siginfo info;
     (void)!read(signals, &info, sizeof info);
@@ -143,8 +154,8 @@ static struct launched run(const struct options *options, int signals, struct pi
   close_fd(&pipes->out[1]);
   close_fd(&pipes->err[1]);
   int terminal = -1;
-  int status = wait_for_runtime(runtime, signals, listener, &terminal);
-  if (listener >= 0 && terminal < 0) terminal = receive_console(listener);
+  int status = wait_for_runtime(options, runtime, signals, listener, &terminal);
+  if (listener >= 0 && terminal < 0) take_console(options, listener, &terminal);
   not_blocking(pipes->out[0]);
   not_blocking(pipes->err[0]);
   not_blocking(pipes->in[1]);
@@ -170,11 +181,6 @@ static struct launched run(const struct options *options, int signals, struct pi
   return result;
 }
 
-static void set_size(int terminal, const struct options *options) {
-  struct winsize size = {.ws_row = (unsigned short)options->rows, .ws_col = (unsigned short)options->columns};
-  if (options->rows > 0 && options->columns > 0) ioctl(terminal, TIOCSWINSZ, &size);
-}
-
 struct launched launch(const struct options *options, int signals) {
   struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}};
   int error = make_pipes(options, &pipes);
@@ -186,6 +192,5 @@ struct launched launch(const struct options *options, int signals) {
     close(listener);
     unlink(CONSOLE);
   }
-  if (options->terminal && result.pid != 0) set_size(result.out, options);
   return result;
 }
