@@ -1,0 +1,72 @@
+/** Logging: a container that writes 200 MB of lines, reading it back, and the last ten lines. */
+
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { type BenchDaemon, startDaemon } from "./lib/daemon.ts";
+import { median, printFigures, timeEach } from "./lib/table.ts";
+
+const MEGABYTES = 200;
+const LINE = "x".repeat(99);
+
+async function main(): Promise<void> {
+  await using daemon = await startDaemon("--log-opt", "max-size=-1");
+  // A file of lines made first, so that the container only copies: what is measured is the way into the log.
+  const source = `yes ${LINE} | head -c ${MEGABYTES << 20} > /tmp/lines`;
+  const prepared = await create(daemon, ["sh", "-c", `${source}; cat /tmp/lines > /tmp/warm; sleep 300`]);
+  await daemon.call("POST", `/containers/${prepared}/start`);
+  const logging = await create(daemon, [
+    "sh",
+    "-c",
+    `${source}; date +%s%N > /tmp/t0; cat /tmp/lines; date +%s%N > /tmp/t1; cat /tmp/lines > /tmp/copy; date +%s%N > /tmp/t2; sleep 300`,
+  ]);
+  const start = performance.now();
+  await daemon.call("POST", `/containers/${logging}/start`);
+  const [t0, t1, t2] = await stamps(daemon, logging);
+  console.log(`(container ran ${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  const read = await timeEach(5, () => drain(daemon, `/containers/${logging}/logs?stdout=1&stderr=1`), 1);
+  const tail = await timeEach(20, () => drain(daemon, `/containers/${logging}/logs?stdout=1&tail=10`), 2);
+  printFigures([
+    {
+      what: "into the log",
+      value: (MEGABYTES * 1e9) / (t1 - t0),
+      unit: "MiB/s",
+      floor: { what: "the same into a file", value: (MEGABYTES * 1e9) / (t2 - t1) },
+      least: 0.5,
+    },
+    { what: "into the log", value: (MEGABYTES * 1e9) / (t1 - t0), unit: "MiB/s", least: 400 },
+    { what: "read back by logs", value: (MEGABYTES * 1000) / median(read), unit: "MiB/s", least: 400 },
+    { what: "logs --tail 10", value: median(tail), unit: "ms", most: 20 },
+  ]);
+  rmSync(join(daemon.folder, "data", "containers"), { recursive: true, force: true });
+}
+
+async function create(daemon: BenchDaemon, command: readonly string[]): Promise<string> {
+  const request = { Image: "busybox", Cmd: command, HostConfig: { NetworkMode: "none", Tmpfs: { "/tmp": "size=1g" } } };
+  return (await daemon.call<{ Id: string }>("POST", "/containers/create", request)).Id;
+}
+
+/** The three times in nanoseconds that the container noted, once it has. */
+async function stamps(daemon: BenchDaemon, id: string): Promise<[number, number, number]> {
+  for (;;) {
+    const { Id } = await daemon.call<{ Id: string }>("POST", `/containers/${id}/exec`, {
+      Cmd: ["sh", "-c", "cat /tmp/t0 /tmp/t1 /tmp/t2 2>/dev/null"],
+      AttachStdout: true,
+      Tty: true,
+    });
+    const response = await daemon.open("POST", `/exec/${Id}/start`, { Detach: false, Tty: true });
+    const text = Buffer.concat(await Array.fromAsync(response as AsyncIterable<Buffer>)).toString();
+    const numbers = text
+      .split(/\s+/)
+      .filter((word) => /^\d{19}$/.test(word))
+      .map(Number);
+    const [t0, t1, t2] = numbers;
+    if (t0 !== undefined && t1 !== undefined && t2 !== undefined) return [t0, t1, t2];
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+async function drain(daemon: BenchDaemon, path: string): Promise<void> {
+  for await (const _ of await daemon.open("GET", path));
+}
+
+await main();
