@@ -5,6 +5,7 @@ import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/log.ts";
 import { type CgroupTree, openCgroups } from "../kernel/cgroups.ts";
 import type { Paths } from "../store/paths.ts";
+import { adaptSpec } from "./adapt-spec.ts";
 import { type CommandContext, deleteCommand, execCommand, PROCESS_FILE, RUNTIME_LOG, runCommand } from "./commands.ts";
 import { type DetectedRuntime, detectRuntimes, selectRuntime } from "./detect.ts";
 import { encodeSpec } from "./encode.ts";
@@ -70,7 +71,7 @@ class OciRuntime implements Runtime {
     const context = this.#context(selectRuntime(this.runtimes, request.runtime));
     const cgroup = spec.linux.cgroupsPath;
     rmSync(join(bundle, RUNTIME_LOG), { force: true });
-    writeFileSync(join(bundle, "config.json"), encodeSpec(spec));
+    writeFileSync(join(bundle, "config.json"), encodeSpec(adaptSpec(spec, context.runtime)));
     try {
       return await startTask({
         ...taskOptions(context, deleteCommand(context, id)),

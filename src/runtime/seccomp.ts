@@ -24,9 +24,7 @@ export interface SeccompSubject {
 /** The default filter for a container with these capabilities; conditions are decided here, so that the runtime compiles less. */
 export function defaultSeccomp({ capabilities, architecture }: SeccompSubject): Seccomp {
   const has = new Set(capabilities);
-  const names = new Set(Object.values(ALLOWED).flatMap(words));
-  for (const entry of ALLOWED_ON) if (entry.architectures.includes(architecture)) addAll(names, words(entry.names));
-  for (const [capability, list] of Object.entries(ALLOWED_WITH)) if (has.has(capability)) addAll(names, words(list));
+  const names = allowedNames({ capabilities, architecture });
 
   const syscalls: SeccompRule[] = [{ names: [...names], action: "SCMP_ACT_ALLOW" }];
   for (const { name, test, withoutCapability } of ALLOWED_ARGUMENTS) {
@@ -42,6 +40,14 @@ export function defaultSeccomp({ capabilities, architecture }: SeccompSubject): 
     architectures: [...(ARCHITECTURES[architecture] ?? [])],
     syscalls,
   };
+}
+
+/** Names that the default filter allows without a look at the arguments. */
+export function allowedNames({ capabilities, architecture }: SeccompSubject): Set<string> {
+  const names = new Set(Object.values(ALLOWED).flatMap(words));
+  for (const entry of ALLOWED_ON) if (entry.architectures.includes(architecture)) addAll(names, words(entry.names));
+  for (const name of capabilities) addAll(names, words(ALLOWED_WITH[name] ?? ""));
+  return names;
 }
 
 function words(list: string): string[] {

@@ -11,8 +11,9 @@ import { MASKED_PATHS, READONLY_PATHS } from "./protected-paths.ts";
 import { type ResourceSupport, specResources } from "./resources.ts";
 import { specRlimits, type Ulimit } from "./rlimits.ts";
 import { defaultSeccomp, parseSeccompProfile } from "./seccomp.ts";
+import { BPF_ANNOTATION, defaultBpf } from "./seccomp-bpf.ts";
 import { parseSecurityOptions, type SecurityOptions } from "./security-options.ts";
-import type { Linux, Process, Spec, SpecMount } from "./spec-types.ts";
+import type { Linux, Process, Seccomp, Spec, SpecMount } from "./spec-types.ts";
 import { specSysctls } from "./sysctls.ts";
 import type { ResolvedUser } from "./users.ts";
 
@@ -67,20 +68,21 @@ export function buildSpec(input: SpecInput): Spec {
   });
   const devices = privileged ? allDevices() : requestedDevices(hostConfig.Devices ?? []);
   const propagation = rootPropagation(input.mounts);
+  const seccomp = seccompFilter(input, capabilities, security);
   return {
     ociVersion: "1.0.2",
     process: specProcess(input, capabilities, security),
     root: { path: input.rootfs, ...(hostConfig.ReadonlyRootfs ? { readonly: true } : {}) },
     ...(input.namespaces.uts === "new" ? { hostname: input.hostname } : {}),
     mounts: specMounts(input, security),
-    ...(hostConfig.Annotations ? { annotations: { ...hostConfig.Annotations } } : {}),
+    ...annotations(hostConfig, seccomp.bpf),
     linux: {
       namespaces: specNamespaces(input.namespaces),
       cgroupsPath: input.cgroup,
       resources: specResources(hostConfig, input.resourceSupport, { rules: devices.rules, privileged }),
       ...linuxDevices(devices),
       ...linuxSysctls(input),
-      ...linuxSeccomp(input, capabilities, security),
+      ...(seccomp.profile === undefined ? {} : { seccomp: seccomp.profile }),
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
       ...protectedPaths(hostConfig, security),
     },
@@ -176,17 +178,24 @@ function linuxSysctls({ config, hostConfig, namespaces, ownNetwork }: SpecInput)
   return Object.keys(sysctl).length > 0 ? { sysctl } : {};
 }
 
-function linuxSeccomp(
-  input: SpecInput,
-  capabilities: readonly string[],
-  security: SecurityOptions,
-): Pick<Linux, "seccomp"> {
+interface SeccompFilter {
+  readonly profile?: Seccomp;
+  /** The profile compiled, for a runtime that takes it. */
+  readonly bpf?: string | undefined;
+}
+
+function seccompFilter(input: SpecInput, capabilities: readonly string[], security: SecurityOptions): SeccompFilter {
   const { host, hostConfig, defaults } = input;
-  const profile = security.seccomp ?? (hostConfig.Privileged ? "unconfined" : (defaults.seccompProfile ?? "builtin"));
-  if (profile === "unconfined" || !host.seccomp) return {};
+  const choice = security.seccomp ?? (hostConfig.Privileged ? "unconfined" : (defaults.seccompProfile ?? "builtin"));
+  if (choice === "unconfined" || !host.seccomp) return {};
   const subject = { capabilities, architecture: host.architecture, kernelVersion: host.kernelVersion };
-  const builtin = profile === "builtin" || profile === "";
-  return { seccomp: builtin ? defaultSeccomp(subject) : parseSeccompProfile(profile, subject) };
+  if (choice !== "builtin" && choice !== "") return { profile: parseSeccompProfile(choice, subject) };
+  return { profile: defaultSeccomp(subject), bpf: defaultBpf(subject) };
+}
+
+function annotations({ Annotations }: HostConfig, bpf: string | undefined): Pick<Spec, "annotations"> {
+  const all = { ...Annotations, ...(bpf === undefined ? {} : { [BPF_ANNOTATION]: bpf }) };
+  return Object.keys(all).length > 0 ? { annotations: all } : {};
 }
 
 function protectedPaths(

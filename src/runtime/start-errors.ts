@@ -55,10 +55,8 @@ type Rule = readonly [pattern: RegExp, text: (match: RegExpExecArray, process: F
 const RULES: readonly Rule[] = [
   [/executable file `([^`]*)` not found/i, ([, file = ""]) => missing(file)],
   [/exec: "([^"]*)": executable file not found in \$PATH/, ([, file = ""]) => missing(file)],
-  [
-    /^(?:open|find) executable|^exec(?: container process)?:? `?([^`]*)`?: (.*)$/i,
-    (match, process) => notRun(match, process),
-  ],
+  [/^(?:open|find) executable: (.*)$/, ([, reason = ""], { args }) => notRun(args[0] ?? "", reason)],
+  [/^exec (?:container process )?`([^`]*)`: (.*)$/, ([, file = "", reason = ""]) => notRun(file, reason)],
   [
     /chdir(?: to)? `?([^`:]*)`?: (.*)$/i,
     ([, folder = "", reason = ""]) => `chdir to cwd ("${folder}") set in config.json failed: ${lower(reason)}`,
@@ -71,9 +69,11 @@ function missing(file: string): string {
     : `exec: "${file}": executable file not found in $PATH`;
 }
 
-function notRun([text, , reason]: RegExpExecArray, { args }: FailedLaunch["process"]): string {
-  const cause = reason ?? text.slice(text.lastIndexOf(":") + 1);
-  return `exec: "${args[0] ?? ""}": ${lower(cause.trim())}`;
+/** What is no regular file, crun refuses with EPERM where exec(2) says EACCES. */
+function notRun(file: string, reason: string): string {
+  if (file === "") return missing(file);
+  if (reason === "Not a directory") return `exec: "${file}": stat ${file}: not a directory`;
+  return `exec: "${file}": ${reason === "Operation not permitted" ? "permission denied" : lower(reason)}`;
 }
 
 function dockerReason(message: string, process: FailedLaunch["process"]): string {
@@ -81,7 +81,7 @@ function dockerReason(message: string, process: FailedLaunch["process"]): string
     const match = pattern.exec(message);
     if (match !== null) return text(match, process);
   }
-  return message.replace(/^runc (?:create|run|exec) failed: (?:unable to start container process: )?/, "");
+  return message.replace(/^(?:runc (?:create|run|exec)|exec) failed: (?:unable to start container process: )?/, "");
 }
 
 function lower(text: string): string {
