@@ -160,6 +160,7 @@ void add_functions(napi_env env, napi_value exports, const struct function *func
 
 NAPI_MODULE_INIT() {
   init_files(env, exports);
+  init_jsonlog(env, exports);
   init_mounts(env, exports);
   init_network(env, exports);
   init_process(env, exports);

@@ -36,6 +36,15 @@ export interface Native {
     onExit: (code: number, signal: number) => void,
     keepAlive: number,
   ): number;
+  decodeJsonLog(
+    input: Buffer,
+    from: number,
+    to: number,
+    output: Buffer,
+    flags: number,
+    since: bigint,
+    until: bigint,
+  ): [consumed: number, produced: number, done: number];
   pipe(): [number, number];
   killProcess(pid: number, signal: number): void;
 }

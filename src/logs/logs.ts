@@ -15,6 +15,12 @@ export interface LogSink {
   readonly compress?: boolean | undefined;
 }
 
+/** A place in a log; `generation` is the inode number of the file. */
+export interface LogPosition {
+  readonly generation: number;
+  readonly offset: number;
+}
+
 export interface LogReadOptions {
   readonly stdout: boolean;
   readonly stderr: boolean;
@@ -29,14 +35,18 @@ export interface LogReadOptions {
   /** Frames with Docker's 8-byte header (true), or raw bytes (a terminal's log). */
   readonly framed: boolean;
   /** Stop at this position (what an attach stream continues from). */
-  readonly end?: { readonly generation: number; readonly offset: number } | undefined;
+  readonly end?: LogPosition | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Logs {
   /** From HostConfig.LogConfig and the daemon's defaults to a sink in `folder`. "invalid" for an unknown driver or option. */
-  sink(config: { readonly Type?: string | undefined; readonly Config?: Record<string, string> | undefined }, folder: string, id: string): LogSink;
-  /** Chunks of up to 1 MiB ready for the client. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
+  sink(
+    config: { readonly Type?: string | undefined; readonly Config?: Record<string, string> | undefined },
+    folder: string,
+    id: string,
+  ): LogSink;
+  /** Chunks of up to about 1 MiB, each the caller's own. Ends quietly when the signal aborts. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
   read(sink: LogSink, options: LogReadOptions): AsyncIterable<Uint8Array>;
   /** Removes every file of the sink. Idempotent. */
   remove(sink: LogSink): void;
