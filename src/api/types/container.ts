@@ -47,30 +47,40 @@ export interface Mount {
   Type?: MountType | undefined;
   ReadOnly?: boolean | undefined;
   Consistency?: string | undefined;
-  BindOptions?: {
-    Propagation?: string | undefined;
-    NonRecursive?: boolean | undefined;
-    CreateMountpoint?: boolean | undefined;
-    ReadOnlyNonRecursive?: boolean | undefined;
-    ReadOnlyForceRecursive?: boolean | undefined;
-  } | undefined;
-  VolumeOptions?: {
-    NoCopy?: boolean | undefined;
-    Labels?: Record<string, string> | undefined;
-    DriverConfig?: {
-      Name?: string | undefined;
-      Options?: Record<string, string> | undefined;
-    } | undefined;
-    Subpath?: string | undefined;
-  } | undefined;
-  ImageOptions?: {
-    Subpath?: string | undefined;
-  } | undefined;
-  TmpfsOptions?: {
-    SizeBytes?: number | undefined;
-    Mode?: number | undefined;
-    Options?: string[][] | undefined;
-  } | undefined;
+  BindOptions?:
+    | {
+        Propagation?: string | undefined;
+        NonRecursive?: boolean | undefined;
+        CreateMountpoint?: boolean | undefined;
+        ReadOnlyNonRecursive?: boolean | undefined;
+        ReadOnlyForceRecursive?: boolean | undefined;
+      }
+    | undefined;
+  VolumeOptions?:
+    | {
+        NoCopy?: boolean | undefined;
+        Labels?: Record<string, string> | undefined;
+        DriverConfig?:
+          | {
+              Name?: string | undefined;
+              Options?: Record<string, string> | undefined;
+            }
+          | undefined;
+        Subpath?: string | undefined;
+      }
+    | undefined;
+  ImageOptions?:
+    | {
+        Subpath?: string | undefined;
+      }
+    | undefined;
+  TmpfsOptions?:
+    | {
+        SizeBytes?: number | undefined;
+        Mode?: number | undefined;
+        Options?: string[][] | undefined;
+      }
+    | undefined;
 }
 
 export interface RestartPolicy {
@@ -83,10 +93,12 @@ export interface Resources {
   Memory?: number | undefined;
   CgroupParent?: string | undefined;
   BlkioWeight?: number | undefined;
-  BlkioWeightDevice?: Array<{
-    Path?: string | undefined;
-    Weight?: number | undefined;
-  }> | undefined;
+  BlkioWeightDevice?:
+    | Array<{
+        Path?: string | undefined;
+        Weight?: number | undefined;
+      }>
+    | undefined;
   BlkioDeviceReadBps?: ThrottleDevice[] | undefined;
   BlkioDeviceWriteBps?: ThrottleDevice[] | undefined;
   BlkioDeviceReadIOps?: ThrottleDevice[] | undefined;
@@ -108,11 +120,13 @@ export interface Resources {
   OomKillDisable?: boolean | undefined;
   Init?: boolean | null | undefined;
   PidsLimit?: number | null | undefined;
-  Ulimits?: Array<{
-    Name?: string | undefined;
-    Soft?: number | undefined;
-    Hard?: number | undefined;
-  }> | undefined;
+  Ulimits?:
+    | Array<{
+        Name?: string | undefined;
+        Soft?: number | undefined;
+        Hard?: number | undefined;
+      }>
+    | undefined;
   CpuCount?: number | undefined;
   CpuPercent?: number | undefined;
   IOMaximumIOps?: number | undefined;
@@ -144,10 +158,12 @@ export interface HealthcheckResult {
 export interface HostConfig extends Resources {
   Binds?: string[] | undefined;
   ContainerIDFile?: string | undefined;
-  LogConfig?: {
-    Type?: string | undefined;
-    Config?: Record<string, string> | undefined;
-  } | undefined;
+  LogConfig?:
+    | {
+        Type?: string | undefined;
+        Config?: Record<string, string> | undefined;
+      }
+    | undefined;
   NetworkMode?: string | undefined;
   PortBindings?: PortMap | undefined;
   RestartPolicy?: RestartPolicy | undefined;

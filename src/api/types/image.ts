@@ -76,21 +76,31 @@ export interface ImageManifestSummary {
   ID?: string | undefined;
   Descriptor?: OCIDescriptor | undefined;
   Available?: boolean | undefined;
-  Size?: {
-    Total?: number | undefined;
-    Content?: number | undefined;
-  } | undefined;
+  Size?:
+    | {
+        Total?: number | undefined;
+        Content?: number | undefined;
+      }
+    | undefined;
   Kind?: string | undefined;
-  ImageData?: {
-    Platform?: OCIPlatform | undefined;
-    Containers?: string[] | undefined;
-    Size?: {
-      Unpacked?: number | undefined;
-    } | undefined;
-  } | null | undefined;
-  AttestationData?: {
-    For?: string | undefined;
-  } | null | undefined;
+  ImageData?:
+    | {
+        Platform?: OCIPlatform | undefined;
+        Containers?: string[] | undefined;
+        Size?:
+          | {
+              Unpacked?: number | undefined;
+            }
+          | undefined;
+      }
+    | null
+    | undefined;
+  AttestationData?:
+    | {
+        For?: string | undefined;
+      }
+    | null
+    | undefined;
 }
 
 export interface OCIDescriptor {

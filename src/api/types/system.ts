@@ -1,4 +1,7 @@
 // Wire types of the Docker Engine API v1.51: systems. Field names are the API's; absent and undefined mean the same.
+import type { ContainerSummary } from "./container.ts";
+import type { BuildCache, ImageSummary } from "./image.ts";
+import type { Volume } from "./volume.ts";
 
 export interface SystemVersion {
   Platform: {
@@ -59,7 +62,7 @@ export interface SystemInfo {
   MemTotal: number;
   IndexServerAddress: string;
   RegistryConfig: RegistryServiceConfig;
-  GenericResources: GenericResources;
+  GenericResources: GenericResources | null;
   HttpProxy: string;
   HttpsProxy: string;
   NoProxy: string;
@@ -91,10 +94,12 @@ export interface SystemInfo {
 
 export interface ContainerdInfo {
   Address?: string | undefined;
-  Namespaces?: {
-    Containers?: string | undefined;
-    Plugins?: string | undefined;
-  } | undefined;
+  Namespaces?:
+    | {
+        Containers?: string | undefined;
+        Plugins?: string | undefined;
+      }
+    | undefined;
 }
 
 export interface FirewallInfo {
@@ -105,7 +110,7 @@ export interface FirewallInfo {
 export interface PluginsInfo {
   Volume?: string[] | undefined;
   Network?: string[] | undefined;
-  Authorization?: string[] | undefined;
+  Authorization?: string[] | null | undefined;
   Log?: string[] | undefined;
 }
 
@@ -165,15 +170,19 @@ export interface Platform {
 }
 
 export type GenericResources = Array<{
-    NamedResourceSpec?: {
-      Kind?: string | undefined;
-      Value?: string | undefined;
-    } | undefined;
-    DiscreteResourceSpec?: {
-      Kind?: string | undefined;
-      Value?: number | undefined;
-    } | undefined;
-  }>;
+  NamedResourceSpec?:
+    | {
+        Kind?: string | undefined;
+        Value?: string | undefined;
+      }
+    | undefined;
+  DiscreteResourceSpec?:
+    | {
+        Kind?: string | undefined;
+        Value?: number | undefined;
+      }
+    | undefined;
+}>;
 
 /** GET /system/df. Sizes in bytes. */
 export interface DiskUsage {

@@ -10,10 +10,13 @@ export interface Volume {
   Scope: string;
   ClusterVolume: unknown;
   Options: Record<string, string>;
-  UsageData?: {
-    Size?: number | undefined;
-    RefCount?: number | undefined;
-  } | null | undefined;
+  UsageData?:
+    | {
+        Size?: number | undefined;
+        RefCount?: number | undefined;
+      }
+    | null
+    | undefined;
 }
 
 export interface VolumeCreateOptions {

@@ -1,0 +1,146 @@
+/** From a request to its answer: version, route, parameters, handler, reply, and what becomes of every failure. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { errorKind } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Engine } from "../engine/engine.ts";
+import { readJsonBody } from "./body.ts";
+import { adaptReply } from "./compat.ts";
+import type { EarlyBytes } from "./early-bytes.ts";
+import { failureOf } from "./errors.ts";
+import { hijack, stopParsing, type Takeover } from "./hijack.ts";
+import { parseQuery, readParams } from "./query.ts";
+import { encode, send, sendJson } from "./reply.ts";
+import type { Call, Headers, Reply } from "./route.ts";
+import type { Match, Router } from "./router.ts";
+import { serveWebSocket } from "./websocket.ts";
+
+export interface Incoming {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Set on an upgrade: bytes that came with the request. */
+  readonly head?: Uint8Array | undefined;
+}
+
+export interface DispatchOptions {
+  readonly engine: Engine;
+  readonly router: Router;
+  readonly logger: Logger;
+  /** Sent with every answer. */
+  readonly headers: Headers;
+  readonly early: EarlyBytes;
+}
+
+export interface Dispatcher {
+  /** Answers; never throws, never rejects. */
+  handle(incoming: Incoming): Promise<void>;
+  /** Whether this request asks for a connection of its own and its route gives one. */
+  upgrades(request: IncomingMessage): boolean;
+}
+
+export function createDispatcher(options: DispatchOptions): Dispatcher {
+  const { router, logger } = options;
+  return {
+    async handle(incoming) {
+      const { request, response } = incoming;
+      const began = performance.now();
+      response.once("close", () =>
+        logger.log("debug", "request", {
+          method: request.method,
+          url: request.url,
+          status: response.statusCode,
+          ms: Math.round(performance.now() - began),
+        }),
+      );
+      try {
+        await answer(incoming, options);
+      } catch (error) {
+        fail(incoming, error, logger);
+      }
+    },
+
+    upgrades(request) {
+      try {
+        const { takesOver } = router.match(request.method ?? "", splitUrl(request).pathname).route;
+        if (takesOver === undefined) return false;
+        return (request.headers.upgrade?.toLowerCase() === "websocket") === (takesOver === "websocket");
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+async function answer(incoming: Incoming, options: DispatchOptions): Promise<void> {
+  const { request, response } = incoming;
+  for (const [name, value] of Object.entries(options.headers)) response.setHeader(name, value);
+  const { pathname, search } = splitUrl(request);
+  const match = options.router.match(request.method ?? "", pathname);
+  if (match.route.takesOver === "tcp" && incoming.head === undefined) holdConnection(incoming, options.early);
+  const query = readParams(match.route.query, parseQuery(search));
+  const signal = abortWithClient(response);
+  const call = { engine: options.engine, version: match.version, path: match.path, query, request, signal, json };
+  const reply = adaptReply(match.route, match.version, await match.route.handle(call as unknown as Call));
+  await deliver(reply, incoming, match, options, signal);
+
+  function json<T>(schema: Parameters<typeof readJsonBody<T>>[1]): Promise<T | undefined> {
+    return readJsonBody(request, schema);
+  }
+}
+
+function deliver(
+  reply: Reply,
+  incoming: Incoming,
+  { version }: Match,
+  options: DispatchOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (reply.kind !== "hijack" && reply.kind !== "websocket") return send(reply, incoming.response, signal);
+  const upgraded = incoming.head !== undefined;
+  const head = incoming.head ?? options.early.take(incoming.request.socket);
+  const takeover: Takeover = { ...incoming, head, upgraded, version, logger: options.logger };
+  return reply.kind === "hijack" ? hijack(reply.prepared, takeover) : serveWebSocket(reply.prepared, takeover);
+}
+
+/** What the client sends after this request is not HTTP, also while we prepare. A body is still the parser's to read. */
+function holdConnection({ request, response }: Incoming, early: EarlyBytes): void {
+  const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+  early.expect(request);
+  response.shouldKeepAlive = false;
+  if (length === "0" && encoding === undefined) {
+    stopParsing(request.socket);
+    response.once("finish", () => request.socket.destroySoon());
+  }
+}
+
+function abortWithClient(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+function splitUrl({ url = "/" }: IncomingMessage): { pathname: string; search: string } {
+  const mark = url.indexOf("?");
+  return mark < 0 ? { pathname: url, search: "" } : { pathname: url.slice(0, mark), search: url.slice(mark + 1) };
+}
+
+/** Answers with the error, or cuts the connection when an answer is already under way. */
+function fail({ request, response }: Incoming, error: unknown, logger: Logger): void {
+  const { status, body } = failureOf(error, request.headers["user-agent"], logger);
+  if (response.headersSent || response.destroyed || response.socket === null) {
+    if (errorKind(error) !== "cancelled")
+      logger.log("warn", "answer cut off", { url: request.url, error: body.message });
+    response.destroy();
+    return;
+  }
+  for (const name of ["Content-Type", "Content-Length"]) response.removeHeader(name);
+  // What is left of the body would be read as the next request.
+  if (!request.complete) response.shouldKeepAlive = false;
+  if (status === 304) response.writeHead(status).end();
+  else if (request.method === "HEAD")
+    response
+      .writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(encode(body)) })
+      .end();
+  else sendJson(response, status, body);
+}

@@ -1,0 +1,95 @@
+/**
+ * Attach and exec take the connection over: after the headers it carries raw bytes in both directions, and each side may close its
+ * half. With `Upgrade: tcp` the answer is 101; clients that send no such header get 200 and then the same bytes.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { errorMessage } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { PreparedAttach } from "../containers/containers.ts";
+
+/** Milliseconds a client may keep its half open after ours ended. */
+const LINGER = 10_000;
+
+/** From this version on clients are told whether the stream has frames. */
+const TELLS_FRAMES = 42;
+
+export interface Takeover {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Bytes that came with the headers. */
+  readonly head: Uint8Array | undefined;
+  readonly upgraded: boolean;
+  readonly version: number;
+  readonly logger: Logger;
+}
+
+export async function hijack(prepared: PreparedAttach, takeover: Takeover): Promise<void> {
+  const socket = release(takeover);
+  if (socket === undefined) return;
+  socket.write(preamble(prepared, takeover));
+  try {
+    await prepared.run(socket);
+  } catch (error) {
+    takeover.logger.log("debug", "attached stream failed", { url: takeover.request.url, error: errorMessage(error) });
+    if (socket.writable) socket.write(frame(prepared.raw, `${errorMessage(error)}\r\n`));
+  } finally {
+    close(socket);
+  }
+}
+
+/** The bare connection with everything the client sent after its request; undefined when the client is gone. */
+export function release({ response, head }: Pick<Takeover, "response" | "head">): Socket | undefined {
+  const socket = response.socket;
+  if (socket === null || socket.destroyed) return undefined;
+  stopParsing(socket);
+  response.detachSocket(socket);
+  socket.on("error", () => {});
+  socket.setTimeout(0);
+  // As a stream that nobody read yet: it flows when its reader comes, by whatever way of reading.
+  (socket as { readableFlowing: boolean | null }).readableFlowing = null;
+  if (head !== undefined && head.length > 0) socket.unshift(head);
+  return socket;
+}
+
+/**
+ * Takes the bytes away from the HTTP parser: what arrives from now on waits in the socket. Answers can still be written.
+ */
+export function stopParsing(socket: Socket): void {
+  // A listener for "data" makes Node give up reading behind the stream's back.
+  socket.on("data", () => {});
+  for (const event of ["data", "end", "drain", "timeout"]) socket.removeAllListeners(event);
+  socket.pause();
+  // The server's watch over slow requests must forget the connection.
+  (socket as { parser?: { remove?: () => void } | null }).parser?.remove?.();
+}
+
+function preamble({ raw }: PreparedAttach, { response, upgraded, version }: Takeover): string {
+  const type =
+    raw || version < TELLS_FRAMES ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream";
+  const lines = [upgraded ? "HTTP/1.1 101 UPGRADED" : "HTTP/1.1 200 OK", `Content-Type: ${type}`];
+  if (upgraded) lines.push("Connection: Upgrade", "Upgrade: tcp");
+  for (const [name, value] of Object.entries(response.getHeaders())) lines.push(`${name}: ${String(value)}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}
+
+/** A message to the client's standard error in the stream's own form. */
+function frame(raw: boolean, message: string): Buffer {
+  const body = Buffer.from(message);
+  if (raw) return body;
+  const header = Buffer.alloc(8);
+  header[0] = 2;
+  header.writeUInt32BE(body.length, 4);
+  return Buffer.concat([header, body]);
+}
+
+/** Ends our half, reads the client's to its end so that nothing unread resets the connection, and closes. */
+export function close(socket: Socket): void {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), LINGER);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
+  socket.once("end", () => socket.destroySoon());
+  socket.end();
+  socket.resume();
+}

@@ -1,0 +1,116 @@
+/** Images: listing, tags, archives. What needs a registry is answered in unsupported.ts. */
+import { EngineError } from "../../base/errors.ts";
+import type { Progress } from "../../images/images.ts";
+import { ACCEPTED } from "../filters.ts";
+import { filters, flag, platformJson, platformText, text, texts, verbatim } from "../query.ts";
+import { type Call, empty, json, type Reply, type Route, route, type WriteLine } from "../route.ts";
+import { REGISTRY_HINT } from "./unsupported.ts";
+
+const ARCHIVE = "application/x-tar";
+
+const createQuery = {
+  fromImage: text,
+  fromSrc: text,
+  repo: text,
+  tag: text,
+  message: text,
+  changes: texts,
+  platform: platformText,
+};
+const loadQuery = { quiet: flag, platform: platformJson };
+
+export const imageRoutes: readonly Route[] = [
+  route("GET", "/images/json", {
+    query: {
+      all: flag,
+      filters: filters(ACCEPTED.images),
+      filter: text,
+      "shared-size": flag,
+      digests: flag,
+      manifests: flag,
+    },
+    handle: async ({ engine, query, version }) => {
+      const { all, digests, manifests, "shared-size": sharedSize } = query;
+      const reference = version < 41 && query.filter !== undefined ? { reference: [query.filter] } : {};
+      return json(
+        await engine.images.list({ all, digests, manifests, sharedSize, filters: { ...query.filters, ...reference } }),
+      );
+    },
+  }),
+  route("POST", "/images/create", { query: createQuery, handle: create }),
+  route("POST", "/images/load", { query: loadQuery, handle: load }),
+  route("POST", "/images/prune", {
+    since: 25,
+    query: { filters: filters(ACCEPTED.pruneImages) },
+    handle: async ({ engine, query }) => json(await engine.images.prune(query.filters)),
+  }),
+  route("GET", "/images/get", {
+    query: { names: texts, platform: platformJson },
+    handle: async ({ engine, query }) => {
+      const names = query.names.flatMap((name) => name.split(",")).filter((name) => name !== "");
+      if (names.length === 0) throw new EngineError("invalid", "no image names were given");
+      return { kind: "bytes", type: ARCHIVE, source: await engine.images.save(names, query.platform) };
+    },
+  }),
+  route("GET", "/images/{name}/get", {
+    query: { platform: platformJson },
+    handle: async ({ engine, path, query }) => ({
+      kind: "bytes",
+      type: ARCHIVE,
+      source: await engine.images.save([path.name], query.platform),
+    }),
+  }),
+  route("GET", "/images/{name}/json", {
+    query: { platform: platformJson, manifests: flag },
+    handle: async ({ engine, path, query }) => {
+      if (query.manifests && query.platform !== undefined)
+        throw new EngineError("invalid", "conflicting options: manifests and platform options cannot both be set");
+      return json(await engine.images.inspect(path.name, query.platform));
+    },
+  }),
+  route("GET", "/images/{name}/history", {
+    query: { platform: platformJson },
+    handle: ({ engine, path, query }) => json(engine.images.history(path.name, query.platform)),
+  }),
+  route("POST", "/images/{name}/tag", {
+    query: { repo: verbatim, tag: verbatim },
+    handle: ({ engine, path, query }) => {
+      engine.images.tag(path.name, query.repo ?? "", query.tag ?? "");
+      return empty(201);
+    },
+  }),
+  route("DELETE", "/images/{name}", {
+    query: { force: flag, noprune: flag },
+    handle: async ({ engine, path, query }) =>
+      json(await engine.images.remove(path.name, { force: query.force, prune: !query.noprune })),
+  }),
+];
+
+type CreateCall = Call<"/images/create", typeof createQuery>;
+
+function create({ engine, query, request, signal }: CreateCall): Reply {
+  const { fromImage, fromSrc, ...options } = query;
+  if (fromImage !== undefined)
+    throw new EngineError("not-implemented", `cannot pull ${fromImage}`, { hint: REGISTRY_HINT });
+  if (fromSrc !== "-")
+    throw new EngineError("not-implemented", "cannot import from a URL", {
+      hint: "Download the archive and import it from standard input: import - NAME < archive.tar.",
+    });
+  return {
+    kind: "progress",
+    run: async (write) => write({ status: await engine.images.import(request, { ...options, signal }) }),
+  };
+}
+
+function load({ engine, query, request, signal }: Call<"/images/load", typeof loadQuery>): Reply {
+  return {
+    kind: "progress",
+    run: (write) =>
+      engine.images.load(request, { platform: query.platform, signal, onProgress: progressTo(write, query.quiet) }),
+  };
+}
+
+/** Quiet: only what was loaded, not how it goes. */
+const progressTo = (write: WriteLine, quiet: boolean) => (line: Progress) => {
+  if (!quiet || line.stream !== undefined) write(line);
+};

@@ -1,0 +1,19 @@
+/** Every route. */
+import type { Route } from "../route.ts";
+import { containerRoutes } from "./containers.ts";
+import { execRoutes } from "./exec.ts";
+import { imageRoutes } from "./images.ts";
+import { networkRoutes } from "./networks.ts";
+import { systemRoutes } from "./system.ts";
+import { unsupportedRoutes } from "./unsupported.ts";
+import { volumeRoutes } from "./volumes.ts";
+
+export const routes: readonly Route[] = [
+  ...systemRoutes,
+  ...containerRoutes,
+  ...execRoutes,
+  ...imageRoutes,
+  ...networkRoutes,
+  ...volumeRoutes,
+  ...unsupportedRoutes,
+];

@@ -1,0 +1,43 @@
+/** Volumes. */
+import type { Engine } from "../../engine/engine.ts";
+import { ACCEPTED } from "../filters.ts";
+import { volumeCreate } from "../json/requests.ts";
+import { matchesVolume } from "../match-filters.ts";
+import { filters, flag } from "../query.ts";
+import { empty, json, type Route, route } from "../route.ts";
+
+export const volumeRoutes: readonly Route[] = [
+  route("GET", "/volumes", {
+    query: { filters: filters(ACCEPTED.volumes) },
+    handle: async ({ engine, query }) => {
+      const used = query.filters.dangling === undefined ? new Set<string>() : await volumesInUse(engine);
+      const Volumes = engine.volumes.list().filter((volume) => matchesVolume(volume, query.filters, used));
+      return json({ Volumes, Warnings: null });
+    },
+  }),
+  route("POST", "/volumes/create", {
+    handle: async ({ engine, ...call }) =>
+      json(await engine.volumes.create((await call.json(volumeCreate)) ?? {}), 201),
+  }),
+  route("POST", "/volumes/prune", {
+    since: 25,
+    query: { filters: filters(ACCEPTED.pruneVolumes) },
+    handle: async ({ engine, query, version }) =>
+      json(await engine.pruneVolumes(version < 42 ? { ...query.filters, all: ["true"] } : query.filters)),
+  }),
+  route("GET", "/volumes/{name}", { handle: ({ engine, path }) => json(engine.volumes.inspect(path.name)) }),
+  route("DELETE", "/volumes/{name}", {
+    query: { force: flag },
+    handle: async ({ engine, path, query }) => {
+      await engine.removeVolume(path.name, query.force);
+      return empty();
+    },
+  }),
+];
+
+async function volumesInUse(engine: Engine): Promise<Set<string>> {
+  const containers = await engine.containers.list({ all: true, size: false, filters: {} });
+  return new Set(
+    containers.flatMap(({ Mounts }) => Mounts.filter(({ Type }) => Type === "volume").map(({ Name }) => Name)),
+  );
+}

@@ -1,0 +1,106 @@
+/** Node's HTTP server set up for this API: bounds against hostile clients, upgrades, connections that can be cut at the end. */
+import { createServer, type IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Server, Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
+import type { Logger } from "../base/log.ts";
+import type { Dispatcher } from "./dispatch.ts";
+import type { EarlyBytes } from "./early-bytes.ts";
+
+const BOUNDS: ServerOptions & { readonly headersTimeout: number } = {
+  /** Bytes of all headers and the request line; queries carry filters and build arguments. */
+  maxHeaderSize: 1024 * 1024,
+  /** Milliseconds until the headers are complete. */
+  headersTimeout: 60_000,
+  /** An upload may take as long as it takes. */
+  requestTimeout: 0,
+  /** Clients keep idle connections as long as they like: closing one just as it is used again loses a request. */
+  keepAliveTimeout: 0,
+  connectionsCheckingInterval: 15_000,
+  highWaterMark: 256 * 1024,
+  noDelay: true,
+};
+
+export interface MadeServer {
+  readonly server: Server;
+  close(grace: number): Promise<void>;
+}
+
+interface ServerParts {
+  readonly dispatcher: Dispatcher;
+  readonly early: EarlyBytes;
+  readonly logger: Logger;
+  readonly tls: TlsOptions | undefined;
+}
+
+export function makeServer({ dispatcher, early, logger, tls }: ServerParts): MadeServer {
+  const options: ServerOptions = { ...BOUNDS, shouldUpgradeCallback: (request) => dispatcher.upgrades(request) };
+  const server =
+    tls === undefined ? createServer(options) : createSecureServer({ ...options, ...tls, allowHalfOpen: true });
+  const sockets = new Set<Socket>();
+  server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+    void dispatcher.handle({ request, response });
+  });
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    response.writeContinue();
+    void dispatcher.handle({ request, response });
+  });
+  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on("error", () => {});
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once("finish", () => socket.destroySoon());
+    void dispatcher.handle({ request, response, head });
+  });
+  server.on("clientError", (error: ParseError, socket: Socket) => {
+    if (early.keep(socket, error.rawPacket)) return;
+    logger.log("debug", "bad request", { error: error.message });
+    refuse(error, socket);
+  });
+  server.on("tlsClientError", (error: Error) => logger.log("debug", "TLS handshake failed", { error: error.message }));
+  return { server, close: (grace) => closeServer(server, sockets, grace) };
+}
+
+interface ParseError extends Error {
+  readonly code?: string;
+  readonly rawPacket?: Buffer;
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+function refuse(error: ParseError, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = REFUSALS[error.code ?? ""] ?? "400 Bad Request";
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+    () => socket.destroy(),
+  );
+}
+
+async function closeServer(
+  server: Server & { closeIdleConnections(): void },
+  sockets: Set<Socket>,
+  grace: number,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, grace);
+  await closed;
+  clearTimeout(timer);
+  for (const socket of sockets) socket.destroy();
+}
