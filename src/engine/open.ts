@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { EngineError } from "../base/errors.ts";
+import { writeFileAtomic } from "../base/files.ts";
+import { silentLogger } from "../base/log.ts";
+import { openContainers } from "../containers/open.ts";
+import { openContent } from "../content/open.ts";
+import { openEvents } from "../events/open.ts";
+import { openImages } from "../images/open.ts";
+import { openCgroups } from "../kernel/cgroups.ts";
+import { readHost } from "../kernel/host.ts";
+import { lockFile } from "../kernel/locks.ts";
+import { openLogs } from "../logs/open.ts";
+import { openNetworks } from "../networks/open.ts";
+import { openRuntime } from "../runtime/open.ts";
+import { openSnapshots } from "../snapshots/open.ts";
+import { openStore } from "../store/open.ts";
+import { makePaths, type Paths } from "../store/paths.ts";
+import { openVolumes } from "../volumes/open.ts";
+import { diskUsage } from "./disk-usage.ts";
+import type { Engine, EngineOptions } from "./engine.ts";
+import { systemInfo } from "./info.ts";
+import { pruneNetworks, pruneVolumes } from "./prune.ts";
+import { completeSettings } from "./settings.ts";
+import { systemVersion } from "./version.ts";
+
+const DATA_ROOT = "/var/lib/gantry";
+const EXEC_ROOT = "/run/gantry";
+
+/**
+ * Opens the engine of a data root. Post-condition: what an earlier engine left is reconciled: running containers are known
+ * again, what is unknown is removed, restart policies are applied. "conflict" when another process has this data root.
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const paths = makePaths(options.dataRoot ?? DATA_ROOT, options.execRoot ?? EXEC_ROOT);
+  const closers = new AsyncDisposableStack();
+  try {
+    const engine = await compose(paths, options, closers);
+    const owned = closers.move();
+    return Object.freeze({ ...engine, [Symbol.asyncDispose]: () => owned.disposeAsync() });
+  } catch (error) {
+    await closers.disposeAsync();
+    throw error;
+  }
+}
+
+/** The one place where the modules meet. What is opened is closed in reverse order by `closers`. */
+async function compose(
+  paths: Paths,
+  { logger = silentLogger, settings: given }: EngineOptions,
+  closers: AsyncDisposableStack,
+): Promise<Omit<Engine, typeof Symbol.asyncDispose>> {
+  const settings = completeSettings(given);
+  const host = readHost();
+  const cgroups = openCgroups();
+  closers.defer(lockRoot(paths).release);
+  const store = closers.adopt(openStore(paths), (opened) => opened.close());
+  const events = closers.adopt(openEvents(paths.eventsJournal), (opened) => opened.close());
+  const [runtime, snapshots, networks] = await Promise.all([
+    openRuntime({ paths, settings, logger, cgroups }),
+    openSnapshots({ store, driver: settings.storageDriver, logger }),
+    openNetworks({ store, settings: settings.network, events, logger }),
+  ]);
+  closers.defer(() => networks.dispose());
+  const content = openContent(store);
+  const volumes = openVolumes({ store, events, logger });
+  const logs = openLogs();
+  const images = openImages({ store, content, snapshots, events, logger, uses: () => containers.imageUses() });
+  const containers = openContainers({
+    store,
+    images,
+    snapshots,
+    networks,
+    volumes,
+    logs,
+    runtime,
+    events,
+    settings,
+    logger,
+  });
+  closers.defer(() => containers.dispose());
+  await containers.restore();
+
+  const volumeUsers = () => containers.volumeUsers();
+  const sources = { containers, images, volumes, networks, events, volumeUsers };
+  const id = engineId(paths);
+  return {
+    containers,
+    images,
+    networks,
+    volumes,
+    events,
+    system: {
+      info: () => systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime }),
+      version: () => systemVersion(host, runtime.runtimes, settings.experimental),
+      diskUsage: (types) => diskUsage(sources, types),
+    },
+    pruneVolumes: (filters) => pruneVolumes(sources, filters),
+    pruneNetworks: (filters) => pruneNetworks(sources, filters),
+    removeVolume: (name, force) => volumes.remove(name, { force, inUseBy: volumeUsers().get(name) ?? [] }),
+  };
+}
+
+function lockRoot(paths: Paths): { release(): void } {
+  mkdirSync(paths.dataRoot, { recursive: true, mode: 0o711 });
+  const lock = lockFile(paths.lock);
+  if (lock !== undefined) return lock;
+  throw new EngineError("conflict", `the data root ${paths.dataRoot} is in use by another engine`, {
+    hint: "stop that one, or choose another folder with --data-root and --exec-root",
+  });
+}
+
+/** The same for the life of a data root. */
+function engineId(paths: Paths): string {
+  if (!existsSync(paths.engineId)) writeFileAtomic(paths.engineId, randomUUID());
+  return readFileSync(paths.engineId, "utf8").trim();
+}
