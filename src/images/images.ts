@@ -9,8 +9,14 @@
  * An image without a reference is dangling; it stays until pruned or removed.
  */
 import type { Readable } from "node:stream";
+import type {
+  ImageDeleteItem,
+  ImageHistoryItem,
+  ImageInspect,
+  ImagePruneResult,
+  ImageSummary,
+} from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
-import type { ImageDeleteItem, ImageHistoryItem, ImageInspect, ImagePruneResult, ImageSummary } from "../api/types/image.ts";
 import type { Descriptor, ImageConfigFile, ImageRunConfig, Platform } from "../oci/types.ts";
 
 /** An image as the rest of the engine needs it: frozen. */
@@ -42,7 +48,13 @@ export interface ImageUse {
 export interface Images {
   /** By reference, id, id prefix, digest. "not-found": `No such image: x`; an ambiguous prefix is refused. `platform`: must match, else "not-found". */
   get(name: string, platform?: Platform | undefined): Image;
-  list(options: { readonly all: boolean; readonly filters: Filters; readonly sharedSize: boolean; readonly digests: boolean; readonly manifests: boolean }): Promise<ImageSummary[]>;
+  list(options: {
+    readonly all: boolean;
+    readonly filters: Filters;
+    readonly sharedSize: boolean;
+    readonly digests: boolean;
+    readonly manifests: boolean;
+  }): Promise<ImageSummary[]>;
   inspect(name: string, platform?: Platform | undefined): Promise<ImageInspect>;
   history(name: string, platform?: Platform | undefined): ImageHistoryItem[];
   tag(name: string, repo: string, tag: string): void;
@@ -50,13 +62,39 @@ export interface Images {
   remove(name: string, options: { readonly force: boolean; readonly prune: boolean }): Promise<ImageDeleteItem[]>;
   prune(filters: Filters): Promise<ImagePruneResult>;
   /** Docker archives and OCI layouts; plain, gzip, zstd. "invalid" for what is neither; nothing is left then. */
-  load(archive: Readable, options: { readonly platform?: Platform | undefined; readonly signal?: AbortSignal | undefined; readonly onProgress: (line: Progress) => void }): Promise<void>;
+  load(
+    archive: Readable,
+    options: {
+      readonly platform?: Platform | undefined;
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress: (line: Progress) => void;
+    },
+  ): Promise<void>;
   /** One archive that is an OCI layout and a Docker archive at once. */
   save(names: readonly string[], platform?: Platform | undefined): Promise<Readable>;
   /** A flat root file system becomes an image of one layer. */
-  import(tar: Readable, options: { readonly repo?: string | undefined; readonly tag?: string | undefined; readonly message?: string | undefined; readonly changes: readonly string[]; readonly platform?: Platform | undefined; readonly signal?: AbortSignal | undefined }): Promise<Digest>;
+  import(
+    tar: Readable,
+    options: {
+      readonly repo?: string | undefined;
+      readonly tag?: string | undefined;
+      readonly message?: string | undefined;
+      readonly changes: readonly string[];
+      readonly platform?: Platform | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<Digest>;
   /** Makes an image of a container's changes; see `containers`. `diff` is a layer tar. */
-  commit(options: { readonly parent: Image | undefined; readonly diff: Readable; readonly config: ImageRunConfig; readonly repo?: string | undefined; readonly tag?: string | undefined; readonly author?: string | undefined; readonly message?: string | undefined; readonly containerId: string }): Promise<Digest>;
+  commit(options: {
+    readonly parent: Image | undefined;
+    readonly diff: Readable;
+    readonly config: ImageRunConfig;
+    readonly repo?: string | undefined;
+    readonly tag?: string | undefined;
+    readonly author?: string | undefined;
+    readonly message?: string | undefined;
+    readonly containerId: string;
+  }): Promise<Digest>;
   /** Removes blobs and layers that nothing reaches. Returns the bytes freed. */
   collect(): Promise<number>;
   /** Bytes of all layers and blobs, each once. */

@@ -1,0 +1,173 @@
+import { addAbortSignal, type Readable } from "node:stream";
+import { decompress } from "../base/decompress.ts";
+import { type Digest, digestOf } from "../base/digest.ts";
+import { newId } from "../base/ids.ts";
+import { timestamp } from "../base/time.ts";
+import type { BlobInfo } from "../content/content.ts";
+import { chainIds } from "../oci/chain.ts";
+import { MEDIA } from "../oci/media-types.ts";
+import { HOST_PLATFORM } from "../oci/platform.ts";
+import { familiarName, parseTagTarget, type Reference } from "../oci/reference.ts";
+import type { Descriptor, ImageConfigFile, ImageHistory, ImageRunConfig, Platform } from "../oci/types.ts";
+import { parseManifest } from "../oci/validate.ts";
+import { applyChanges } from "./changes.ts";
+import type { Image } from "./images.ts";
+import type { Lease } from "./leases.ts";
+import { makeManifest } from "./plan.ts";
+import { publish, setTag, type Workshop, withLease } from "./workshop.ts";
+
+export interface ImportOptions {
+  readonly repo?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly message?: string | undefined;
+  readonly changes: readonly string[];
+  readonly platform?: Platform | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Post-condition: the image is there, with its name if one was given; or nothing is. */
+export async function importImage(shop: Workshop, tar: Readable, options: ImportOptions): Promise<Digest> {
+  const reference = targetOf(options);
+  const config = applyChanges({}, options.changes);
+  const source = options.signal === undefined ? tar : addAbortSignal(options.signal, tar);
+  const created = timestamp();
+  const comment = options.message || "Imported from -";
+  const id = await build(shop, decompress(source), {
+    parent: undefined,
+    reference,
+    signal: options.signal,
+    action: "import",
+    file: { ...(options.platform ?? HOST_PLATFORM), created, comment, config },
+    step: { created, comment },
+  });
+  return id;
+}
+
+export interface CommitOptions {
+  readonly parent: Image | undefined;
+  readonly diff: Readable;
+  readonly config: ImageRunConfig;
+  readonly repo?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly author?: string | undefined;
+  readonly message?: string | undefined;
+  readonly containerId: string;
+}
+
+/** A container without changes gives an image with the parent's layers. */
+export async function commit(shop: Workshop, options: CommitOptions): Promise<Digest> {
+  const { parent, author, message } = options;
+  const created = timestamp();
+  const { os, architecture, variant } = parent?.config ?? HOST_PLATFORM;
+  return await build(shop, options.diff, {
+    parent,
+    reference: targetOf(options),
+    signal: undefined,
+    action: undefined,
+    file: {
+      os,
+      architecture,
+      ...(variant !== undefined && { variant }),
+      created,
+      ...(author && { author }),
+      ...(message && { comment: message }),
+      config: options.config,
+    },
+    step: {
+      created,
+      created_by: (options.config.Cmd ?? []).join(" "),
+      ...(author && { author }),
+      ...(message && { comment: message }),
+    },
+  });
+}
+
+function targetOf({ repo, tag }: { readonly repo?: string | undefined; readonly tag?: string | undefined }) {
+  return repo === undefined || repo === "" ? undefined : parseTagTarget(repo, tag ?? "");
+}
+
+interface Plan {
+  readonly parent: Image | undefined;
+  readonly reference: Reference | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly action: "import" | undefined;
+  readonly file: Omit<ImageConfigFile, "rootfs" | "history">;
+  readonly step: ImageHistory;
+}
+
+async function build(shop: Workshop, diff: AsyncIterable<Buffer>, plan: Plan): Promise<Digest> {
+  return await withLease(shop, async (lease) => {
+    const below = await parentLayers(shop, lease, plan.parent);
+    const blob = await spoolLayer(shop, lease, diff);
+    const isEmpty = plan.parent !== undefined && blob.digest === EMPTY_LAYER;
+    const layer = { mediaType: MEDIA.ociLayer, digest: blob.digest, size: blob.size };
+    const layers = isEmpty ? below : [...below, layer];
+    const diffIds = [...(plan.parent?.config.rootfs.diff_ids ?? []), ...(isEmpty ? [] : [blob.digest])];
+    if (!isEmpty) await unpackTop(shop, lease, diffIds, plan.signal);
+    const config = configBytes(plan, diffIds, isEmpty);
+    return await register(shop, lease, plan, { config, layers });
+  });
+}
+
+/** A tar without entries. */
+const EMPTY_LAYER = digestOf(Buffer.alloc(1024));
+
+async function parentLayers(shop: Workshop, lease: Lease, parent: Image | undefined): Promise<readonly Descriptor[]> {
+  if (parent === undefined) return [];
+  const record = shop.catalog.image(parent.id);
+  await lease.hold([
+    ...(record?.blobs ?? [parent.manifest.digest, parent.id]),
+    ...chainIds(parent.config.rootfs.diff_ids),
+  ]);
+  return parseManifest(await shop.content.read(parent.manifest.digest)).layers;
+}
+
+async function spoolLayer(shop: Workshop, lease: Lease, diff: AsyncIterable<Buffer>): Promise<BlobInfo> {
+  const ingest = await shop.content.ingest(`layer-${newId()}`);
+  try {
+    for await (const chunk of diff) await ingest.write(chunk);
+    return await lease.store(() => ingest.commit());
+  } catch (error) {
+    await ingest.abort();
+    throw error;
+  }
+}
+
+async function unpackTop(
+  shop: Workshop,
+  lease: Lease,
+  diffIds: readonly Digest[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const chain = chainIds(diffIds);
+  await lease.hold(chain);
+  const diffId = diffIds.at(-1) as Digest;
+  const layer = { diffId, parent: chain.at(-2), source: { path: shop.content.path(diffId) } };
+  await shop.snapshots.unpack([layer], signal === undefined ? {} : { signal });
+}
+
+function configBytes({ file, parent, step }: Plan, diffIds: readonly Digest[], isEmpty: boolean): Buffer {
+  const { architecture, variant, os, ...rest } = file;
+  const history = [...(parent?.config.history ?? []), isEmpty ? { ...step, empty_layer: true } : step];
+  return Buffer.from(
+    JSON.stringify({ architecture, variant, os, ...rest, rootfs: { type: "layers", diff_ids: diffIds }, history }),
+  );
+}
+
+async function register(
+  shop: Workshop,
+  lease: Lease,
+  { parent, reference, action }: Plan,
+  { config, layers }: { readonly config: Buffer; readonly layers: readonly Descriptor[] },
+): Promise<Digest> {
+  const { digest: id, size } = await lease.store(() => shop.content.put(config));
+  const { manifest, manifestBytes } = makeManifest({ digest: id, size }, layers);
+  await lease.store(() => shop.content.put(manifestBytes));
+  shop.catalog.durable(() => {
+    shop.catalog.addImage({ id, manifest, config, layers: layers.map(({ digest }) => digest), parent: parent?.id });
+    if (reference !== undefined) setTag(shop, reference, id, manifest);
+  });
+  if (action !== undefined) publish(shop, action, id, id);
+  if (reference !== undefined) publish(shop, "tag", id, familiarName(reference));
+  return id;
+}

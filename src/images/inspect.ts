@@ -1,0 +1,67 @@
+import type { ImageConfig, ImageHistoryItem, ImageInspect } from "../api/types/image.ts";
+import { ZERO_TIME } from "../base/time.ts";
+import type { ImageConfigFile } from "../oci/types.ts";
+import type { ImageRecord } from "./catalog.ts";
+import { digestsOf, sizeOf, tagsOf, wireDescriptor } from "./list.ts";
+import type { Workshop } from "./workshop.ts";
+
+/** Docker's names of the drivers, which clients look for. */
+const DRIVER_NAMES = { overlay: "overlay2", copy: "vfs" } as const;
+
+export function inspect({ catalog, snapshots }: Workshop, record: ImageRecord): ImageInspect {
+  const { id, config, manifest } = record.image;
+  const names = catalog.namesOf(id);
+  return {
+    Id: id,
+    RepoTags: tagsOf(names),
+    RepoDigests: digestsOf(names),
+    Parent: record.parent ?? "",
+    Comment: config.comment ?? lastComment(config),
+    ...(config.created !== undefined && { Created: config.created }),
+    DockerVersion: config.docker_version ?? "",
+    Author: config.author ?? "",
+    Config: structuredClone(config.config ?? {}) as ImageConfig,
+    Architecture: config.architecture,
+    ...(config.variant !== undefined && { Variant: config.variant }),
+    Os: config.os,
+    ...(config["os.version"] !== undefined && { OsVersion: config["os.version"] }),
+    Size: sizeOf(snapshots, record.chain),
+    GraphDriver: { Name: DRIVER_NAMES[snapshots.driver], Data: {} },
+    RootFS: {
+      Type: "layers",
+      ...(config.rootfs.diff_ids.length > 0 && { Layers: [...config.rootfs.diff_ids] }),
+    },
+    Metadata: { LastTagTime: record.taggedAt ?? ZERO_TIME },
+    Descriptor: wireDescriptor(names[0]?.target ?? manifest),
+  };
+}
+
+function lastComment({ history }: ImageConfigFile): string {
+  return history?.at(-1)?.comment ?? "";
+}
+
+/** Newest first. Only images that are here have an id and tags; the steps below a loaded image are "<missing>". */
+export function history({ catalog, snapshots }: Workshop, record: ImageRecord): ImageHistoryItem[] {
+  let layer = 0;
+  const items: ImageHistoryItem[] = [];
+  for (const step of record.image.config.history ?? []) {
+    const chainId = step.empty_layer === true ? undefined : record.chain[layer++];
+    const created = Date.parse(step.created ?? "");
+    items.unshift({
+      Id: "<missing>",
+      Created: Number.isNaN(created) ? 0 : Math.floor(created / 1000),
+      CreatedBy: step.created_by ?? "",
+      Tags: [],
+      Size: chainId === undefined ? 0 : (snapshots.layer(chainId)?.size ?? 0),
+      Comment: step.comment ?? "",
+    });
+  }
+  let image: ImageRecord | undefined = record;
+  for (const item of items) {
+    if (image === undefined) break;
+    item.Id = image.image.id;
+    item.Tags = tagsOf(catalog.namesOf(image.image.id));
+    image = image.parent === undefined ? undefined : catalog.image(image.parent);
+  }
+  return items;
+}

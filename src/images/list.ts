@@ -1,0 +1,127 @@
+import type { ImageManifestSummary, ImageSummary, OCIDescriptor } from "../api/types/image.ts";
+import type { Digest } from "../base/digest.ts";
+import type { Descriptor } from "../oci/types.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
+import type { ImageRecord, NameRecord } from "./catalog.ts";
+import { booleanFilter, checkFilters, createdAt, createdBetween, matchesLabels, matchesReference } from "./filters.ts";
+import type { Filters } from "./images.ts";
+import type { Workshop } from "./workshop.ts";
+
+export interface ListOptions {
+  readonly all: boolean;
+  readonly filters: Filters;
+  readonly sharedSize: boolean;
+  readonly digests: boolean;
+  readonly manifests: boolean;
+}
+
+const FILTERS = ["dangling", "label", "before", "since", "until", "reference"];
+
+/** Newest first. */
+export function list(shop: Workshop, options: ListOptions): ImageSummary[] {
+  const { catalog } = shop;
+  checkFilters(options.filters, FILTERS);
+  const { after, before } = createdBetween(catalog, options.filters, Date.now());
+  const shared = options.sharedSize ? sharedLayers(shop) : undefined;
+  const counts = useCounts(shop);
+  const summaries: ImageSummary[] = [];
+  for (const record of catalog.images()) {
+    const created = createdAt(record);
+    if (created <= after || created >= before || !matchesLabels(record, options.filters)) continue;
+    const names = shownNames(shop, record, options);
+    if (names === undefined) continue;
+    summaries.push({
+      Id: record.image.id,
+      ParentId: record.parent ?? "",
+      RepoTags: tagsOf(names),
+      RepoDigests: digestsOf(names),
+      Created: Math.floor(created / 1000),
+      Size: sizeOf(shop.snapshots, record.chain),
+      SharedSize:
+        shared === undefined
+          ? -1
+          : sizeOf(
+              shop.snapshots,
+              record.chain.filter((chainId) => shared.has(chainId)),
+            ),
+      Labels: { ...record.image.config.config?.Labels },
+      Containers: counts.get(record.image.id) ?? 0,
+      Manifests: options.manifests ? [manifestSummary(shop, record)] : [],
+      Descriptor: wireDescriptor(names[0]?.target ?? record.image.manifest),
+    });
+  }
+  return summaries.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
+}
+
+/** The names to show, or undefined when the image is not to be listed at all. */
+function shownNames(
+  { catalog }: Workshop,
+  record: ImageRecord,
+  { all, filters }: ListOptions,
+): NameRecord[] | undefined {
+  const { id } = record.image;
+  const every = catalog.namesOf(id);
+  const danglingOnly = booleanFilter(filters, "dangling", false);
+  const patterns = filters.reference;
+  if (every.length === 0) {
+    const isIntermediate = catalog.children(id).length > 0;
+    const isUnwanted = (filters.dangling !== undefined && !danglingOnly) || patterns !== undefined;
+    return isUnwanted || (isIntermediate && !all) ? undefined : [];
+  }
+  if (danglingOnly && tagsOf(every).length > 0) return undefined;
+  const shown = patterns === undefined ? every : every.filter((name) => matchesReference(name, patterns));
+  return shown.length === 0 ? undefined : shown;
+}
+
+export function tagsOf(names: readonly NameRecord[]): string[] {
+  return names.filter(({ reference }) => reference.digest === undefined).map(({ familiar }) => familiar);
+}
+
+export function digestsOf(names: readonly NameRecord[]): string[] {
+  return names.filter(({ reference }) => reference.digest !== undefined).map(({ familiar }) => familiar);
+}
+
+/** Bytes on the disk of these layers together. */
+export function sizeOf(snapshots: Snapshots, chain: readonly Digest[]): number {
+  return chain.reduce((sum, chainId) => sum + (snapshots.layer(chainId)?.size ?? 0), 0);
+}
+
+/** Layers that more than one image has. */
+function sharedLayers({ catalog }: Workshop): Set<Digest> {
+  const seen = new Set<Digest>();
+  const shared = new Set<Digest>();
+  for (const { chain } of catalog.images())
+    for (const chainId of chain) (seen.has(chainId) ? shared : seen).add(chainId);
+  return shared;
+}
+
+function useCounts(shop: Workshop): Map<Digest, number> {
+  const counts = new Map<Digest, number>();
+  for (const { imageId } of shop.uses()) counts.set(imageId, (counts.get(imageId) ?? 0) + 1);
+  return counts;
+}
+
+export function manifestSummary({ snapshots, content, uses }: Workshop, record: ImageRecord): ImageManifestSummary {
+  const { id, manifest, config } = record.image;
+  const unpacked = sizeOf(snapshots, record.chain);
+  const stored = record.blobs.reduce((sum, digest) => sum + (content.info(digest)?.size ?? 0), 0);
+  const { os, architecture, variant } = config;
+  return {
+    ID: manifest.digest,
+    Descriptor: wireDescriptor(manifest),
+    Available: true,
+    Size: { Total: unpacked + stored, Content: stored },
+    Kind: "image",
+    ImageData: {
+      Platform: { os, architecture, ...(variant !== undefined && { variant }) },
+      Containers: uses()
+        .filter(({ imageId }) => imageId === id)
+        .map(({ containerId }) => containerId),
+      Size: { Unpacked: unpacked },
+    },
+  };
+}
+
+export function wireDescriptor({ mediaType, digest, size }: Descriptor): OCIDescriptor {
+  return { mediaType, digest, size };
+}

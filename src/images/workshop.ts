@@ -1,0 +1,49 @@
+import type { Digest } from "../base/digest.ts";
+import { errorMessage } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Content } from "../content/content.ts";
+import type { Events } from "../events/events.ts";
+import { normalisedName, type Reference } from "../oci/reference.ts";
+import type { Descriptor } from "../oci/types.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
+import type { Catalog } from "./catalog.ts";
+import type { ImageUse } from "./images.ts";
+import type { Lease, Leases } from "./leases.ts";
+import type { Sweeper } from "./sweep.ts";
+
+/** What every operation of this module works with. */
+export interface Workshop {
+  readonly catalog: Catalog;
+  readonly content: Content;
+  readonly snapshots: Snapshots;
+  readonly events: Events;
+  readonly leases: Leases;
+  readonly sweeper: Sweeper;
+  readonly uses: () => readonly ImageUse[];
+  readonly logger: Logger;
+}
+
+/** Runs with a lease; afterwards, whether it failed or not, what it held and no image reaches is removed. */
+export async function withLease<T>(shop: Workshop, work: (lease: Lease) => Promise<T>): Promise<T> {
+  const lease = shop.leases.open();
+  try {
+    return await work(lease);
+  } finally {
+    const held = [...lease.digests];
+    lease.release();
+    await shop.sweeper.sweep({ blobs: held, layers: held }).catch((error: unknown) => {
+      shop.logger.log("warn", "cleaning up after an image operation failed", { error: errorMessage(error) });
+    });
+  }
+}
+
+/** Publishes an image event as Docker does: the image's labels as attributes, and a name. */
+export function publish(shop: Workshop, action: string, id: Digest, name: string): void {
+  const labels = shop.catalog.image(id)?.image.config.config?.Labels;
+  shop.events.publish({ type: "image", action, id, attributes: { ...labels, name } });
+}
+
+/** Tags an image. The caller publishes. Returns the image that had the name before, if another. */
+export function setTag(shop: Workshop, reference: Reference, id: Digest, target: Descriptor): Digest | undefined {
+  return shop.catalog.setName(reference, normalisedName(reference), id, target);
+}
