@@ -51,7 +51,9 @@ export interface CgroupLimits {
   readonly blkioWeight?: number | undefined;
 }
 
-export type CgroupStats = Required<Pick<ContainerStats, "pids_stats" | "blkio_stats" | "cpu_stats" | "memory_stats">>;
+export type CgroupStats = {
+  [K in "pids_stats" | "blkio_stats" | "cpu_stats" | "memory_stats"]: NonNullable<ContainerStats[K]>;
+};
 
 export interface CgroupTree {
   readonly version: 1 | 2;

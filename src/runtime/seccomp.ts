@@ -138,6 +138,13 @@ function parseProfile(text: string): Profile {
     if (typeof rule.action !== "string")
       throw new EngineError("invalid", "decoding seccomp profile failed: a rule has no action");
   }
+  // JSON.parse has rounded a larger number already.
+  const values = (profile.syscalls ?? [])
+    .flatMap((rule) => rule.args ?? [])
+    .flatMap(({ value, valueTwo = 0 }) => [value, valueTwo]);
+  if (!values.every(Number.isSafeInteger)) {
+    throw new EngineError("invalid", "decoding seccomp profile failed: an argument's value is too large or no number");
+  }
   return profile;
 }
 
