@@ -20,7 +20,7 @@ pid_t child_start(const struct child *child);
  */
 int hide_unified(void);
 
-/* Undoes what the monitor set for itself and a program must not inherit. */
+/* All signals at their defaults and none blocked, as a program expects to be started. */
 void restore_signals(void);
 
 #endif

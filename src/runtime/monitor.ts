@@ -37,6 +37,8 @@ export interface StartTaskOptions {
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** How long an attached client may take nothing; default 60 s. */
   readonly stallMs?: number | undefined;
+  /** Default: MONITOR_PATH alone. With words before it, it runs under a checker. */
+  readonly monitor?: readonly [string, ...string[]] | undefined;
 }
 
 /** The cause of the error of a failed launch. */
@@ -120,10 +122,11 @@ export function runRuntime(
 
 function spawnMonitor(options: StartTaskOptions): Socket {
   const [readEnd, writeEnd] = pipe();
+  const [file, ...words] = options.monitor ?? [MONITOR_PATH];
   try {
     spawn({
-      file: MONITOR_PATH,
-      args: monitorArguments(options),
+      file,
+      args: [...words, ...monitorArguments(options)],
       stdio: ["null", "null", "null", writeEnd],
       session: true,
       keepAlive: false,
