@@ -112,10 +112,16 @@ function holdConnection({ request, response }: Incoming, early: EarlyBytes): voi
   }
 }
 
+/** Aborts when the client's half of the connection ends: it is gone, or wants nothing further. */
 function abortWithClient(response: ServerResponse): AbortSignal {
   const controller = new AbortController();
+  const abort = () => controller.abort();
+  const { socket } = response;
+  socket?.once("end", abort);
+  response.once("finish", () => socket?.off("end", abort));
   response.once("close", () => {
-    if (!response.writableFinished) controller.abort();
+    socket?.off("end", abort);
+    if (!response.writableFinished) abort();
   });
   return controller.signal;
 }

@@ -14,11 +14,11 @@ export class EarlyBytes {
     this.#expected.set(request.socket, request);
   }
 
-  /** Whether the packet was kept. */
-  keep(socket: Socket, packet: Buffer | undefined): boolean {
+  /** Whether the packet was kept. `stuck`: where the parser gave up. */
+  keep(socket: Socket, packet: Buffer | undefined, stuck = 0): boolean {
     const request = this.#expected.get(socket);
     if (request === undefined || packet === undefined) return false;
-    this.#bytes.set(socket, packet.subarray(startOfRest(request, packet)));
+    this.#bytes.set(socket, packet.subarray(startOfRest(request, packet, stuck)));
     return true;
   }
 
@@ -29,10 +29,19 @@ export class EarlyBytes {
   }
 }
 
-/** After the request, when the packet begins with it; otherwise the whole packet is the rest. */
-function startOfRest(request: IncomingMessage, packet: Buffer): number {
+/**
+ * After the request, when the packet begins with it. Otherwise it begins with the end of a JSON body, and the rest may look like
+ * the beginning of a method's name for a while before the parser gives up.
+ */
+function startOfRest(request: IncomingMessage, packet: Buffer, stuck: number): number {
   const line = `${request.method} ${request.url} `;
-  if (packet.toString("latin1", 0, line.length) !== line) return 0;
-  const end = packet.indexOf("\r\n\r\n");
-  return end < 0 ? 0 : end + 4 + Number(request.headers["content-length"] ?? 0);
+  if (packet.toString("latin1", 0, line.length) === line) {
+    const end = packet.indexOf("\r\n\r\n");
+    return end < 0 ? 0 : end + 4 + Number(request.headers["content-length"] ?? 0);
+  }
+  let start = stuck;
+  while (start > 0 && isCapital(packet[start - 1])) start -= 1;
+  return start;
 }
+
+const isCapital = (byte = 0): boolean => byte >= 0x41 && byte <= 0x5a;

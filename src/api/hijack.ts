@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { PreparedAttach } from "../containers/containers.ts";
@@ -25,11 +26,11 @@ export interface Takeover {
 }
 
 export async function hijack(prepared: PreparedAttach, takeover: Takeover): Promise<void> {
-  const socket = release(takeover);
-  if (socket === undefined) return;
+  const { socket, client } = release(takeover) ?? {};
+  if (socket === undefined || client === undefined) return;
   socket.write(preamble(prepared, takeover));
   try {
-    await prepared.run(socket);
+    await prepared.run(client);
   } catch (error) {
     takeover.logger.log("debug", "attached stream failed", { url: takeover.request.url, error: errorMessage(error) });
     if (socket.writable) socket.write(frame(prepared.raw, `${errorMessage(error)}\r\n`));
@@ -38,18 +39,52 @@ export async function hijack(prepared: PreparedAttach, takeover: Takeover): Prom
   }
 }
 
+export interface Released {
+  /** After an upgrade whose request had a body this is Node's stand-in for the socket. */
+  readonly socket: Duplex;
+  /** The connection as its user reads and writes it. */
+  readonly client: Duplex;
+}
+
 /** The bare connection with everything the client sent after its request; undefined when the client is gone. */
-export function release({ response, head }: Pick<Takeover, "response" | "head">): Socket | undefined {
+export function release({ response, head, upgraded }: Takeover): Released | undefined {
   const socket = response.socket;
   if (socket === null || socket.destroyed) return undefined;
-  stopParsing(socket);
+  if (!upgraded) stopParsing(socket);
   response.detachSocket(socket);
   socket.on("error", () => {});
-  socket.setTimeout(0);
+  // The client closed its half while we prepared, and nobody was there to be told.
+  if (socket.readableEnded) return { socket, client: new HalfClosed(socket, bytesOf(head)) };
   // As a stream that nobody read yet: it flows when its reader comes, by whatever way of reading.
   (socket as { readableFlowing: boolean | null }).readableFlowing = null;
-  if (head !== undefined && head.length > 0) socket.unshift(head);
-  return socket;
+  for (const bytes of bytesOf(head)) socket.unshift(bytes);
+  return { socket, client: socket };
+}
+
+const bytesOf = (head: Uint8Array | undefined): Uint8Array[] => (head === undefined || head.length === 0 ? [] : [head]);
+
+/** A connection whose other side sent its last bytes before anyone read them. */
+class HalfClosed extends Duplex {
+  readonly #socket: Duplex;
+
+  constructor(socket: Duplex, last: readonly Uint8Array[]) {
+    super({ allowHalfOpen: true });
+    this.#socket = socket;
+    for (const bytes of last) this.push(bytes);
+    this.push(null);
+    socket.once("close", () => this.destroy());
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#socket.write(chunk, () => done());
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end();
+    done();
+  }
 }
 
 /**
@@ -84,12 +119,11 @@ function frame(raw: boolean, message: string): Buffer {
 }
 
 /** Ends our half, reads the client's to its end so that nothing unread resets the connection, and closes. */
-export function close(socket: Socket): void {
+export function close(socket: Duplex): void {
   if (socket.destroyed) return;
   const timer = setTimeout(() => socket.destroy(), LINGER);
   timer.unref();
   socket.once("close", () => clearTimeout(timer));
-  socket.once("end", () => socket.destroySoon());
   socket.end();
   socket.resume();
 }

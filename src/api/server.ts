@@ -2,10 +2,12 @@
 import { createServer, type IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { Server, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TlsOptions } from "node:tls";
 import type { Logger } from "../base/log.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { EarlyBytes } from "./early-bytes.ts";
+import { close } from "./hijack.ts";
 
 const BOUNDS: ServerOptions & { readonly headersTimeout: number } = {
   /** Bytes of all headers and the request line; queries carry filters and build arguments. */
@@ -37,6 +39,8 @@ export function makeServer({ dispatcher, early, logger, tls }: ServerParts): Mad
   const options: ServerOptions = { ...BOUNDS, shouldUpgradeCallback: (request) => dispatcher.upgrades(request) };
   const server =
     tls === undefined ? createServer(options) : createSecureServer({ ...options, ...tls, allowHalfOpen: true });
+  // A client may close its half right after its request and still gets its answer.
+  (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   const sockets = new Set<Socket>();
   server.on(tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
     sockets.add(socket);
@@ -49,16 +53,16 @@ export function makeServer({ dispatcher, early, logger, tls }: ServerParts): Mad
     response.writeContinue();
     void dispatcher.handle({ request, response });
   });
-  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => {});
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    response.once("finish", () => socket.destroySoon());
+    response.assignSocket(socket as Socket);
+    response.once("finish", () => close(socket));
     void dispatcher.handle({ request, response, head });
   });
   server.on("clientError", (error: ParseError, socket: Socket) => {
-    if (early.keep(socket, error.rawPacket)) return;
+    if (early.keep(socket, error.rawPacket, error.bytesParsed)) return;
     logger.log("debug", "bad request", { error: error.message });
     refuse(error, socket);
   });
@@ -69,6 +73,7 @@ export function makeServer({ dispatcher, early, logger, tls }: ServerParts): Mad
 interface ParseError extends Error {
   readonly code?: string;
   readonly rawPacket?: Buffer;
+  readonly bytesParsed?: number;
 }
 
 const REFUSALS: Readonly<Record<string, string>> = {

@@ -1,7 +1,6 @@
 /** The server side of RFC 6455, as far as attach needs it: binary frames out, data, ping and close in; no extensions. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import type { PreparedAttach } from "../containers/containers.ts";
@@ -21,7 +20,7 @@ export function acceptKey({ headers }: IncomingMessage): string {
 
 export async function serveWebSocket(prepared: PreparedAttach, takeover: Takeover): Promise<void> {
   const accept = acceptKey(takeover.request);
-  const socket = release(takeover);
+  const { socket } = release(takeover) ?? {};
   if (socket === undefined) return;
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
@@ -39,12 +38,12 @@ export async function serveWebSocket(prepared: PreparedAttach, takeover: Takeove
 
 /** Payloads of the client's data frames come out; what is written goes out in binary frames, without the log frames' headers. */
 class WebSocketStream extends Duplex {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #reader = new FrameReader();
   readonly #strip: FrameStripper | undefined;
   #closed = false;
 
-  constructor(socket: Socket, framed: boolean) {
+  constructor(socket: Duplex, framed: boolean) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#strip = framed ? new FrameStripper() : undefined;
