@@ -111,7 +111,7 @@ async function liveALife(t: TestContext, dir: string, options: Partial<StartTask
   assert.equal(
     found
       .map((name) => readFileSync(join(dir, name), "utf8"))
-      .join("\n")
+      .join("")
       .slice(0, 2000),
     "",
   );

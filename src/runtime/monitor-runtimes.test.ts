@@ -36,20 +36,21 @@ for (const name of ["crun", "runc"] as const) {
   test(`Under ${name} a terminal has its size from the start, is resized, and passes Ctrl-C on`, {
     skip,
   }, async (t) => {
-    const script = "stty size; trap 'stty size; exit 9' INT; read line; while true; do sleep 0.05; done";
+    const script = "stty size; trap 'stty size; exit 9' INT; read line; echo ready; while true; do sleep 0.05; done";
     const options = { terminal: true, stdin: true, size: [33, 99] as const, hold: true };
     const task = await startContainer(name, temporaryFolder(t), ["sh", "-c", script], options);
     const stream = await task.attach({ stdin: true });
     task.proceed();
-    stream.input.write("go\n");
-    await task.resize(40, 120);
     let seen = "";
     for await (const bytes of stream.output) {
+      const before = seen;
       seen += bytes;
-      if (/33 99\r\n[\s\S]*go\r\n/.test(seen) && !seen.includes("^C")) stream.input.write("\x03");
+      const now = (text: string) => seen.includes(text) && !before.includes(text);
+      if (now("33 99\r\n")) await task.resize(40, 120);
+      if (now("33 99\r\n")) stream.input.write("go\n");
+      if (now("ready\r\n")) stream.input.write("\x03");
     }
-    assert.match(seen, /^33 99\r\n/);
-    assert.match(seen, /\^C40 120\r\n$/);
+    assert.equal(seen, "33 99\r\ngo\r\nready\r\n^C40 120\r\n");
     assert.equal((await task.exited).exitCode, 9);
   });
 
