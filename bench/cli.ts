@@ -1,7 +1,7 @@
 /** The CLI's own time, against an empty `node -e 0`; and `gantry run` against the API's. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { startDaemon } from "./lib/daemon.ts";
+import { startDaemon } from "../src/testing/daemon.ts";
 import { median, printFigures, timeEach } from "./lib/table.ts";
 
 const gantry = join(import.meta.dirname, "..", "bin", "gantry");

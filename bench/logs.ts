@@ -2,14 +2,14 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { type BenchDaemon, startDaemon } from "./lib/daemon.ts";
+import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { median, printFigures, timeEach } from "./lib/table.ts";
 
 const MEGABYTES = 200;
 const LINE = "x".repeat(99);
 
 async function main(): Promise<void> {
-  await using daemon = await startDaemon("--log-opt", "max-size=-1");
+  await using daemon = await startDaemon({ flags: ["--log-opt", "max-size=-1"] });
   // A file of lines made first, so that the container only copies: what is measured is the way into the log.
   const source = `yes ${LINE} | head -c ${MEGABYTES << 20} > /tmp/lines`;
   const prepared = await create(daemon, ["sh", "-c", `${source}; cat /tmp/lines > /tmp/warm; sleep 300`]);
@@ -37,16 +37,16 @@ async function main(): Promise<void> {
     { what: "read back by logs", value: (MEGABYTES * 1000) / median(read), unit: "MiB/s", least: 400 },
     { what: "logs --tail 10", value: median(tail), unit: "ms", most: 20 },
   ]);
-  rmSync(join(daemon.folder, "data", "containers"), { recursive: true, force: true });
+  rmSync(join(daemon.dataRoot, "containers"), { recursive: true, force: true });
 }
 
-async function create(daemon: BenchDaemon, command: readonly string[]): Promise<string> {
+async function create(daemon: TestDaemon, command: readonly string[]): Promise<string> {
   const request = { Image: "busybox", Cmd: command, HostConfig: { NetworkMode: "none", Tmpfs: { "/tmp": "size=1g" } } };
   return (await daemon.call<{ Id: string }>("POST", "/containers/create", request)).Id;
 }
 
 /** The three times in nanoseconds that the container noted, once it has. */
-async function stamps(daemon: BenchDaemon, id: string): Promise<[number, number, number]> {
+async function stamps(daemon: TestDaemon, id: string): Promise<[number, number, number]> {
   for (;;) {
     const { Id } = await daemon.call<{ Id: string }>("POST", `/containers/${id}/exec`, {
       Cmd: ["sh", "-c", "cat /tmp/t0 /tmp/t1 /tmp/t2 2>/dev/null"],
@@ -65,7 +65,7 @@ async function stamps(daemon: BenchDaemon, id: string): Promise<[number, number,
   }
 }
 
-async function drain(daemon: BenchDaemon, path: string): Promise<void> {
+async function drain(daemon: TestDaemon, path: string): Promise<void> {
   for await (const _ of await daemon.open("GET", path));
 }
 

@@ -1,7 +1,6 @@
 /** Starting containers: one after another against raw `crun run`, a hundred at once, exec, and what a sleeping one costs. */
-import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { type BenchDaemon, proportionalMemory, startDaemon } from "./lib/daemon.ts";
+import { processesOf, proportionalMemory, startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { rawRuntime } from "./lib/raw-crun.ts";
 import { type Figure, median, printFigures, timeEach } from "./lib/table.ts";
 
@@ -41,12 +40,12 @@ async function main(): Promise<void> {
   printFigures(figures);
 }
 
-async function create(daemon: BenchDaemon, network: string, command: readonly string[]): Promise<string> {
+async function create(daemon: TestDaemon, network: string, command: readonly string[]): Promise<string> {
   const request = { Image: "busybox", Cmd: command, HostConfig: { NetworkMode: network } };
   return (await daemon.call<{ Id: string }>("POST", "/containers/create", request)).Id;
 }
 
-async function lifecycle(daemon: BenchDaemon, network: string): Promise<void> {
+async function lifecycle(daemon: TestDaemon, network: string): Promise<void> {
   const id = await create(daemon, network, ["true"]);
   const wait = daemon.call("POST", `/containers/${id}/wait?condition=next-exit`);
   await daemon.call("POST", `/containers/${id}/start`);
@@ -54,7 +53,7 @@ async function lifecycle(daemon: BenchDaemon, network: string): Promise<void> {
   await daemon.call("DELETE", `/containers/${id}`);
 }
 
-async function hundredAtOnce(daemon: BenchDaemon): Promise<number> {
+async function hundredAtOnce(daemon: TestDaemon): Promise<number> {
   const ids = await Promise.all(Array.from({ length: 100 }, () => create(daemon, "bridge", ["sleep", "300"])));
   const start = performance.now();
   await Promise.all(ids.map((id) => daemon.call("POST", `/containers/${id}/start`)));
@@ -67,7 +66,7 @@ async function hundredAtOnce(daemon: BenchDaemon): Promise<number> {
 
 const memory = { hundred: [] as number[], daemonAfter: 0 };
 
-async function execAndMemory(daemon: BenchDaemon): Promise<Figure[]> {
+async function execAndMemory(daemon: TestDaemon): Promise<Figure[]> {
   const id = await create(daemon, "none", ["sleep", "300"]);
   await daemon.call("POST", `/containers/${id}/start`);
   const exec = await timeEach(TIMES, async () => {
@@ -93,18 +92,8 @@ async function execAndMemory(daemon: BenchDaemon): Promise<Figure[]> {
   ];
 }
 
-function monitorMemory({ folder }: BenchDaemon): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const line = readFileSync(`/proc/${pid}/cmdline`, "latin1");
-        return line.includes("gantry-monitor") && line.includes(folder);
-      } catch {
-        return false;
-      }
-    })
-    .map((pid) => proportionalMemory(Number(pid)));
+function monitorMemory({ folder }: TestDaemon): number[] {
+  return processesOf(folder).map(proportionalMemory);
 }
 
 await main();

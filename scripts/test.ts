@@ -26,7 +26,7 @@ function main(): number {
   }
   const before = resources();
   const status = runTests(
-    chosen.length > 0 ? chosen : globSync("{src,scripts,docs}/**/*.test.ts", { cwd: root }).toSorted(),
+    chosen.length > 0 ? chosen : globSync("{src,scripts,docs,e2e}/**/*.test.ts", { cwd: root }).toSorted(),
   );
   return Math.max(status, reportLeaks(before));
 }

@@ -5,7 +5,7 @@ import { openCgroups } from "../../src/kernel/cgroups.ts";
 import { mountOverlay, unmountIfMounted } from "../../src/kernel/mounts.ts";
 import { run } from "../../src/kernel/spawn.ts";
 import { MONITOR_PATH } from "../../src/runtime/monitor.ts";
-import type { BenchDaemon } from "./daemon.ts";
+import type { TestDaemon } from "../../src/testing/daemon.ts";
 
 export interface RawRuntime {
   /** `crun run` of the bundle, whose process is `true`, in the foreground. */
@@ -17,7 +17,7 @@ export interface RawRuntime {
  * Takes the specification of a container that runs under Gantry, with a new network namespace in place of Gantry's, and an
  * overlay of its own over the same layers.
  */
-export async function rawRuntime(daemon: BenchDaemon, runtime = "crun"): Promise<RawRuntime> {
+export async function rawRuntime(daemon: TestDaemon, runtime = "crun"): Promise<RawRuntime> {
   const { Id } = await daemon.call<{ Id: string }>("POST", "/containers/create", {
     Image: "busybox",
     Cmd: ["sleep", "60"],

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { openCgroups } from "../../src/kernel/cgroups.ts";
 import { run } from "../../src/kernel/spawn.ts";
 import { MONITOR_PATH } from "../../src/runtime/monitor.ts";
-import type { BenchDaemon } from "./daemon.ts";
+import type { TestDaemon } from "../../src/testing/daemon.ts";
 
 const hybrid = openCgroups().hybrid;
 
 /** `crun exec ID true` on a container that Gantry runs. */
-export async function rawExec(daemon: BenchDaemon, id: string): Promise<void> {
+export async function rawExec(daemon: TestDaemon, id: string): Promise<void> {
   const command = ["crun", "--root", join(daemon.execRoot, "runtime"), "exec", id, "true"];
   const argv = hybrid ? [MONITOR_PATH, "runtime", "--hide-unified", "--", ...command] : command;
   const { code, stderr } = await run(argv[0] ?? "", argv.slice(1));

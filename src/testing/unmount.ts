@@ -1,4 +1,4 @@
-import { mountTable, unmountIfMounted } from "../../src/kernel/mounts.ts";
+import { mountTable, unmountIfMounted } from "../kernel/mounts.ts";
 
 /** Unmounts everything below a folder, the newest first. */
 export function unmountBelow(folder: string): void {
