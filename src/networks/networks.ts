@@ -9,8 +9,9 @@
  * Everything here is in the kernel (links, addresses, nftables): it works on without gantryd. `restore` finds it again.
  * Drivers: bridge, host, none (now); the driver table in drivers.ts is the seam for macvlan, ipvlan, plug-ins.
  */
-import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
+
 import type { PortMap } from "../api/types/container.ts";
+import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
 
 export interface SandboxRequest {
   readonly containerId: string;
@@ -60,7 +61,16 @@ export interface Networks {
   disconnect(network: string, containerId: string, force: boolean): Promise<void>;
 
   /** What the container's files say: called before each start and after each change. */
-  files(request: SandboxRequest, sandbox: Sandbox, options: { readonly dns: readonly string[]; readonly dnsSearch: readonly string[]; readonly dnsOptions: readonly string[]; readonly extraHosts: readonly string[] }): { hosts: string; resolvConf: string; hostname: string };
+  files(
+    request: SandboxRequest,
+    sandbox: Sandbox,
+    options: {
+      readonly dns: readonly string[];
+      readonly dnsSearch: readonly string[];
+      readonly dnsOptions: readonly string[];
+      readonly extraHosts: readonly string[];
+    },
+  ): { hosts: string; resolvConf: string; hostname: string };
 
   /** Brings kernel and database together after a start: bridge and rules are made again where missing, sandboxes of containers not in `alive` are closed. */
   restore(alive: ReadonlySet<string>): Promise<void>;

@@ -2,7 +2,8 @@
 import { migrations as containers } from "./schema/containers.ts";
 import { migrations as images } from "./schema/images.ts";
 import { migrations as networks } from "./schema/networks.ts";
+import { migrations as snapshots } from "./schema/snapshots.ts";
 import { migrations as volumes } from "./schema/volumes.ts";
 import type { Migration } from "./store.ts";
 
-export const MIGRATIONS: readonly Migration[] = [...images, ...volumes, ...networks, ...containers];
+export const MIGRATIONS: readonly Migration[] = [...snapshots, ...images, ...volumes, ...networks, ...containers];

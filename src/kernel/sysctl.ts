@@ -1,0 +1,22 @@
+/** Kernel parameters of our own network namespace: "net/ipv4/ip_forward". */
+import { readFileSync, writeFileSync } from "node:fs";
+
+/** Undefined when the kernel has no such parameter. */
+export function readSysctl(name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/sys/${name}`, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the parameter has the value now; written only when it differs. */
+export function ensureSysctl(name: string, value: string): boolean {
+  if (readSysctl(name) === value) return true;
+  try {
+    writeFileSync(`/proc/sys/${name}`, value);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,156 @@
+/** Bridges in the kernel: made, given their addresses, found again, and the containers' links plugged into them. */
+import type { EndpointSettings } from "../api/types/network.ts";
+import { EngineError } from "../base/errors.ts";
+import {
+  addAddress,
+  addBridge,
+  deleteAddress,
+  deleteLink,
+  type Link,
+  type RouteSocket,
+  setBridgePort,
+  setDefaultRoute,
+  setLink,
+} from "../kernel/netlink.ts";
+import { ensureSysctl } from "../kernel/sysctl.ts";
+import { type Cidr, type Ip, ipBytes, ipOfBytes, macBytes, macOf, makeCidr, parseIp } from "./addresses.ts";
+import { readSubnet } from "./ipam.ts";
+import type { Pair } from "./namespaces.ts";
+import type { NetworkRecord } from "./records.ts";
+
+/** Docker's names of a bridge network's options. */
+export const OPTION = {
+  name: "com.docker.network.bridge.name",
+  icc: "com.docker.network.bridge.enable_icc",
+  masquerade: "com.docker.network.bridge.enable_ip_masquerade",
+  hostIp: "com.docker.network.bridge.host_binding_ipv4",
+  mtu: "com.docker.network.driver.mtu",
+  defaultBridge: "com.docker.network.bridge.default_bridge",
+} as const;
+
+const DEFAULT_MTU = 1500;
+
+export function mtuOf(network: NetworkRecord): number {
+  return Number(network.options[OPTION.mtu] ?? DEFAULT_MTU) || DEFAULT_MTU;
+}
+
+/** A boolean option, as Go's ParseBool reads it; true when absent. */
+export function isOn(network: NetworkRecord, option: string): boolean {
+  return !/^(?:0|f|F|false|False|FALSE)$/.test(network.options[option] ?? "true");
+}
+
+/**
+ * The bridge is there afterwards, up, with the network's gateways as its addresses and no others of ours; answers its index. Idempotent.
+ * A link of that name that is no bridge is a "conflict".
+ */
+export function ensureBridge(host: RouteSocket, network: NetworkRecord, alias: string): number {
+  const { link } = network;
+  const gateways = gatewaysOf(network);
+  const existing = host.link(link);
+  if (existing !== undefined && existing.kind !== "bridge")
+    throw new EngineError("conflict", `a link named ${link} exists and is no bridge`);
+  if (existing === undefined) makeBridge(host, network, alias, gateways);
+  const bridge = existing ?? host.link(link);
+  if (bridge === undefined) throw new EngineError("internal", `the bridge ${link} did not appear`);
+  host.run(setLink(bridge.index, { up: true }));
+  ensureAddresses(host, bridge, gateways, bridge.alias === alias || existing === undefined);
+  // Answers to 127.0.0.1's packets come in here; the firewall keeps containers themselves from 127.0.0.0/8.
+  ensureSysctl(`net/ipv4/conf/${link}/route_localnet`, "1");
+  return bridge.index;
+}
+
+interface GatewayAddress {
+  readonly ip: Ip;
+  readonly subnet: Cidr;
+}
+
+function gatewaysOf(network: NetworkRecord): GatewayAddress[] {
+  return network.subnets.flatMap((config) => {
+    const found = readSubnet(config);
+    return found?.gateway === undefined ? [] : [{ ip: found.gateway, subnet: found.subnet }];
+  });
+}
+
+function makeBridge(
+  host: RouteSocket,
+  network: NetworkRecord,
+  alias: string,
+  gateways: readonly GatewayAddress[],
+): void {
+  const first = gateways[0]?.ip ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) };
+  const mac = macBytes(macOf(first)) ?? Buffer.alloc(6);
+  const { link } = network;
+  host.run(addBridge({ name: link, mtu: mtuOf(network), mac }), setLink(link, { alias, noAutoIpv6: !network.ipv6 }));
+}
+
+function ensureAddresses(host: RouteSocket, bridge: Link, gateways: readonly GatewayAddress[], ours: boolean): void {
+  const wanted = gateways.map(({ ip, subnet }) => ({
+    link: bridge.index,
+    address: ipBytes(ip),
+    prefix: subnet.prefix,
+    broadcast: broadcastOf(subnet),
+  }));
+  const present = host.addresses().filter(({ link, scope }) => link === bridge.index && scope !== LINK_SCOPE);
+  const stale = present.filter(
+    ({ bytes, prefix }) => !wanted.some((one) => one.prefix === prefix && bytes.equals(one.address)),
+  );
+  const removals = ours
+    ? stale.map(({ bytes, prefix }) => deleteAddress({ link: bridge.index, address: bytes, prefix }))
+    : [];
+  host.run(...removals, ...wanted.map(addAddress));
+}
+
+const LINK_SCOPE = 253;
+
+function broadcastOf({ family, last, prefix }: Cidr): Uint8Array | undefined {
+  return family === 4 && prefix < 31 ? ipBytes({ family, value: last }) : undefined;
+}
+
+/** The addresses that the link has now, as "172.17.0.1/16" would say them. */
+export function addressesOf(host: RouteSocket, link: Link): { ip: Ip; prefix: number }[] {
+  return host
+    .addresses()
+    .filter((address) => address.link === link.index && address.scope !== LINK_SCOPE)
+    .map(({ bytes, prefix }) => ({ ip: ipOfBytes(bytes), prefix }));
+}
+
+export function removeBridge(host: RouteSocket, link: string): void {
+  host.run(deleteLink(link));
+}
+
+export interface PlugRequest {
+  readonly host: RouteSocket;
+  readonly inside: RouteSocket;
+  readonly pair: Pair;
+  readonly bridge: number;
+  readonly network: NetworkRecord;
+  readonly settings: EndpointSettings;
+  /** Whether this endpoint gives the default routes. */
+  readonly isGateway: boolean;
+}
+
+/** The pair's outer end is a port of the bridge and its inner end has its addresses and routes; both are up. */
+export function plug({ host, inside, pair, bridge, network, settings, isGateway }: PlugRequest): void {
+  const mtu = mtuOf(network);
+  const mac = macBytes(settings.MacAddress ?? "");
+  const port = setBridgePort(pair.hostLink, { isolated: !isOn(network, OPTION.icc), hairpin: false });
+  host.run(setLink(pair.hostLink, { mtu, master: bridge, noAutoIpv6: true, up: true }), port);
+  const addresses = [
+    [settings.IPAddress, settings.IPPrefixLen],
+    [settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen],
+  ] as const;
+  const gateways = isGateway ? [settings.Gateway, settings.IPv6Gateway] : [];
+  inside.run(
+    setLink(pair.index, { mtu, mac, noAutoIpv6: !network.ipv6, up: true }),
+    ...addresses.flatMap(([text, prefix = 0]) => {
+      const ip = parseIp(text ?? "");
+      if (ip === undefined) return [];
+      const address = ipBytes(ip);
+      return [addAddress({ link: pair.index, address, prefix, broadcast: broadcastOf(makeCidr(ip, prefix)) })];
+    }),
+    ...gateways.flatMap((text) => {
+      const ip = parseIp(text ?? "");
+      return ip === undefined ? [] : [setDefaultRoute(pair.index, ipBytes(ip))];
+    }),
+  );
+}

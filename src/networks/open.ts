@@ -1,0 +1,127 @@
+import { EngineError } from "../base/errors.ts";
+import { parseIp } from "./addresses.ts";
+import { type FileContext, type FileOptions, hostsFile, resolvConfFile } from "./files.ts";
+import type { Networks, Sandbox, SandboxRequest } from "./networks.ts";
+import { makeParts, type Parts, type PartsOptions } from "./parts.ts";
+import { checkPools } from "./pools.ts";
+import { Registry } from "./registry.ts";
+import { definePredefined, restoreKernel } from "./restore.ts";
+import { Sandboxes } from "./sandboxes.ts";
+
+export interface NetworksOptions extends PartsOptions {
+  /** What "host-gateway" stands for; default: the default bridge's gateways. */
+  readonly hostGatewayIps?: readonly string[] | undefined;
+}
+
+/** The predefined networks are in the database afterwards; the kernel is touched by `restore`, or by the first that needs it. */
+export async function openNetworks(options: NetworksOptions): Promise<Networks> {
+  checkPools(options.settings.defaultAddressPools);
+  const parts = makeParts(options);
+  try {
+    definePredefined(parts);
+  } catch (error) {
+    parts.host.close();
+    throw error;
+  }
+  return new OpenNetworks(parts, options.hostGatewayIps ?? []);
+}
+
+class OpenNetworks implements Networks {
+  readonly #parts: Parts;
+  readonly #registry: Registry;
+  readonly #sandboxes: Sandboxes;
+  readonly #hostGatewayIps: readonly string[];
+  #ready: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor(parts: Parts, hostGatewayIps: readonly string[]) {
+    this.#parts = parts;
+    this.#registry = new Registry(parts);
+    this.#sandboxes = new Sandboxes(parts, this.#registry);
+    this.#hostGatewayIps = hostGatewayIps;
+  }
+
+  async create(request: Parameters<Networks["create"]>[0]) {
+    await this.#kernel();
+    return this.#registry.create(request);
+  }
+
+  inspect(name: string) {
+    return this.#registry.inspect(name);
+  }
+
+  list() {
+    return this.#registry.list();
+  }
+
+  async remove(name: string) {
+    await this.#kernel();
+    await this.#registry.remove(name);
+  }
+
+  async open(request: SandboxRequest): Promise<Sandbox> {
+    await this.#kernel();
+    return this.#sandboxes.open(request);
+  }
+
+  close(containerId: string) {
+    return this.#sandboxes.close(containerId);
+  }
+
+  sandbox(containerId: string) {
+    return this.#sandboxes.find(containerId);
+  }
+
+  async connect(...args: Parameters<Networks["connect"]>) {
+    await this.#kernel();
+    await this.#sandboxes.connect(...args);
+  }
+
+  disconnect(...args: Parameters<Networks["disconnect"]>) {
+    return this.#sandboxes.disconnect(...args);
+  }
+
+  files(request: SandboxRequest, sandbox: Sandbox, options: FileOptions) {
+    const context: FileContext = { ...options, request, sandbox, hostGateways: this.#gateways() };
+    const warn = () =>
+      this.#parts.logger.log("warn", "the host's name servers cannot be reached from containers; using public ones", {
+        container: request.containerId,
+      });
+    return { hosts: hostsFile(context), resolvConf: resolvConfFile(context, warn), hostname: `${request.hostname}\n` };
+  }
+
+  async restore(alive: ReadonlySet<string>) {
+    for (const { containerId } of this.#parts.records.sandboxes())
+      if (!alive.has(containerId)) await this.close(containerId);
+    this.#ready = undefined;
+    await this.#kernel();
+  }
+
+  async dispose() {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#ready?.catch(() => {});
+    await this.#parts.namespaces.dispose();
+    this.#parts.holder.dispose();
+    this.#parts.host.close();
+  }
+
+  /** Once; again when it failed. */
+  #kernel(): Promise<void> {
+    if (this.#disposed) throw new EngineError("unavailable", "the engine is shutting down");
+    this.#ready ??= restoreKernel(this.#parts).then(
+      () => this.#parts.namespaces.fill(),
+      (error) => {
+        this.#ready = undefined;
+        throw error;
+      },
+    );
+    return this.#ready;
+  }
+
+  #gateways(): string[] {
+    if (this.#hostGatewayIps.length > 0) return [...this.#hostGatewayIps];
+    const subnets = this.#parts.records.networkByName("bridge")?.subnets ?? [];
+    return subnets.flatMap(({ Gateway }) => (parseIp(Gateway ?? "") === undefined ? [] : [Gateway ?? ""]));
+  }
+}

@@ -1,0 +1,91 @@
+/** What the files of this module share: one of each per engine. */
+import type { Logger } from "../base/log.ts";
+import type { NetworkSettings } from "../engine/engine.ts";
+import type { Events } from "../events/events.ts";
+import { RouteSocket } from "../kernel/netlink.ts";
+import type { Store } from "../store/store.ts";
+import { type Cidr, ipOfBytes, makeCidr, parseCidr } from "./addresses.ts";
+import { isOn, OPTION } from "./bridges.ts";
+import { type Driver, makeDrivers } from "./drivers.ts";
+import { type BridgeRules, Firewall } from "./firewall.ts";
+import { Ipam } from "./ipam.ts";
+import { makeNames, type Names } from "./names.ts";
+import { Namespaces } from "./namespaces.ts";
+import { PortHolder } from "./port-holder.ts";
+import { Ports } from "./ports.ts";
+import { type NetworkRecord, Records } from "./records.ts";
+
+export interface Parts {
+  readonly settings: NetworkSettings;
+  readonly events: Events;
+  readonly logger: Logger;
+  readonly records: Records;
+  readonly ipam: Ipam;
+  /** In the host's namespace. */
+  readonly host: RouteSocket;
+  readonly names: Names;
+  readonly namespaces: Namespaces;
+  readonly drivers: Readonly<Record<string, Driver>>;
+  /** Undefined when the daemon must leave the firewall alone. */
+  readonly firewall: Firewall | undefined;
+  readonly holder: PortHolder;
+  readonly ports: Ports;
+}
+
+export interface PartsOptions {
+  readonly store: Store;
+  readonly settings: NetworkSettings;
+  readonly events: Events;
+  readonly logger: Logger;
+}
+
+/** How many namespaces wait for containers: enough for a burst, few enough to cost nothing. */
+const READY = { wired: 4, bare: 2 } as const;
+
+export function makeParts({ store, settings, events, logger }: PartsOptions): Parts {
+  const names = makeNames(store.paths.dataRoot);
+  const host = new RouteSocket();
+  const records = new Records(store);
+  const ipam = new Ipam(store);
+  const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
+  const drivers = makeDrivers({ host, ipam, alias: names.alias });
+  const holder = new PortHolder();
+  const ports = new Ports(records, holder);
+  const state = () => ({ bridges: bridgeRules(records.networks(), settings), ports: records.ports() });
+  const firewall = settings.iptables
+    ? new Firewall({ table: names.table, ipv6: settings.ip6tables, logger, state })
+    : undefined;
+  return { settings, events, logger, records, ipam, host, names, namespaces, drivers, firewall, holder, ports };
+}
+
+function bridgeRules(networks: readonly NetworkRecord[], settings: NetworkSettings): BridgeRules[] {
+  return networks
+    .filter(({ driver }) => driver === "bridge")
+    .map((network) => ({
+      link: network.link,
+      subnets: network.subnets.flatMap(({ Subnet }) => Subnet ?? []),
+      masquerade: isOn(network, OPTION.masquerade) && (settings.ipMasq || !network.predefined),
+      internal: network.internal,
+      icc: isOn(network, OPTION.icc),
+    }));
+}
+
+const TABLE_LOCAL = 255;
+
+/** The subnets that the host uses or knows a way to, but for those on the link `except`. Routes to half of the world are no claim to it. */
+export function hostSubnets(host: RouteSocket, except: string): Cidr[] {
+  const own = host.link(except)?.index;
+  const routes = host
+    .routes()
+    .filter(({ table, prefix, link }) => table !== TABLE_LOCAL && prefix > 1 && (own === undefined || link !== own))
+    .map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
+  const addresses = host
+    .addresses()
+    .filter(({ link }) => own === undefined || link !== own)
+    .map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
+  return [...routes, ...addresses];
+}
+
+export function networkSubnets(networks: readonly NetworkRecord[]): Cidr[] {
+  return networks.flatMap(({ subnets }) => subnets.flatMap(({ Subnet }) => parseCidr(Subnet ?? "") ?? []));
+}

@@ -1,0 +1,206 @@
+/** Published ports: what was asked for, and the host ports that it gets. */
+import type { PortBinding, PortMap } from "../api/types/container.ts";
+import type { EndpointSettings } from "../api/types/network.ts";
+import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { parseIp } from "./addresses.ts";
+import type { PortHolder } from "./port-holder.ts";
+import type { PortRecord, Protocol, Records } from "./records.ts";
+
+/** One container port to be published at one of the host ports from `first` to `last`, the same at all of `hostIps`. */
+interface Wish {
+  readonly key: string;
+  readonly protocol: Protocol;
+  readonly containerPort: number;
+  readonly hostIps: readonly string[];
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface PublishRequest {
+  readonly endpointId: string;
+  readonly settings: EndpointSettings;
+  readonly portBindings: PortMap;
+  readonly publishAll: readonly string[];
+  readonly exposedPorts: readonly string[];
+  /** Where ports without an address of their own go: "0.0.0.0". */
+  readonly defaultIp: string;
+}
+
+/** Where host ports come from when nobody names one: Linux's own range for that. */
+const RANDOM = { first: 32768, last: 60999 } as const;
+const ANY = { 4: "0.0.0.0", 6: "::" } as const;
+/** strerror's words, as Docker prints them. */
+const REASON: Readonly<Record<string, string>> = {
+  EADDRINUSE: "address already in use",
+  EADDRNOTAVAIL: "cannot assign requested address",
+  EACCES: "permission denied",
+};
+
+export class Ports {
+  readonly #records: Records;
+  readonly #holder: PortHolder;
+  #nextRandom: number = RANDOM.first;
+
+  constructor(records: Records, holder: PortHolder) {
+    this.#records = records;
+    this.#holder = holder;
+  }
+
+  /**
+   * Takes the host ports, in the database and with sockets. All or nothing. "internal" with Docker's text for a port that another
+   * container or a process of the host has; "invalid" for what is no port.
+   */
+  async publish(request: PublishRequest): Promise<{ records: PortRecord[]; map: PortMap }> {
+    const records: PortRecord[] = [];
+    const map: Record<string, PortBinding[] | null> = {};
+    for (const port of request.exposedPorts) map[normalKey(port)] ??= null;
+    try {
+      for (const wish of wishes(request)) {
+        const taken = await this.#take(wish, request);
+        records.push(...taken);
+        const bindings = taken.map(({ hostIp, hostPort }) => ({ HostIp: hostIp, HostPort: String(hostPort) }));
+        map[wish.key] = [...(map[wish.key] ?? []), ...bindings];
+      }
+      return { records, map };
+    } catch (error) {
+      this.release(request.endpointId, records);
+      throw error;
+    }
+  }
+
+  /** Idempotent. */
+  release(endpointId: string, records: readonly PortRecord[]): void {
+    this.#records.deletePorts(endpointId);
+    for (const port of records) this.#holder.release(port);
+  }
+
+  async #take(wish: Wish, request: PublishRequest): Promise<PortRecord[]> {
+    let refusal: unknown;
+    for (const hostPort of this.#candidates(wish)) {
+      const records = wish.hostIps.map((hostIp) => recordOf(wish, request, hostIp, hostPort));
+      try {
+        this.#reserve(records);
+        await this.#hold(records);
+        return records;
+      } catch (error) {
+        refusal = error;
+        if (!(error instanceof EngineError) || error.kind !== "internal") throw error;
+      }
+    }
+    throw refusal;
+  }
+
+  *#candidates({ first, last }: Wish): Generator<number> {
+    if (first !== 0) {
+      for (let port = first; port <= last; port++) yield port;
+      return;
+    }
+    for (let tries = RANDOM.first; tries <= RANDOM.last; tries++) {
+      const port = this.#nextRandom;
+      this.#nextRandom = port === RANDOM.last ? RANDOM.first : port + 1;
+      yield port;
+    }
+  }
+
+  #reserve(records: readonly PortRecord[]): void {
+    this.#records.transaction(() => {
+      for (const record of records) {
+        const { protocol, hostIp, hostPort } = record;
+        if (this.#records.portsAt(protocol, hostPort).some((other) => collide(other.hostIp, hostIp)))
+          throw new EngineError("internal", `Bind for ${show(hostIp)}:${hostPort} failed: port is already allocated`);
+        this.#records.putPort(record);
+      }
+    });
+  }
+
+  async #hold(records: readonly PortRecord[]): Promise<void> {
+    for (const [index, record] of records.entries()) {
+      try {
+        await this.#holder.hold(record);
+      } catch (cause) {
+        for (const held of records.slice(0, index)) this.#holder.release(held);
+        this.#records.transaction(() => {
+          for (const port of records) this.#records.deletePort(port);
+        });
+        throw refused(record, cause);
+      }
+    }
+  }
+}
+
+function refused({ protocol, hostIp, hostPort, containerIp, containerPort }: PortRecord, cause: unknown): EngineError {
+  const where = `${show(hostIp)}:${hostPort}:${show(containerIp)}:${containerPort}/${protocol}`;
+  const reason = REASON[errnoOf(cause) ?? ""] ?? errorMessage(cause);
+  return new EngineError("internal", `failed to bind host port for ${where}: ${reason}`, { cause });
+}
+
+function show(ip: string): string {
+  return ip.includes(":") ? `[${ip}]` : ip;
+}
+
+/** Whether two addresses of the host cannot have the same port: the same, or one of them is all of its family. */
+function collide(a: string, b: string): boolean {
+  return (
+    a === b || (a.includes(":") === b.includes(":") && (a === ANY[4] || a === ANY[6] || b === ANY[4] || b === ANY[6]))
+  );
+}
+
+function recordOf(wish: Wish, { endpointId, settings }: PublishRequest, hostIp: string, hostPort: number): PortRecord {
+  const containerIp = (hostIp.includes(":") ? settings.GlobalIPv6Address : settings.IPAddress) ?? "";
+  return { protocol: wish.protocol, hostIp, hostPort, endpointId, containerIp, containerPort: wish.containerPort };
+}
+
+function wishes(request: PublishRequest): Wish[] {
+  const { portBindings, publishAll } = request;
+  const asked = Object.entries(portBindings).flatMap(([key, bindings]) =>
+    (bindings ?? []).map((binding) => wishOf(key, binding, request)),
+  );
+  const bound = new Set(asked.map(({ key }) => key));
+  const rest = publishAll.filter((key) => !bound.has(normalKey(key))).map((key) => wishOf(key, {}, request));
+  // Named ports first: a random one must not take them away.
+  return [...asked, ...rest].sort((a, b) => Number(a.first === 0) - Number(b.first === 0));
+}
+
+function wishOf(text: string, { HostIp, HostPort = "" }: PortBinding, request: PublishRequest): Wish {
+  const key = normalKey(text);
+  const [port = "", protocol = "tcp"] = key.split("/");
+  if (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp")
+    throw new EngineError("invalid", `invalid protocol: ${protocol}`);
+  const containerPort = parsePort(port);
+  const [low = "", high = low] = HostPort.split("-");
+  const first = low === "" ? 0 : parsePort(low);
+  const last = high === "" ? 0 : parsePort(high);
+  if (last < first) throw new EngineError("invalid", `invalid port range: ${HostPort}`);
+  return { key, protocol, containerPort, hostIps: hostIps(HostIp ?? "", request), first, last };
+}
+
+function hostIps(hostIp: string, { settings, defaultIp }: PublishRequest): string[] {
+  const [ipv4, ipv6] = [
+    settings.IPAddress !== undefined && settings.IPAddress !== "",
+    (settings.GlobalIPv6Address ?? "") !== "",
+  ];
+  const text = hostIp === "" ? defaultIp : hostIp.replace(/^\[(.*)\]$/, "$1");
+  const ip = parseIp(text);
+  if (ip === undefined) throw new EngineError("invalid", `invalid IP address: ${text}`);
+  // Everywhere means everywhere: both families, as far as the container has them.
+  if (hostIp === "" && text === ANY[4]) return [...(ipv4 ? [ANY[4]] : []), ...(ipv6 ? [ANY[6]] : [])];
+  if (ip.family === 4 ? ipv4 : ipv6) return [text];
+  if (text === ANY[6]) return [];
+  throw new EngineError(
+    "invalid",
+    `cannot publish a port at ${show(text)}: the container has no IPv${ip.family} address`,
+  );
+}
+
+/** "80" is "80/tcp". */
+function normalKey(text: string): string {
+  const [port = "", protocol = "tcp"] = text.split("/");
+  return `${port}/${protocol.toLowerCase()}`;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65535)
+    throw new EngineError("invalid", `invalid port specification: "${text}"`);
+  return port;
+}

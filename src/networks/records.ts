@@ -1,0 +1,249 @@
+/** The rows of networks, sandboxes and endpoints as values. Nothing else here: no rules, no kernel. */
+
+import type { PortMap } from "../api/types/container.ts";
+import type { EndpointSettings, IPAMConfig } from "../api/types/network.ts";
+import type { Store } from "../store/store.ts";
+
+export interface NetworkConfig {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  /** Complete: every subnet with its gateway. */
+  readonly subnets: readonly IPAMConfig[];
+  /** Whether the user named the subnets; static addresses need that. */
+  readonly ownSubnets: boolean;
+  readonly ipamDriver: string;
+  readonly ipamOptions: Readonly<Record<string, string>> | undefined;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The bridge; "" for drivers without one. */
+  readonly link: string;
+  readonly predefined: boolean;
+}
+
+export interface NetworkRecord extends NetworkConfig {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  /** RFC 3339. */
+  readonly created: string;
+}
+
+export interface SandboxRecord {
+  readonly containerId: string;
+  readonly sandboxId: string;
+  /** The container's. */
+  readonly name: string;
+  /** Whether it has a namespace of its own; the host's otherwise. */
+  readonly ownNetns: boolean;
+  readonly ports: PortMap;
+}
+
+export interface EndpointRecord {
+  readonly id: string;
+  readonly containerId: string;
+  readonly networkId: string;
+  /** The key under which the container knows the network. */
+  readonly networkName: string;
+  /** 0, 1, …: the interface is eth<position>. */
+  readonly position: number;
+  /** The end on the host's side; "" without one. */
+  readonly hostLink: string;
+  readonly settings: EndpointSettings;
+}
+
+export type Protocol = "tcp" | "udp" | "sctp";
+
+export interface PortRecord {
+  readonly protocol: Protocol;
+  readonly hostIp: string;
+  readonly hostPort: number;
+  readonly endpointId: string;
+  readonly containerIp: string;
+  readonly containerPort: number;
+}
+
+type Row = Readonly<Record<string, string & number>>;
+
+const NETWORK = "SELECT id, name, driver, created, config FROM networks";
+const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports FROM sandboxes";
+const ENDPOINT = "SELECT id, container_id, network_id, network_name, position, host_link, settings FROM endpoints";
+const PORT = "SELECT protocol, host_ip, host_port, endpoint_id, container_ip, container_port FROM ports";
+
+export class Records {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  networks(): NetworkRecord[] {
+    return this.#store.all<Row>(`${NETWORK} ORDER BY created, name`).map(networkOf);
+  }
+
+  network(id: string): NetworkRecord | undefined {
+    return this.#store.all<Row>(`${NETWORK} WHERE id = ?`, id).map(networkOf)[0];
+  }
+
+  networkByName(name: string): NetworkRecord | undefined {
+    return this.#store.all<Row>(`${NETWORK} WHERE name = ?`, name).map(networkOf)[0];
+  }
+
+  networksByPrefix(prefix: string): NetworkRecord[] {
+    return this.#store.all<Row>(`${NETWORK} WHERE substr(id, 1, ?) = ?`, prefix.length, prefix).map(networkOf);
+  }
+
+  putNetwork({ id, name, driver, created, ...config }: NetworkRecord): void {
+    this.#store.run(
+      "INSERT INTO networks (id, name, driver, created, config) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET config = excluded.config",
+      id,
+      name,
+      driver,
+      created,
+      JSON.stringify(config),
+    );
+  }
+
+  deleteNetwork(id: string): void {
+    this.#store.run("DELETE FROM networks WHERE id = ?", id);
+  }
+
+  sandboxes(): SandboxRecord[] {
+    return this.#store.all<Row>(SANDBOX).map(sandboxOf);
+  }
+
+  sandbox(containerId: string): SandboxRecord | undefined {
+    return this.#store.all<Row>(`${SANDBOX} WHERE container_id = ?`, containerId).map(sandboxOf)[0];
+  }
+
+  putSandbox({ containerId, sandboxId, name, ownNetns, ports }: SandboxRecord): void {
+    this.#store.run(
+      "INSERT INTO sandboxes (container_id, sandbox_id, name, own_netns, ports) VALUES (?, ?, ?, ?, ?) ON CONFLICT (container_id) DO UPDATE SET ports = excluded.ports",
+      containerId,
+      sandboxId,
+      name,
+      ownNetns ? 1 : 0,
+      JSON.stringify(ports),
+    );
+  }
+
+  /** With its endpoints, their addresses and ports. */
+  deleteSandbox(containerId: string): void {
+    this.#store.run("DELETE FROM sandboxes WHERE container_id = ?", containerId);
+  }
+
+  endpoints(): EndpointRecord[] {
+    return this.#store.all<Row>(ENDPOINT).map(endpointOf);
+  }
+
+  endpointsOfContainer(containerId: string): EndpointRecord[] {
+    return this.#store.all<Row>(`${ENDPOINT} WHERE container_id = ? ORDER BY position`, containerId).map(endpointOf);
+  }
+
+  /** With the container's name. */
+  endpointsOfNetwork(networkId: string): (EndpointRecord & { containerName: string })[] {
+    return this.#store
+      .all<Row>(
+        "SELECT e.id, e.container_id, e.network_id, e.network_name, e.position, e.host_link, e.settings, s.name FROM endpoints e JOIN sandboxes s USING (container_id) WHERE e.network_id = ?",
+        networkId,
+      )
+      .map((row) => ({ ...endpointOf(row), containerName: row.name ?? "" }));
+  }
+
+  putEndpoint({ id, containerId, networkId, networkName, position, hostLink, settings }: EndpointRecord): void {
+    this.#store.run(
+      "INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET settings = excluded.settings",
+      id,
+      containerId,
+      networkId,
+      networkName,
+      position,
+      hostLink,
+      JSON.stringify(settings),
+    );
+  }
+
+  deleteEndpoint(id: string): void {
+    this.#store.run("DELETE FROM endpoints WHERE id = ?", id);
+  }
+
+  ports(): PortRecord[] {
+    return this.#store.all<Row>(PORT).map(portOf);
+  }
+
+  portsOfEndpoint(endpointId: string): PortRecord[] {
+    return this.#store.all<Row>(`${PORT} WHERE endpoint_id = ?`, endpointId).map(portOf);
+  }
+
+  portsAt(protocol: Protocol, hostPort: number): PortRecord[] {
+    return this.#store.all<Row>(`${PORT} WHERE protocol = ? AND host_port = ?`, protocol, hostPort).map(portOf);
+  }
+
+  putPort({ protocol, hostIp, hostPort, endpointId, containerIp, containerPort }: PortRecord): void {
+    this.#store.run(
+      "INSERT INTO ports (protocol, host_ip, host_port, endpoint_id, container_ip, container_port) VALUES (?, ?, ?, ?, ?, ?)",
+      protocol,
+      hostIp,
+      hostPort,
+      endpointId,
+      containerIp,
+      containerPort,
+    );
+  }
+
+  deletePort({ protocol, hostIp, hostPort }: PortRecord): void {
+    this.#store.run(
+      "DELETE FROM ports WHERE protocol = ? AND host_port = ? AND host_ip = ?",
+      protocol,
+      hostPort,
+      hostIp,
+    );
+  }
+
+  deletePorts(endpointId: string): void {
+    this.#store.run("DELETE FROM ports WHERE endpoint_id = ?", endpointId);
+  }
+
+  transaction<T>(work: () => T): T {
+    return this.#store.transaction(work);
+  }
+}
+
+function networkOf(row: Row): NetworkRecord {
+  const config = JSON.parse(row.config ?? "{}") as NetworkConfig;
+  return { id: row.id ?? "", name: row.name ?? "", driver: row.driver ?? "", created: row.created ?? "", ...config };
+}
+
+function sandboxOf(row: Row): SandboxRecord {
+  return {
+    containerId: row.container_id ?? "",
+    sandboxId: row.sandbox_id ?? "",
+    name: row.name ?? "",
+    ownNetns: row.own_netns === 1,
+    ports: JSON.parse(row.ports ?? "{}") as PortMap,
+  };
+}
+
+function endpointOf(row: Row): EndpointRecord {
+  return {
+    id: row.id ?? "",
+    containerId: row.container_id ?? "",
+    networkId: row.network_id ?? "",
+    networkName: row.network_name ?? "",
+    position: row.position ?? 0,
+    hostLink: row.host_link ?? "",
+    settings: JSON.parse(row.settings ?? "{}") as EndpointSettings,
+  };
+}
+
+function portOf(row: Row): PortRecord {
+  return {
+    protocol: (row.protocol ?? "tcp") as Protocol,
+    hostIp: row.host_ip ?? "",
+    hostPort: row.host_port ?? 0,
+    endpointId: row.endpoint_id ?? "",
+    containerIp: row.container_ip ?? "",
+    containerPort: row.container_port ?? 0,
+  };
+}

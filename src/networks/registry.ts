@@ -1,0 +1,126 @@
+/** The networks themselves: found, listed, made, removed. */
+import type { Network, NetworkCreateRequest } from "../api/types/network.ts";
+import { EngineError } from "../base/errors.ts";
+import { userNetwork } from "./definitions.ts";
+import type { Driver } from "./drivers.ts";
+import { ensureForwarding } from "./forwarding.ts";
+import { NO_BRIDGE } from "./names.ts";
+import { hostSubnets, networkSubnets, type Parts } from "./parts.ts";
+import type { NetworkRecord } from "./records.ts";
+import { networkView } from "./views.ts";
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+export class Registry {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * By name, id, or the id's beginning; "default" is the network of containers that name none: "bridge", or "none" where there is no
+   * default bridge. "not-found"; "invalid" when a beginning fits several.
+   */
+  find(wanted: string): NetworkRecord {
+    const { records, settings } = this.#parts;
+    const bridge = settings.bridge === NO_BRIDGE ? "none" : "bridge";
+    const name = wanted === "default" || wanted === "bridge" ? bridge : wanted;
+    const exact = records.networkByName(name) ?? records.network(name);
+    if (exact !== undefined) return exact;
+    const found = /^[0-9a-f]+$/.test(name) ? records.networksByPrefix(name) : [];
+    if (found.length > 1)
+      throw new EngineError(
+        "invalid",
+        `network ${name} is ambiguous (${found.length} matches found based on ID prefix)`,
+      );
+    if (found[0] === undefined) throw new EngineError("not-found", `network ${name} not found`);
+    return found[0];
+  }
+
+  driverOf(network: NetworkRecord): Driver {
+    const driver = this.#parts.drivers[network.driver];
+    if (driver === undefined)
+      throw new EngineError("internal", `network ${network.name} has an unknown driver: ${network.driver}`);
+    return driver;
+  }
+
+  inspect(name: string): Network {
+    const record = this.find(name);
+    return networkView(record, this.#parts.records.endpointsOfNetwork(record.id));
+  }
+
+  list(): Network[] {
+    const { records } = this.#parts;
+    return records.networks().map((record) => networkView(record, records.endpointsOfNetwork(record.id)));
+  }
+
+  async create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
+    const { records, host, ipam, settings, firewall, events } = this.#parts;
+    const driver = this.#creatable(request);
+    const owned = networkSubnets(records.networks());
+    const network = userNetwork({ request, settings, owned, taken: [...owned, ...hostSubnets(host, "")] });
+    records.transaction(() => {
+      records.putNetwork(network);
+      ipam.reserve(network);
+    });
+    try {
+      driver.ensure(network);
+      ensureForwarding(this.#parts, network.ipv6);
+      await firewall?.rebuild();
+    } catch (error) {
+      records.deleteNetwork(network.id);
+      driver.remove(network);
+      throw error;
+    }
+    events.publish({
+      type: "network",
+      action: "create",
+      id: network.id,
+      attributes: { name: network.name, type: network.driver },
+    });
+    return { Id: network.id, Warning: "" };
+  }
+
+  #creatable(request: NetworkCreateRequest): Driver {
+    const { Name: name = "", Driver: kind = "" } = request;
+    if (!NAME.test(name))
+      throw new EngineError("invalid", name === "" ? "network name cannot be empty" : `invalid network name: ${name}`);
+    if (this.#parts.records.networkByName(name) !== undefined || name === "default")
+      throw new EngineError("conflict", `network with name ${name} already exists`);
+    if (request.ConfigOnly || request.ConfigFrom?.Network)
+      throw new EngineError("not-implemented", "configuration-only networks are not supported");
+    const driver = this.#parts.drivers[kind || "bridge"];
+    if (driver === undefined)
+      throw new EngineError("not-found", `could not find plugin ${kind} in v1 plugin registry: plugin not found`);
+    if (!driver.many) throw new EngineError("forbidden", `only one instance of "${kind}" network is allowed`);
+    return driver;
+  }
+
+  async remove(name: string): Promise<void> {
+    const { records, firewall, ipam, events } = this.#parts;
+    const network = this.find(name);
+    if (network.predefined)
+      throw new EngineError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
+    const endpoints = records.endpointsOfNetwork(network.id);
+    if (endpoints.length > 0) {
+      const names = endpoints
+        .map(({ containerName, id }) => `name:"${containerName}" id:"${id.slice(0, 12)}"`)
+        .join(", ");
+      throw new EngineError(
+        "forbidden",
+        `error while removing network: network ${network.name} has active endpoints (${names})`,
+      );
+    }
+    records.deleteNetwork(network.id);
+    ipam.released();
+    this.driverOf(network).remove(network);
+    await firewall?.rebuild();
+    events.publish({
+      type: "network",
+      action: "destroy",
+      id: network.id,
+      attributes: { name: network.name, type: network.driver },
+    });
+  }
+}

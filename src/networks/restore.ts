@@ -1,0 +1,127 @@
+/** Kernel and database brought together: what should be there is made where it is missing, what nobody knows is removed. */
+import { errorMessage } from "../base/errors.ts";
+import { newId } from "../base/ids.ts";
+import { deleteLink, setLink } from "../kernel/netlink.ts";
+import { formatCidr, formatIp, makeCidr } from "./addresses.ts";
+import { addressesOf } from "./bridges.ts";
+import { defaultBridge, plainNetwork } from "./definitions.ts";
+import { ensureForwarding } from "./forwarding.ts";
+import { defaultBridgeNames, NO_BRIDGE } from "./names.ts";
+import { hostSubnets, networkSubnets, type Parts } from "./parts.ts";
+import type { NetworkRecord } from "./records.ts";
+
+/** Makes the predefined networks' rows and gives the default bridge what the settings say now. Ids never change. */
+export function definePredefined(parts: Parts): void {
+  const { records, settings, ipam } = parts;
+  for (const [name, driver] of [
+    ["host", "host"],
+    ["none", "null"],
+  ] as const)
+    if (records.networkByName(name) === undefined) records.putNetwork(plainNetwork(name, driver));
+  const existing = records.networkByName("bridge");
+  if (settings.bridge === NO_BRIDGE) {
+    if (existing !== undefined && records.endpointsOfNetwork(existing.id).length === 0)
+      records.deleteNetwork(existing.id);
+    return;
+  }
+  const network = currentBridge(parts, existing);
+  records.transaction(() => {
+    records.putNetwork(network);
+    ipam.reserve(network);
+  });
+}
+
+function currentBridge({ records, settings, host, names }: Parts, existing: NetworkRecord | undefined): NetworkRecord {
+  const link = settings.bridge ?? bridgeName(existing?.link);
+  const found = host.link(link);
+  // A bridge that the user made says itself what its subnet is.
+  const theirs = found === undefined || found.alias === names.alias ? [] : addressesOf(host, found);
+  const others = records.networks().filter(({ id }) => id !== existing?.id);
+  return defaultBridge({
+    id: existing?.id ?? newId(),
+    created: existing?.created ?? new Date().toISOString(),
+    link,
+    settings,
+    present: theirs.length > 0 ? theirs.map(asConfig) : (existing?.subnets ?? []),
+    taken: [...hostSubnets(host, link), ...networkSubnets(others)],
+  });
+
+  function bridgeName(old: string | undefined): string {
+    const free = (name: string) => [undefined, names.alias].includes(host.link(name)?.alias);
+    return [...(old === undefined ? [] : [old]), ...defaultBridgeNames()].find(free) ?? `${names.linkPrefix}br`;
+  }
+}
+
+function asConfig({ ip, prefix }: ReturnType<typeof addressesOf>[number]) {
+  return { Subnet: formatCidr(makeCidr(ip, prefix)), Gateway: formatIp(ip) };
+}
+
+/** Bridges, ports, rules, forwarding; then the leftovers. What fails of one network is told and does not keep the others from working. */
+export async function restoreKernel(parts: Parts): Promise<void> {
+  const { records, host, namespaces, firewall, settings, logger } = parts;
+  const networks = records.networks();
+  for (const network of networks) ensure(parts, network);
+  await holdPorts(parts);
+  if (networks.some(({ driver }) => driver === "bridge")) {
+    ensureForwarding(
+      parts,
+      networks.some(({ driver, ipv6 }) => driver === "bridge" && ipv6),
+    );
+    await firewall?.rebuild();
+    await warnOfOthers(parts);
+  } else if (settings.iptables) await firewall?.remove();
+  sweep(parts, networks);
+  const sandboxes = new Set(records.sandboxes().map(({ sandboxId }) => sandboxId));
+  namespaces.sweep(sandboxes, new Set(records.endpoints().map(({ hostLink }) => hostLink)));
+  logger.log("debug", "networks are ready", { networks: networks.length, links: host.links().length });
+}
+
+function ensure({ drivers, host, records, logger }: Parts, network: NetworkRecord): void {
+  try {
+    drivers[network.driver]?.ensure(network);
+    const bridge = network.link === "" ? undefined : host.link(network.link)?.index;
+    if (bridge === undefined) return;
+    const ports = new Set(records.endpointsOfNetwork(network.id).map(({ hostLink }) => hostLink));
+    const loose = host.links().filter(({ name, master }) => ports.has(name) && master !== bridge);
+    if (loose.length > 0) host.run(...loose.map(({ index }) => setLink(index, { master: bridge, up: true })));
+  } catch (error) {
+    logger.log("error", `network ${network.name} could not be set up`, {
+      network: network.id,
+      error: errorMessage(error),
+    });
+  }
+}
+
+/** A port that someone took while no engine held it still works: the rules come before sockets. */
+async function holdPorts({ records, holder, logger }: Parts): Promise<void> {
+  for (const port of records.ports()) {
+    try {
+      await holder.hold(port);
+    } catch (error) {
+      const { protocol, hostIp, hostPort } = port;
+      logger.log("warn", "a published port could not be held", {
+        port: `${hostIp}:${hostPort}/${protocol}`,
+        error: errorMessage(error),
+      });
+    }
+  }
+}
+
+async function warnOfOthers({ firewall, logger }: Parts): Promise<void> {
+  const chains = (await firewall?.droppingForwarders()) ?? [];
+  if (chains.length === 0) return;
+  logger.log(
+    "warn",
+    "another firewall drops forwarded packets: containers may reach nothing until it accepts those of our bridges",
+    {
+      chains: chains.join(", "),
+    },
+  );
+}
+
+/** Bridges of ours that the database does not know. */
+function sweep({ host, names }: Parts, networks: readonly NetworkRecord[]): void {
+  const known = new Set(networks.map(({ link }) => link));
+  for (const { name, kind, alias, index } of host.links())
+    if (kind === "bridge" && alias === names.alias && !known.has(name)) host.run(deleteLink(index));
+}
