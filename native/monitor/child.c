@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sealed.h"
+
 int hide_unified(void) {
   if (unshare(CLONE_NEWNS) != 0) return errno;
   /* Where the parent is a peer of the host's mount, an unmount below it would reach the host: cut that tie first. */
@@ -43,13 +45,14 @@ static void fail(const char *what, int error) {
 }
 
 /* In the child, which shares our memory until it executes: nothing here may change what the parent relies on. */
-static void become(const struct child *child, int null) {
+static void become(const struct child *child, int null, int program) {
   const int wanted[] = {child->in, child->out, child->err};
   for (int i = 0; i < 3; i++)
     if (dup2(wanted[i] < 0 ? null : wanted[i], i) < 0) _exit(127);
   restore_signals();
   int error = child->hide_unified ? hide_unified() : 0;
   if (error != 0) fail("hiding /sys/fs/cgroup/unified", error);
+  if (program >= 0) execveat(program, "", child->arguments, environ, AT_EMPTY_PATH);
   execvp(child->arguments[0], child->arguments);
   fail(child->arguments[0], errno);
 }
@@ -57,14 +60,16 @@ static void become(const struct child *child, int null) {
 pid_t child_start(const struct child *child) {
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0) return -errno;
+  int program = child->sealed ? sealed_copy(child->arguments[0]) : -1;
   /* All signals blocked meanwhile: none is handled on the shared stack. */
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   pid_t pid = vfork();
-  if (pid == 0) become(child, null);
+  if (pid == 0) become(child, null, program);
   int error = errno;
   sigprocmask(SIG_SETMASK, &before, NULL);
   close(null);
+  if (program >= 0) close(program);
   return pid < 0 ? -error : pid;
 }

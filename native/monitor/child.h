@@ -9,6 +9,7 @@ struct child {
   char **arguments;  /* NULL-terminated; the first is searched in PATH */
   int in, out, err;  /* descriptors, -1 for /dev/null */
   bool hide_unified; /* see hide_unified() */
+  bool sealed;       /* run a sealed copy of it where possible: see sealed.h */
 };
 
 /* Starts it with default signal handling; the pid, or a negative errno. What fails after that is printed to `err`, exit code 127. */

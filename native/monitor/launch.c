@@ -136,7 +136,20 @@ static pid_t read_pid(void) {
   return parse_number(digits, &pid) && pid > 0 && pid <= 4194304 ? (pid_t)pid : 0;
 }
 
+/*
+ * A failed runtime may leave a process of the container to us, its subreaper, as crun's exec does. Unreaped it would keep the
+ * container's pid namespace from ending, for as long as the machine's process 1 takes to look. Gives it 50 ms to end.
+ */
+static void reap_leftovers(void) {
+  for (int tries = 0; tries < 50; tries++) {
+    pid_t pid = waitpid(-1, NULL, WNOHANG);
+    if (pid < 0 && errno != EINTR) return;
+    if (pid == 0) usleep(1000);
+  }
+}
+
 static struct launched runtime_failed(const struct options *options, int status, int err) {
+  reap_leftovers();
   struct launched result = failed("", 0);
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -148,7 +161,13 @@ static struct launched runtime_failed(const struct options *options, int status,
 static struct launched run(const struct options *options, int signals, struct pipes *pipes, int listener) {
   unlink(PID_FILE);
   pid_t runtime = child_start(&(struct child){
-      .arguments = options->launch, .in = pipes->in[0], .out = pipes->out[1], .err = pipes->err[1], .hide_unified = options->hide_unified});
+      .arguments = options->launch,
+      .in = pipes->in[0],
+      .out = pipes->out[1],
+      .err = pipes->err[1],
+      .hide_unified = options->hide_unified,
+      .sealed = true,
+  });
   if (runtime < 0) return failed("starting the runtime", -runtime);
   close_fd(&pipes->in[0]);
   close_fd(&pipes->out[1]);

@@ -71,7 +71,7 @@ static void clean_up(void) {
     return;
   }
   pid_t pid = child_start(
-      &(struct child){.arguments = options.cleanup, .in = -1, .out = -1, .err = -1, .hide_unified = options.hide_unified});
+      &(struct child){.arguments = options.cleanup, .in = -1, .out = -1, .err = -1, .hide_unified = options.hide_unified, .sealed = true});
   if (pid > 0)
     cleanup_pid = pid;
   else
