@@ -15,7 +15,11 @@ export interface LayerInput {
   /** Chain id of the layer below. It need not be unpacked yet when several are unpacked at once; see `unpack`. */
   readonly parent: Digest | undefined;
   /** A file with the layer's bytes (plain, gzip or zstd, recognised by content), from `offset` for `length` bytes. */
-  readonly source: { readonly path: string; readonly offset?: number | undefined; readonly length?: number | undefined };
+  readonly source: {
+    readonly path: string;
+    readonly offset?: number | undefined;
+    readonly length?: number | undefined;
+  };
   /** When given, the source bytes' own digest is checked too. */
   readonly digest?: Digest | undefined;
 }
@@ -34,7 +38,10 @@ export interface Snapshots {
    * Unpacks layers, lowest first, several at once in workers. Idempotent per chain id, and shared between concurrent callers.
    * Post-condition: all are committed. On failure none of the new ones is kept that has a failed one below it; nothing half-done is visible.
    */
-  unpack(layers: readonly LayerInput[], options?: { readonly signal?: AbortSignal; readonly onProgress?: (layer: number, bytes: number) => void }): Promise<Layer[]>;
+  unpack(
+    layers: readonly LayerInput[],
+    options?: { readonly signal?: AbortSignal; readonly onProgress?: (layer: number, bytes: number) => void },
+  ): Promise<Layer[]>;
   layer(chainId: Digest): Layer | undefined;
   layers(): Layer[];
   /** "conflict" when a layer or an active snapshot lies on it. */
@@ -59,4 +66,6 @@ export interface Snapshots {
   keys(): string[];
   /** The whole tree of a layer at a temporary read-only mount, for reading (copy-up, user lookup). */
   withLayer<T>(chainId: Digest, read: (root: string) => Promise<T>): Promise<T>;
+  /** Ends the workers and waits until what was removed is gone from the disk. Mounts stay. Idempotent. */
+  close(): Promise<void>;
 }

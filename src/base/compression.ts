@@ -1,0 +1,37 @@
+import type { Transform } from "node:stream";
+import { constants, createGunzip, createZstdDecompress } from "node:zlib";
+import { EngineError } from "./errors.ts";
+
+export type Compression = "none" | "gzip" | "zstd";
+
+/** Bytes that `detectCompression` wants to see (fewer at the end of short data). */
+export const MAGIC_BYTES = 6;
+
+/** By the first bytes. "invalid" for compressions that are recognised and not read here (bzip2, xz). */
+export function detectCompression(start: Uint8Array): Compression {
+  const magic = Buffer.from(start.subarray(0, MAGIC_BYTES)).toString("hex");
+  for (const [prefix, kind] of MAGICS) {
+    if (!prefix.test(magic)) continue;
+    if (kind === "gzip" || kind === "zstd") return kind;
+    throw new EngineError("invalid", `the archive is compressed with ${kind}: only gzip and zstd are read`);
+  }
+  return "none";
+}
+
+/** The second zstd line: a skippable frame, as seekable archives begin with. */
+const MAGICS: readonly (readonly [RegExp, string])[] = [
+  [/^1f8b/, "gzip"],
+  [/^28b52ffd/, "zstd"],
+  [/^5[0-9a-f]2a4d18/, "zstd"],
+  [/^425a68/, "bzip2"],
+  [/^fd377a585a00/, "xz"],
+];
+
+/** A stream from compressed to plain bytes in pieces of up to 1 MiB; undefined for "none". Several members or frames are read as one. */
+export function createDecompressor(kind: Compression): Transform | undefined {
+  const options = { chunkSize: 1 << 20, highWaterMark: 2 << 20 };
+  if (kind === "gzip") return createGunzip(options);
+  // A window up to 128 MiB, as the zstd command accepts by default.
+  if (kind === "zstd") return createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+  return undefined;
+}

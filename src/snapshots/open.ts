@@ -1,0 +1,310 @@
+import { createHash } from "node:crypto";
+import { lstatSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Readable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { FilesystemChange } from "../api/types/container.ts";
+import type { Digest } from "../base/digest.ts";
+import { EngineError, errnoOf } from "../base/errors.ts";
+import { KeyedLock } from "../base/locks.ts";
+import { type Logger, silentLogger } from "../base/log.ts";
+import { TarParser } from "../base/tar/parser.ts";
+import { TarWriter } from "../base/tar/writer.ts";
+import { mountTable, unmountIfMounted } from "../kernel/mounts.ts";
+import { chainIdOf } from "../oci/chain.ts";
+import type { Paths } from "../store/paths.ts";
+import type { Store } from "../store/store.ts";
+import { Catalog, type DriverKind, type StoredSnapshot, storedDriver } from "./catalog.ts";
+import { compareTrees, type TreeChange } from "./compare.ts";
+import { copyDriver } from "./copy.ts";
+import type { Driver } from "./driver.ts";
+import { makeMountPoints, missingMountPoints } from "./init-tree.ts";
+import { LayerMaker, newFolderName } from "./layer-maker.ts";
+import { writeLayer } from "./layer-tar.ts";
+import { overlayDriver, overlayUnusable } from "./overlay.ts";
+import { Remover } from "./remove-tree.ts";
+import type { Layer, LayerInput, Snapshots } from "./snapshots.ts";
+import { UnpackJobs, type UnpackOptions } from "./unpack-jobs.ts";
+import { type UnpackedTree, Unpacker } from "./unpacker.ts";
+import { WorkerPool } from "./worker-pool.ts";
+
+export interface SnapshotsOptions {
+  readonly store: Store;
+  /** Default: the one that wrote what is stored; else overlay where it works, copy where it does not. */
+  readonly driver?: DriverKind | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+/** Opens the snapshots of a data root, and removes what a killed gantryd left half-done. "conflict" when another driver wrote what is there. */
+export async function openSnapshots({ store, driver, logger = silentLogger }: SnapshotsOptions): Promise<Snapshots> {
+  const { paths } = store;
+  mkdirSync(paths.snapshots, { recursive: true, mode: 0o711 });
+  const chosen = chooseDriver(store, driver, logger);
+  const catalog = new Catalog(store, chosen.kind);
+  const remover = new Remover(logger);
+  removeUnknown(paths, catalog, remover);
+  return new EngineSnapshots({ paths, catalog, remover, logger, driver: chosen });
+}
+
+function chooseDriver(store: Store, wanted: DriverKind | undefined, logger: Logger): Driver {
+  const stored = storedDriver(store);
+  if (stored !== undefined && wanted !== undefined && stored !== wanted) {
+    throw new EngineError("conflict", `the data root was written by the storage driver ${stored}, not ${wanted}`, {
+      hint: "use that driver, or another data root",
+    });
+  }
+  const kind = wanted ?? stored;
+  if (kind !== undefined) return kind === "copy" ? copyDriver : overlayDriver;
+  const reason = overlayUnusable(store.paths.snapshot(`probe-${newFolderName()}`));
+  if (reason === undefined) return overlayDriver;
+  logger.log("warn", "overlay does not work here: trees are copied", { reason });
+  return copyDriver;
+}
+
+/** What no row names was being made or being removed when the last gantryd ended. */
+function removeUnknown(paths: Paths, catalog: Catalog, remover: Remover): void {
+  const known = catalog.folders();
+  const unknown = readdirSync(paths.snapshots).filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  const folders = unknown.map((name) => paths.snapshot(name));
+  for (const { target } of mountTable().reverse()) {
+    if (folders.some((folder) => target === folder || target.startsWith(`${folder}/`)))
+      unmountIfMounted(target, { detach: true });
+  }
+  for (const folder of folders) remover.remove(folder);
+}
+
+class EngineSnapshots implements Snapshots {
+  readonly #paths: Paths;
+  readonly #catalog: Catalog;
+  readonly #remover: Remover;
+  readonly #driver: Driver;
+  readonly #pool = new WorkerPool();
+  readonly #maker: LayerMaker;
+  readonly #jobs: UnpackJobs;
+  readonly #lock = new KeyedLock();
+
+  constructor(parts: {
+    readonly paths: Paths;
+    readonly catalog: Catalog;
+    readonly remover: Remover;
+    readonly driver: Driver;
+    readonly logger: Logger;
+  }) {
+    this.#paths = parts.paths;
+    this.#catalog = parts.catalog;
+    this.#remover = parts.remover;
+    this.#driver = parts.driver;
+    this.#maker = new LayerMaker({ ...parts, pool: this.#pool });
+    this.#jobs = new UnpackJobs(this.#catalog, this.#maker);
+  }
+
+  get driver(): DriverKind {
+    return this.#driver.kind;
+  }
+
+  unpack(layers: readonly LayerInput[], options?: UnpackOptions): Promise<Layer[]> {
+    return this.#jobs.unpack(layers, options);
+  }
+
+  layer(chainId: Digest): Layer | undefined {
+    return this.#catalog.layer(chainId);
+  }
+
+  layers(): Layer[] {
+    return this.#catalog.layers();
+  }
+
+  async removeLayer(chainId: Digest): Promise<void> {
+    this.#maker.remove(chainId);
+  }
+
+  prepare(key: string, parent: Digest | undefined): Promise<void> {
+    return this.#lock.run(key, async () => {
+      if (this.#catalog.hasSnapshot(key)) throw new EngineError("conflict", `snapshot ${key} exists already`);
+      const stack = this.#stack(parent);
+      const initFolder = this.#initFolder(parent, stack);
+      const folder = newFolderName();
+      const home = this.#paths.snapshot(folder);
+      try {
+        mkdirSync(home, 0o700);
+        const preparing = this.#driver.prepare(home, stack, this.#tree(initFolder));
+        if (preparing !== undefined) await preparing;
+        this.#catalog.addSnapshot(Object.freeze({ key, parent, folder, initFolder }));
+      } catch (error) {
+        this.#remover.remove(home);
+        throw error;
+      }
+    });
+  }
+
+  async mount(key: string, target: string, options: { readonly readOnly?: boolean } = {}): Promise<void> {
+    const { folder, parent, initFolder } = this.#catalog.snapshot(key);
+    if (isMounted(target)) return;
+    mkdirSync(target, { recursive: true });
+    const home = this.#paths.snapshot(folder);
+    this.#driver.mount(home, this.#stack(parent), this.#tree(initFolder), target, options.readOnly === true);
+  }
+
+  async unmount(target: string): Promise<void> {
+    try {
+      unmountIfMounted(target);
+    } catch (error) {
+      if (errnoOf(error) !== "EBUSY") throw error;
+      unmountIfMounted(target, { detach: true });
+    }
+  }
+
+  usage(key: string): Promise<number> {
+    return treeSize(this.#maker.treeOf(this.#catalog.snapshot(key).folder));
+  }
+
+  async changes(key: string): Promise<FilesystemChange[]> {
+    const changes = await this.#changes(this.#catalog.snapshot(key));
+    return changes.map(({ path, kind }) => ({ Path: `/${Buffer.from(path, "latin1").toString()}`, Kind: kind }));
+  }
+
+  diff(key: string): Readable {
+    const snapshot = this.#catalog.snapshot(key);
+    const writer = new TarWriter();
+    const write = async () => writeLayer(this.#maker.treeOf(snapshot.folder), await this.#changes(snapshot), writer);
+    write().catch((error: unknown) => writer.destroy(error instanceof Error ? error : new Error(String(error))));
+    return writer.stream;
+  }
+
+  async commit(
+    key: string,
+    { diffId, chainId }: { readonly diffId: Digest; readonly chainId: Digest },
+  ): Promise<Layer> {
+    const { parent } = this.#catalog.snapshot(key);
+    if (chainIdOf(parent, diffId) !== chainId) {
+      throw new EngineError("invalid", `layer ${diffId} on ${parent ?? "nothing"} is not ${chainId}`);
+    }
+    return this.#lock.run(`layer ${chainId}`, async () => {
+      const stored = this.#catalog.layer(chainId);
+      if (stored !== undefined) return stored;
+      const order = { chainId, parent, diffId, parentReady: Promise.resolve() };
+      return this.#maker.makeWith(order, (root) => this.#unpackDiff(key, diffId, root));
+    });
+  }
+
+  remove(key: string): Promise<void> {
+    return this.#lock.run(key, () => {
+      if (!this.#catalog.hasSnapshot(key)) return;
+      const { folder } = this.#catalog.snapshot(key);
+      this.#catalog.removeSnapshot(key);
+      this.#remover.remove(this.#paths.snapshot(folder));
+    });
+  }
+
+  keys(): string[] {
+    return this.#catalog.snapshots().map(({ key }) => key);
+  }
+
+  async withLayer<T>(chainId: Digest, read: (root: string) => Promise<T>): Promise<T> {
+    return this.#withStack(this.#stack(chainId), read);
+  }
+
+  async close(): Promise<void> {
+    await this.#jobs.close();
+    await this.#pool.close();
+    await this.#remover.settled();
+  }
+
+  /** The trees of a chain that make up what one sees, topmost first. */
+  #stack(chainId: Digest | undefined): readonly string[] {
+    return this.#driver.stack(this.#catalog.chain(chainId).map(({ folder }) => this.#maker.treeOf(folder)));
+  }
+
+  #tree(folder: string): string | undefined {
+    return folder === "" ? undefined : this.#maker.treeOf(folder);
+  }
+
+  /** Made once for each parent. */
+  #initFolder(parent: Digest | undefined, stack: readonly string[]): string {
+    const known = this.#catalog.initFolder(parent);
+    if (known !== undefined) return known;
+    const missing = missingMountPoints(stack);
+    const folder = missing.length === 0 ? "" : newFolderName();
+    if (folder !== "") {
+      mkdirSync(this.#paths.snapshot(folder), 0o700);
+      mkdirSync(this.#maker.treeOf(folder), 0o755);
+      makeMountPoints(this.#maker.treeOf(folder), missing, stack);
+    }
+    this.#catalog.addInitFolder(parent, folder);
+    return folder;
+  }
+
+  async #changes({ folder, parent, initFolder }: StoredSnapshot): Promise<TreeChange[]> {
+    const upper = this.#maker.treeOf(folder);
+    const init = this.#driver.kind === "overlay" ? this.#tree(initFolder) : undefined;
+    const stack = init === undefined ? this.#stack(parent) : [init, ...this.#stack(parent)];
+    if (stack.length === 0) return compareTrees({ upper, lower: undefined, kind: this.#driver.kind });
+    return this.#withStack(stack, (lower) => compareTrees({ upper, lower, kind: this.#driver.kind }));
+  }
+
+  async #withStack<T>(stack: readonly string[], read: (root: string) => Promise<T>): Promise<T> {
+    const view = this.#paths.snapshot(`view-${newFolderName()}`);
+    const target = `${view}/fs`;
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+    try {
+      const [only] = stack;
+      if (stack.length === 1 && only !== undefined && this.#driver.kind === "overlay")
+        copyDriver.mountView([only], target);
+      else this.#driver.mountView(stack, target);
+      return await read(target);
+    } finally {
+      unmountIfMounted(target, { detach: true });
+      this.#remover.remove(view);
+    }
+  }
+
+  async #unpackDiff(key: string, diffId: Digest, root: string): Promise<UnpackedTree> {
+    const unpacker = new Unpacker({ root, mode: this.#driver.whiteouts, umask: process.umask() });
+    const parser = new TarParser(unpacker);
+    const hash = createHash(diffId.slice(0, diffId.indexOf(":")));
+    try {
+      for await (const chunk of this.diff(key)) {
+        hash.update(chunk);
+        parser.write(chunk);
+      }
+      parser.end();
+      const actual = `${diffId.slice(0, diffId.indexOf(":"))}:${hash.digest("hex")}`;
+      if (actual !== diffId)
+        throw new EngineError("invalid", `the snapshot's changes have digest ${actual}, expected ${diffId}`);
+      return unpacker.finish();
+    } catch (error) {
+      unpacker.abort();
+      throw error;
+    }
+  }
+}
+
+/** A mount has a device number of its own; reading the mount table takes a hundred times longer when there are many. A bind of the same file system is only found there. */
+function isMounted(target: string): boolean {
+  const stats = statSync(target, { throwIfNoEntry: false });
+  if (stats === undefined) return false;
+  if (stats.dev !== statSync(dirname(target)).dev) return true;
+  return mountTable().some((entry) => entry.target === target);
+}
+
+/** Bytes of the files below a folder, each once however many links it has. */
+async function treeSize(root: string): Promise<number> {
+  const seen = new Set<string>();
+  let total = 0;
+  let count = 0;
+  const add = async (folder: string): Promise<void> => {
+    for (const name of readdirSync(Buffer.from(folder, "latin1"), { encoding: "latin1" })) {
+      const path = `${folder}/${name}`;
+      const stats = lstatSync(Buffer.from(path, "latin1"), { throwIfNoEntry: false });
+      if (++count % 500 === 0) await nextTurn();
+      if (stats?.isDirectory() === true) await add(path);
+      else if (stats !== undefined && !(stats.nlink > 1 && seen.has(`${stats.dev}:${stats.ino}`))) {
+        if (stats.nlink > 1) seen.add(`${stats.dev}:${stats.ino}`);
+        total += stats.size;
+      }
+    }
+  };
+  await add(Buffer.from(root).toString("latin1"));
+  return total;
+}

@@ -1,0 +1,66 @@
+import { readdirSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { errorMessage } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+
+/** A tree of up to this many entries is removed at once: that takes well under a millisecond. */
+const SMALL = 24;
+
+/** Removes trees: small ones at once, others behind everybody's back, one after another. A failure is told to the log: the next start tries again. */
+export class Remover {
+  readonly #logger: Logger;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  /** `path` must be known to nobody any more. */
+  remove(path: string): void {
+    if (isSmall(path)) this.#removeNow(path);
+    else this.#tail = this.#tail.then(() => this.#removeLater(path));
+  }
+
+  /** Resolves when everything is gone that was to be removed so far. */
+  settled(): Promise<void> {
+    return this.#tail;
+  }
+
+  #removeNow(path: string): void {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch (error) {
+      this.#failed(path, error);
+    }
+  }
+
+  async #removeLater(path: string): Promise<void> {
+    try {
+      await rm(path, { recursive: true, force: true, maxRetries: 2 });
+    } catch (error) {
+      this.#failed(path, error);
+    }
+  }
+
+  #failed(path: string, error: unknown): void {
+    this.#logger.log("warn", "could not remove a snapshot's folder", { path, error: errorMessage(error) });
+  }
+}
+
+function isSmall(path: string): boolean {
+  let left = SMALL;
+  const count = (folder: string): void => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (--left < 0) return;
+      // A single large file can take long; what holds data is not looked at more closely.
+      if (entry.isFile()) left -= 4;
+      else if (entry.isDirectory()) count(`${folder}/${entry.name}`);
+    }
+  };
+  try {
+    count(path);
+    return left >= 0;
+  } catch {
+    return false;
+  }
+}

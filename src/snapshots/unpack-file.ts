@@ -1,0 +1,112 @@
+import { createHash, type Hash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { createDecompressor, detectCompression, MAGIC_BYTES } from "../base/compression.ts";
+import type { Digest } from "../base/digest.ts";
+import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { TarParser } from "../base/tar/parser.ts";
+import { type UnpackedTree, Unpacker, type WhiteoutMode } from "./unpacker.ts";
+
+/** One layer's work; plain values, so that it can be sent to a worker. */
+export interface UnpackTask {
+  readonly path: string;
+  readonly offset: number;
+  /** Undefined: up to the end of the file. */
+  readonly length: number | undefined;
+  /** An empty folder, or in mode "apply" one that holds the layers below. */
+  readonly root: string;
+  readonly mode: WhiteoutMode;
+  readonly umask: number;
+  readonly diffId: Digest;
+  readonly digest: Digest | undefined;
+  /** Set to 1 from any thread: stop soon with "cancelled". */
+  readonly stop: Int32Array;
+}
+
+const CHUNK = 1 << 20;
+
+/**
+ * Unpacks a layer and verifies what it was made from. `onProgress` gets the source bytes read so far. On failure what was
+ * unpacked stays for the caller to remove.
+ */
+export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) => void): Promise<UnpackedTree> {
+  const unpacker = new Unpacker(task);
+  const parser = new TarParser(unpacker);
+  const sourceHash = task.digest === undefined ? undefined : hashFor(task.digest);
+  const diffHash = hashFor(task.diffId);
+  const fd = openSync(task.path, "r");
+  try {
+    const source = readPieces(fd, task, sourceHash, onProgress);
+    const decompressor = createDecompressor(detectCompression(startOf(fd, task)));
+    const consume = async (chunks: AsyncIterable<Buffer> | Iterable<Buffer>) => {
+      for await (const chunk of chunks) {
+        checkStop(task);
+        diffHash.update(chunk);
+        parser.write(chunk);
+      }
+    };
+    if (decompressor === undefined) await consume(source);
+    else await pipeline(source, decompressor, consume);
+    // A decompressor may stop before the source does; the digest is over all of it.
+    for (const _ of source);
+    parser.end();
+    if (sourceHash !== undefined) verify("layer", sourceHash, task.digest as Digest);
+    verify("unpacked layer", diffHash, task.diffId);
+    return unpacker.finish();
+  } catch (error) {
+    unpacker.abort();
+    throw explainSource(error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function* readPieces(
+  fd: number,
+  { offset, length, stop }: UnpackTask,
+  hash: Hash | undefined,
+  onProgress: (bytes: number) => void,
+): Generator<Buffer> {
+  const total = length ?? fstatSync(fd).size - offset;
+  for (let read = 0; read < total; ) {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total - read));
+    const count = readSync(fd, buffer, 0, buffer.length, offset + read);
+    if (count === 0) throw new EngineError("invalid", `truncated layer: ${read} of ${total} bytes`);
+    checkStop({ stop });
+    const piece = buffer.subarray(0, count);
+    read += count;
+    hash?.update(piece);
+    onProgress(read);
+    yield piece;
+  }
+}
+
+function startOf(fd: number, { offset, length }: UnpackTask): Buffer {
+  const start = Buffer.alloc(Math.min(MAGIC_BYTES, length ?? MAGIC_BYTES));
+  return start.subarray(0, readSync(fd, start, 0, start.length, offset));
+}
+
+function checkStop({ stop }: { readonly stop: Int32Array }): void {
+  if (Atomics.load(stop, 0) !== 0) throw new EngineError("cancelled", "unpacking was cancelled");
+}
+
+function hashFor(digest: Digest): Hash {
+  return createHash(digest.slice(0, digest.indexOf(":")));
+}
+
+function verify(what: string, hash: Hash, expected: Digest): void {
+  const actual = `${expected.slice(0, expected.indexOf(":"))}:${hash.digest("hex")}`;
+  if (actual !== expected) throw new EngineError("invalid", `${what} has digest ${actual}, expected ${expected}`);
+}
+
+/** zlib's own errors say nothing about layers. */
+function explainSource(error: unknown): unknown {
+  if (error instanceof EngineError) return error;
+  const code = errnoOf(error) ?? "";
+  if (code === "Z_BUF_ERROR")
+    return new EngineError("invalid", "truncated layer: the compressed data stops early", { cause: error });
+  if (/^Z_|^ZSTD_/.test(code)) {
+    return new EngineError("invalid", `damaged layer: ${errorMessage(error)}`, { cause: error });
+  }
+  return error;
+}
