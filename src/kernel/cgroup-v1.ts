@@ -13,6 +13,7 @@ import {
   settle,
   writeKnob,
 } from "./cgroup-files.ts";
+import { cgroupWarmer } from "./cgroup-warm.ts";
 import type { CgroupFeatures, CgroupLimits, CgroupStats, CgroupTree } from "./cgroups.ts";
 
 /** Nanoseconds of one tick in cpuacct.stat: USER_HZ is 100 on every architecture we run on. */
@@ -66,6 +67,7 @@ export function v1Tree(controllers: ReadonlyMap<string, string>, hybrid: boolean
       const memory = folder("memory", path);
       return memory === undefined ? undefined : join(memory, "memory.oom_control");
     },
+    warm: cgroupWarmer(controllers.get("freezer") ?? "", "freezer"),
     remove: (path) => roots.map((root) => removeGroup(groupFolder(root, path))).every(Boolean),
   };
 }

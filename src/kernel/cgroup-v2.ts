@@ -13,6 +13,7 @@ import {
   subgroups,
   writeKnob,
 } from "./cgroup-files.ts";
+import { cgroupWarmer } from "./cgroup-warm.ts";
 import type { CgroupFeatures, CgroupLimits, CgroupStats, CgroupTree } from "./cgroups.ts";
 
 /** cpu.stat counts microseconds, Docker nanoseconds. */
@@ -43,6 +44,7 @@ export function v2Tree(root: string): CgroupTree {
     },
     update: (path, limits) => update(at(path), limits),
     oomFile: (path) => join(at(path), "memory.events"),
+    warm: cgroupWarmer(root, ""),
     remove: (path) => removeGroup(at(path)),
   };
 }

@@ -74,6 +74,8 @@ export interface CgroupTree {
   update(path: string, limits: CgroupLimits): void;
   /** The file that counts "oom_kill N"; undefined where memory is not accounted. */
   oomFile(path: string): string | undefined;
+  /** Says that a process is about to be put into a group: makes that quick. Returns at once; see cgroup-warm.ts. */
+  warm(): void;
   /** Removes the group and those below it. False when a process is still inside (or dying). Idempotent. */
   remove(path: string): boolean;
 }

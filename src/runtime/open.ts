@@ -66,7 +66,12 @@ class OciRuntime implements Runtime {
     this.#cgroups = cgroups;
   }
 
+  prepare(): void {
+    this.#cgroups.warm();
+  }
+
   async start(request: StartRequest): Promise<Task> {
+    this.prepare();
     const { id, bundle, spec, terminal, size, stdin, stdinOnce, log, hold } = request;
     const context = this.#context(selectRuntime(this.runtimes, request.runtime));
     const cgroup = spec.linux.cgroupsPath;
@@ -93,6 +98,7 @@ class OciRuntime implements Runtime {
   }
 
   async exec(request: ExecRequest): Promise<Task> {
+    this.prepare();
     const { execId, containerId, bundle, process, terminal, size, stdin, hold } = request;
     const context = this.#contextOf(containerId, request.runtime);
     writeFileSync(join(bundle, PROCESS_FILE), encodeSpec(process));
