@@ -171,6 +171,7 @@ static bool parse_time(const char *at, size_t length, int64_t *result) {
 }
 
 static bool time_of(struct decoder *decoder, struct span stamp, int64_t *value) {
+  if (stamp.length == 0) return false;
   if (stamp.length == decoder->stamp_length && memcmp(stamp.at, decoder->stamp_text, stamp.length) == 0) {
     *value = decoder->stamp;
     return true;

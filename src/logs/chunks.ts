@@ -1,7 +1,9 @@
 /** Raw bytes of a log file in large chunks, the next one being read while the last one is used. */
-import { createReadStream, read } from "node:fs";
+import { read } from "node:fs";
+import { Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { promisify } from "node:util";
-import { createGunzip } from "node:zlib";
+import { constants, createGunzip } from "node:zlib";
 import type { LogFile } from "./files.ts";
 
 const readAsync = promisify(read);
@@ -16,6 +18,7 @@ export interface Chunk {
 /** Longer lines than this are not ours: 16 KiB of text are at most 96 KiB and a frame. */
 export const RESERVE = 128 * 1024;
 const CHUNK = 1024 * 1024 - RESERVE;
+const GZIP_BLOCK = 128 * 1024;
 
 /** From `start` to `end`, or to the end of the file. A chunk is valid until the next one is asked for. */
 export async function* plainChunks(fd: number, start: number, end: number): AsyncGenerator<Chunk, void> {
@@ -42,10 +45,10 @@ export async function* plainChunks(fd: number, start: number, end: number): Asyn
   }
 }
 
-/** The content of a gzip file. A truncated one ends early, without an error: its writer was interrupted. */
-export async function* gunzipChunks({ fd }: LogFile): AsyncGenerator<Chunk, void> {
-  const source = createReadStream("", { fd, start: 0, autoClose: false });
-  const gunzip = createGunzip({ chunkSize: 256 * 1024 });
+/** The content of a gzip file. A truncated or damaged one ends early, without an error: its writer was interrupted. */
+export async function* gunzipChunks({ fd, size }: LogFile): AsyncGenerator<Chunk, void> {
+  const source = Readable.from(bytesOf(fd, size), { objectMode: false });
+  const gunzip = createGunzip({ chunkSize: 256 * 1024, finishFlush: constants.Z_SYNC_FLUSH });
   source.on("error", (error) => gunzip.destroy(error));
   try {
     for await (const bytes of source.pipe(gunzip) as AsyncIterable<Buffer>) {
@@ -57,5 +60,16 @@ export async function* gunzipChunks({ fd }: LogFile): AsyncGenerator<Chunk, void
     return;
   } finally {
     source.destroy();
+    await finished(source, { error: false }).catch(() => {});
+  }
+}
+
+async function* bytesOf(fd: number, size: number): AsyncGenerator<Buffer, void> {
+  for (let at = 0; at < size; ) {
+    const buffer = Buffer.allocUnsafe(GZIP_BLOCK);
+    const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }

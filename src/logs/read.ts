@@ -10,6 +10,7 @@ import { findTail } from "./tail.ts";
 
 export async function* readLog(path: string, options: LogReadOptions): AsyncGenerator<Uint8Array, void> {
   const { follow, signal } = options;
+  if (signal?.aborted) return;
   if (follow === undefined) {
     yield* readExisting(path, options, new LogDecoder(options));
     return;

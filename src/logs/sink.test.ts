@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openLogs } from "./open.ts";
+
+const ID = "0123abcd";
+
+function sink(Type: string | undefined, Config?: Record<string, string>) {
+  return openLogs().sink({ Type, ...(Config !== undefined && { Config }) }, "/data", ID);
+}
+
+test("Without a configuration a container logs to one json-file that is never rotated", () => {
+  assert.deepEqual(sink(undefined), {
+    driver: "json-file",
+    path: `/data/${ID}-json.log`,
+    maxFiles: 1,
+    compress: false,
+  });
+  assert.deepEqual(sink(""), sink("json-file"));
+});
+
+test("Sizes are decimal, and every option of json-file is known", () => {
+  const config = {
+    "max-size": "10m",
+    "max-file": "3",
+    compress: "true",
+    labels: "a",
+    env: "B",
+    tag: "x",
+    mode: "non-blocking",
+  };
+  const { maxSize, maxFiles, compress } = sink("json-file", config);
+  assert.deepEqual([maxSize, maxFiles, compress], [10_000_000, 3, true]);
+  assert.equal(sink("json-file", { "max-size": "1.5k" }).maxSize, 1500);
+  assert.equal(sink("json-file", { "max-size": "-1" }).maxSize, undefined);
+});
+
+test("The local driver rotates five compressed files of 20 MiB unless told otherwise", () => {
+  assert.deepEqual(sink("local"), {
+    driver: "local",
+    path: "/data/container.log",
+    maxSize: 20 << 20,
+    maxFiles: 5,
+    compress: true,
+  });
+  assert.equal(sink("local", { "max-file": "1" }).compress, false);
+});
+
+test("The driver none takes any option and can't be read", () => {
+  const none = sink("none", { whatever: "1" });
+  assert.deepEqual(none, { driver: "none" });
+  const options = { stdout: true, stderr: true, timestamps: false, framed: true };
+  assert.throws(() => openLogs().read(none, options), {
+    kind: "not-implemented",
+    message: "configured logging driver does not support reading",
+  });
+  openLogs().remove(none);
+});
+
+test("What no driver knows is refused in Docker's words", () => {
+  const refused: [string, Record<string, string>, string][] = [
+    ["loki", {}, "logger: no log driver named 'loki' is registered"],
+    ["constructor", {}, "logger: no log driver named 'constructor' is registered"],
+    ["json-file", { x: "1" }, "unknown log opt 'x' for json-file log driver"],
+    ["local", { tag: "1" }, 'unknown log opt "tag" for log driver local'],
+    ["json-file", { "max-size": "ten" }, "invalid size: 'ten'"],
+    ["json-file", { "max-size": "0" }, "max-size must be a positive number"],
+    ["json-file", { "max-file": "0" }, "max-file cannot be less than 1"],
+    ["json-file", { compress: "true" }, "compress cannot be true when max-file is less than 2 or max-size is not set"],
+    ["json-file", { mode: "sometimes" }, "logger: logging mode not supported: sometimes"],
+    [
+      "json-file",
+      { "max-buffer-size": "1m" },
+      "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+    ],
+  ];
+  for (const [type, config, message] of refused) assert.throws(() => sink(type, config), { kind: "invalid", message });
+});
