@@ -12,11 +12,14 @@
 
 #include "sealed.h"
 
+static const char UNIFIED[] = "/sys/fs/cgroup/unified";
+
 int hide_unified(void) {
   if (unshare(CLONE_NEWNS) != 0) return errno;
-  /* Where the parent is a peer of the host's mount, an unmount below it would reach the host: cut that tie first. */
-  if (mount(NULL, "/sys/fs/cgroup", NULL, MS_PRIVATE, NULL) != 0) return errno;
-  if (umount2("/sys/fs/cgroup/unified", MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT) return errno;
+  /* Peers of the mount, the host's among them, must not get what is mounted on it: cut that tie first. */
+  if (mount(NULL, UNIFIED, NULL, MS_PRIVATE, NULL) != 0) return errno == EINVAL || errno == ENOENT ? 0 : errno;
+  /* Covered and not unmounted: below it lies a folder of the host, in which crun would leave a folder of each container. */
+  if (mount("tmpfs", UNIFIED, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k") != 0) return errno;
   return 0;
 }
 

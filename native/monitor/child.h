@@ -16,7 +16,7 @@ struct child {
 pid_t child_start(const struct child *child);
 
 /*
- * Moves this process into a mount namespace of its own in which /sys/fs/cgroup/unified is not mounted: crun refuses the
+ * Moves this process into a mount namespace of its own in which an empty folder covers /sys/fs/cgroup/unified: crun refuses the
  * hybrid layout of cgroups otherwise. Other mounts keep their propagation, the host's tree stays. 0 or an errno.
  */
 int hide_unified(void);
