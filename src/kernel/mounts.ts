@@ -56,7 +56,12 @@ export interface OverlayRequest {
   readonly work?: string | undefined;
   readonly target: string;
   readonly readOnly?: boolean | undefined;
+  /** Nothing is synced, neither for a program that asks nor at the unmount: for what nobody wants back after a power cut. */
+  readonly volatile?: boolean | undefined;
 }
+
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
 
 export function mount({ source, target, type, flags = [], data }: MountRequest): void {
   let bits = 0;
@@ -66,9 +71,12 @@ export function mount({ source, target, type, flags = [], data }: MountRequest):
 
 /** Throws EINVAL when nothing is mounted there. `detach`: out of sight now, gone when no longer used. */
 export function unmount(target: string, { detach = false }: { detach?: boolean } = {}): void {
-  const MNT_DETACH = 2;
-  const UMOUNT_NOFOLLOW = 8;
   native.unmount(target, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0));
+}
+
+/** As `unmount`, on the thread pool: an overlay's last unmount waits until its whole file system is written. */
+export async function unmountAside(target: string, { detach = false }: { detach?: boolean } = {}): Promise<void> {
+  await native.unmountAside(target, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0));
 }
 
 /** Unmounts what may or may not be mounted there; true when something was. */
@@ -83,13 +91,16 @@ export function unmountIfMounted(target: string, options: { detach?: boolean } =
 }
 
 /** Needs "lowerdir+" (kernel 6.5); older kernels take the option string of mount(2), whose page holds some 30 to 50 paths. */
-export function mountOverlay({ lower, upper, work, target, readOnly = false }: OverlayRequest): void {
+export function mountOverlay({ lower, upper, work, target, readOnly = false, volatile = false }: OverlayRequest): void {
   try {
-    native.mountOverlay(lower, upper ?? null, work ?? null, target, readOnly ? 1 : 0);
+    native.mountOverlay(lower, upper ?? null, work ?? null, target, readOnly ? 1 : 0, volatile ? 1 : 0);
   } catch (error) {
     if (errnoOf(error) !== "EINVAL" && errnoOf(error) !== "ENOSYS") throw error;
     const escaped = (path: string) => path.replace(/[\\:,]/g, "\\$&");
-    const above = upper === undefined ? "" : `,upperdir=${escaped(upper)},workdir=${escaped(work ?? "")}`;
+    const above =
+      upper === undefined
+        ? ""
+        : `,upperdir=${escaped(upper)},workdir=${escaped(work ?? "")}${volatile ? ",volatile" : ""}`;
     const data = `lowerdir=${lower.map(escaped).join(":")}${above}`;
     mount({ source: "overlay", target, type: "overlay", flags: readOnly ? ["ro"] : [], data });
   }

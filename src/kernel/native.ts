@@ -16,12 +16,14 @@ export interface Native {
   renameExchange(from: string, to: string): void;
   mount(source: string | null, target: string, type: string | null, flags: number, data: string | null): void;
   unmount(target: string, flags: number): void;
+  unmountAside(target: string, flags: number): Promise<void>;
   mountOverlay(
     lower: readonly string[],
     upper: string | null,
     work: string | null,
     target: string,
     readOnly: number,
+    isVolatile: number,
   ): void;
   createNetns(path: string): Promise<void>;
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;

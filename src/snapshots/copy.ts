@@ -18,7 +18,7 @@ export const copyDriver: Driver = {
     if (init !== undefined) await copyTree(init, root);
   },
 
-  mount(home, _stack, _init, target, readOnly) {
+  mount({ home, target, readOnly }) {
     mount({ source: `${home}/fs`, target, flags: ["bind"] });
     if (readOnly) mount({ target, flags: ["bind", "remount", "ro"] });
   },

@@ -13,7 +13,16 @@ export interface Driver {
   readonly layersHoldParents: boolean;
   /** Fills the (existing, empty) folder `home` of a writable snapshot. `init` is the tree of mount points, if there is one. */
   prepare(home: string, stack: readonly string[], init: string | undefined): void | Promise<void>;
-  mount(home: string, stack: readonly string[], init: string | undefined, target: string, readOnly: boolean): void;
+  mount(request: MountRequest): void;
   /** Mounts a stack for reading. A stack of one tree needs none. */
   mountView(stack: readonly string[], target: string): void;
+}
+
+export interface MountRequest {
+  readonly home: string;
+  readonly stack: readonly string[];
+  readonly init: string | undefined;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly ephemeral: boolean;
 }

@@ -4,14 +4,14 @@ import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { FilesystemChange } from "../api/types/container.ts";
+import { chainIdOf } from "../base/chain-id.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import { KeyedLock } from "../base/locks.ts";
 import { type Logger, silentLogger } from "../base/log.ts";
 import { TarParser } from "../base/tar/parser.ts";
 import { TarWriter } from "../base/tar/writer.ts";
-import { mountTable, unmountIfMounted } from "../kernel/mounts.ts";
-import { chainIdOf } from "../oci/chain.ts";
+import { isMountPoint, mountTable, unmountAside, unmountIfMounted } from "../kernel/mounts.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
 import { Catalog, type DriverKind, type StoredSnapshot, storedDriver } from "./catalog.ts";
@@ -138,20 +138,26 @@ class EngineSnapshots implements Snapshots {
     });
   }
 
-  async mount(key: string, target: string, options: { readonly readOnly?: boolean } = {}): Promise<void> {
+  async mount(
+    key: string,
+    target: string,
+    { readOnly = false, ephemeral = false }: { readonly readOnly?: boolean; readonly ephemeral?: boolean } = {},
+  ): Promise<void> {
     const { folder, parent, initFolder } = this.#catalog.snapshot(key);
-    if (isMounted(target)) return;
     mkdirSync(target, { recursive: true });
+    if (isMounted(target, this.#driver.kind)) return;
+    const init = this.#tree(initFolder);
     const home = this.#paths.snapshot(folder);
-    this.#driver.mount(home, this.#stack(parent), this.#tree(initFolder), target, options.readOnly === true);
+    this.#driver.mount({ home, stack: this.#stack(parent), init, target, readOnly, ephemeral });
   }
 
   async unmount(target: string): Promise<void> {
     try {
-      unmountIfMounted(target);
+      await unmountAside(target);
     } catch (error) {
-      if (errnoOf(error) !== "EBUSY") throw error;
-      unmountIfMounted(target, { detach: true });
+      const code = errnoOf(error) ?? "";
+      if (code === "EBUSY") await unmountAside(target, { detach: true });
+      else if (!NOT_MOUNTED.has(code)) throw error;
     }
   }
 
@@ -254,7 +260,7 @@ class EngineSnapshots implements Snapshots {
       else this.#driver.mountView(stack, target);
       return await read(target);
     } finally {
-      unmountIfMounted(target, { detach: true });
+      await unmountAside(target, { detach: true }).catch(() => {});
       this.#remover.remove(view);
     }
   }
@@ -280,12 +286,12 @@ class EngineSnapshots implements Snapshots {
   }
 }
 
-/** A mount has a device number of its own; reading the mount table takes a hundred times longer when there are many. A bind of the same file system is only found there. */
-function isMounted(target: string): boolean {
-  const stats = statSync(target, { throwIfNoEntry: false });
-  if (stats === undefined) return false;
-  if (stats.dev !== statSync(dirname(target)).dev) return true;
-  return mountTable().some((entry) => entry.target === target);
+const NOT_MOUNTED = new Set(["EINVAL", "ENOENT"]);
+
+/** An overlay has a device number of its own; reading the mount table costs more the more containers run. A bind is only found there. */
+function isMounted(target: string, kind: DriverKind): boolean {
+  if (kind === "overlay") return statSync(target).dev !== statSync(dirname(target)).dev;
+  return isMountPoint(target);
 }
 
 /** Bytes of the files below a folder, each once however many links it has. */

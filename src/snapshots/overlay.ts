@@ -19,9 +19,11 @@ export const overlayDriver: Driver = {
     if (top !== undefined) copyRootAttributes(top, upper);
   },
 
-  mount(home, stack, init, target, readOnly) {
+  mount({ home, stack, init, target, readOnly, ephemeral }) {
     const lower = init === undefined ? stack : [init, ...stack];
-    mountOverlay({ lower, upper: `${home}/fs`, work: `${home}/work`, target, readOnly });
+    // The mark of a volatile mount that a power cut may have spoilt; what is ephemeral is not kept over one.
+    rmSync(`${home}/work/work/incompat`, { recursive: true, force: true });
+    mountOverlay({ lower, upper: `${home}/fs`, work: `${home}/work`, target, readOnly, volatile: ephemeral });
   },
 
   mountView(stack, target) {

@@ -49,8 +49,16 @@ export interface Snapshots {
 
   /** Makes a writable snapshot. "conflict" when the key exists. No mount is made. */
   prepare(key: string, parent: Digest | undefined): Promise<void>;
-  /** Mounts it at `target` (made if missing); mounting twice at one place is no error. */
-  mount(key: string, target: string, options?: { readonly readOnly?: boolean }): Promise<void>;
+  /**
+   * Mounts it at `target` (made if missing); mounting twice at one place is no error. `ephemeral`: nobody wants the tree back after a
+   * power cut (a container that is removed when it ends), so nothing is ever synced, and unmounting waits for no disk.
+   */
+  mount(
+    key: string,
+    target: string,
+    options?: { readonly readOnly?: boolean; readonly ephemeral?: boolean },
+  ): Promise<void>;
+  /** May wait for the disk (an overlay syncs its file system); never blocks the event loop. Nothing mounted there is no error. */
   unmount(target: string): Promise<void>;
   /** Bytes on the disk of the writable part. */
   usage(key: string): Promise<number>;

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
+import { chainIdOf } from "../base/chain-id.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errorKind } from "../base/errors.ts";
-import { chainIdOf } from "../oci/chain.ts";
 import type { Catalog, StoredLayer } from "./catalog.ts";
 import type { LayerMaker } from "./layer-maker.ts";
 import type { Layer, LayerInput } from "./snapshots.ts";
