@@ -73,18 +73,22 @@ const LIST = { table: 1, set: 2, elements: 3 } as const;
 const ELEMENT = { item: 1, key: 1, data: 2 } as const;
 const DATA_VALUE = 1;
 
-/** Changes elements of maps of an `inet` table in one transaction. Throws ENOENT when the table, the map or an element to remove is not there. */
-export function changeElements({ table, add, remove }: ElementChange): void {
-  const socket = new NetlinkSocket(NETLINK_NETFILTER);
-  try {
+/** Changes elements of maps of `inet` tables. Keep it: closing right after a removal makes the kernel wait for its clean-up, 15 ms. */
+export class ElementSocket {
+  readonly #socket = new NetlinkSocket(NETLINK_NETFILTER);
+
+  /** In one transaction. Throws ENOENT when the table, the map or an element to remove is not there, EEXIST when a key to add has another value. */
+  change({ table, add, remove }: ElementChange): void {
     const changes = [
       ...remove.map((element) => elementRequest("remove", table, element)),
       ...add.map((element) => elementRequest("add", table, element)),
     ];
-    if (changes.length === 0) return;
-    socket.exchange([batch("begin"), ...changes, batch("end")]);
-  } finally {
-    socket.close();
+    if (changes.length > 0) this.#socket.exchange([batch("begin"), ...changes, batch("end")]);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.#socket.close();
   }
 }
 

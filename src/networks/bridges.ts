@@ -12,7 +12,7 @@ import {
   setDefaultRoute,
   setLink,
 } from "../kernel/netlink.ts";
-import { ensureSysctl } from "../kernel/sysctl.ts";
+import { ensureSysctl, readSysctl } from "../kernel/sysctl.ts";
 import { type Cidr, type Ip, ipBytes, ipOfBytes, macBytes, macOf, makeCidr, parseIp } from "./addresses.ts";
 import { readSubnet } from "./ipam.ts";
 import type { Pair } from "./namespaces.ts";
@@ -127,13 +127,16 @@ export interface PlugRequest {
   readonly settings: EndpointSettings;
   /** Whether this endpoint gives the default routes. */
   readonly isGateway: boolean;
+  /** Whether it will have published ports, by which it may call itself. */
+  readonly published: boolean;
 }
 
 /** The pair's outer end is a port of the bridge and its inner end has its addresses and routes; both are up. */
-export function plug({ host, inside, pair, bridge, network, settings, isGateway }: PlugRequest): void {
+export function plug({ host, inside, pair, bridge, network, settings, isGateway, published }: PlugRequest): void {
   const mtu = mtuOf(network);
   const mac = macBytes(settings.MacAddress ?? "");
-  const port = setBridgePort(pair.hostLink, { isolated: !isOn(network, OPTION.icc), hairpin: false });
+  const isolated = !isOn(network, OPTION.icc) && !bridgesAreFiltered();
+  const port = setBridgePort(pair.hostLink, { isolated, hairpin: published });
   host.run(setLink(pair.hostLink, { mtu, master: bridge, noAutoIpv6: true, up: true }), port);
   const addresses = [
     [settings.IPAddress, settings.IPPrefixLen],
@@ -153,4 +156,12 @@ export function plug({ host, inside, pair, bridge, network, settings, isGateway 
       return ip === undefined ? [] : [setDefaultRoute(pair.index, ipBytes(ip))];
     }),
   );
+}
+
+/**
+ * Whether bridged packets pass the firewall too: then its rules part neighbours, and published ports stay open to them, which an
+ * isolated port would not allow. What is translated then leaves the bridge without having been routed, hence hairpin ports.
+ */
+function bridgesAreFiltered(): boolean {
+  return ["iptables", "ip6tables"].every((name) => readSysctl(`net/bridge/bridge-nf-call-${name}`) === "1");
 }

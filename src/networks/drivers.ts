@@ -27,6 +27,7 @@ export interface JoinRequest {
   /** A pair made ahead whose inner end has the endpoint's name. */
   readonly pair?: Pair | undefined;
   readonly isGateway: boolean;
+  readonly published: boolean;
 }
 
 export interface Driver {
@@ -98,10 +99,10 @@ function bridgeDriver({ host, ipam, alias }: DriverParts): Driver {
       removeBridge(host, network.link);
     },
     assign: (request) => assign(ipam, request),
-    join({ network, endpoint, netns, socket, pair, isGateway }) {
+    join({ network, endpoint, netns, socket, pair, ...rest }) {
       const { hostLink, position, settings } = endpoint;
       const used = pair ?? makePair({ host, socket, path: netns, hostLink, name: `eth${position}` });
-      const request = { host, inside: socket, pair: used, network, settings, isGateway };
+      const request = { host, inside: socket, pair: used, network, settings, ...rest };
       try {
         plug({ ...request, bridge: indexes.get(network.id) ?? ensure(network) });
       } catch {

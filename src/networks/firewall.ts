@@ -13,7 +13,7 @@
  */
 import { EngineError, errnoOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { applyRuleset, changeElements, listChains, type MapElement } from "../kernel/nftables.ts";
+import { applyRuleset, ElementSocket, listChains, type MapElement } from "../kernel/nftables.ts";
 import { ipBytes, parseIp } from "./addresses.ts";
 import type { PortRecord, Protocol } from "./records.ts";
 
@@ -44,6 +44,7 @@ const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, s
 
 export class Firewall {
   readonly #options: FirewallOptions;
+  readonly #elements = new ElementSocket();
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: FirewallOptions) {
@@ -70,7 +71,7 @@ export class Firewall {
     try {
       // A rebuild under way may have read the state before this change.
       await this.#writing.catch(() => {});
-      changeElements({ table: this.#options.table, add: elements(add), remove: elements(remove) });
+      this.#elements.change({ table: this.#options.table, add: elements(add), remove: elements(remove) });
     } catch (error) {
       if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "EEXIST") throw error;
       this.#options.logger.log("warn", "the firewall table was changed by someone else; writing it anew", {
@@ -82,6 +83,10 @@ export class Firewall {
 
   async remove(): Promise<void> {
     await applyRuleset(`add table inet ${this.#options.table}\ndelete table inet ${this.#options.table}\n`);
+  }
+
+  close(): void {
+    this.#elements.close();
   }
 
   /** Names of other tables' chains that drop what is forwarded unless they accept it themselves: ours cannot overrule them. */

@@ -20,6 +20,7 @@ export async function openNetworks(options: NetworksOptions): Promise<Networks> 
   try {
     definePredefined(parts);
   } catch (error) {
+    parts.firewall?.close();
     parts.host.close();
     throw error;
   }
@@ -103,6 +104,7 @@ class OpenNetworks implements Networks {
     await this.#ready?.catch(() => {});
     await this.#parts.namespaces.dispose();
     this.#parts.holder.dispose();
+    this.#parts.firewall?.close();
     this.#parts.host.close();
   }
 

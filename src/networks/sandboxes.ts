@@ -102,7 +102,7 @@ export class Sandboxes {
     }
     for (const [position, { network }] of wanted.entries()) {
       const endpoint = endpoints[position];
-      if (endpoint !== undefined && namespace !== undefined) this.#join(network, endpoint, namespace);
+      if (endpoint !== undefined && namespace !== undefined) this.#join(request, network, endpoint, namespace);
     }
     await this.#publish(request, sandbox, wanted[0], endpoints[0]);
     for (const { network } of wanted) this.#announce("connect", network.id, request.containerId);
@@ -137,11 +137,14 @@ export class Sandboxes {
     return record;
   }
 
-  #join(network: NetworkRecord, endpoint: EndpointRecord, namespace: ReadyNamespace): void {
+  #join(request: SandboxRequest, network: NetworkRecord, endpoint: EndpointRecord, namespace: ReadyNamespace): void {
     const { path, socket, pair } = namespace;
     const isGateway = endpoint.position === 0;
+    const published = isGateway && Object.keys(request.portBindings).length + request.publishAll.length > 0;
     const ready = pair?.hostLink === endpoint.hostLink ? pair : undefined;
-    this.#registry.driverOf(network).join({ network, endpoint, netns: path, socket, pair: ready, isGateway });
+    this.#registry
+      .driverOf(network)
+      .join({ network, endpoint, netns: path, socket, pair: ready, isGateway, published });
   }
 
   async #publish(
@@ -240,7 +243,7 @@ export class Sandboxes {
           this.#assign({ ...EMPTY, ...names }, { key: network.name, network, wished }, position, undefined),
         );
         const isGateway = !present.some(({ settings }) => settings.Gateway);
-        driver.join({ network, endpoint, netns: path, socket, isGateway });
+        driver.join({ network, endpoint, netns: path, socket, isGateway, published: false });
       } catch (error) {
         await this.#drop(records.endpointsOfContainer(containerId).find(({ networkId }) => networkId === network.id));
         ipam.released();
