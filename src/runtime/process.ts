@@ -9,12 +9,20 @@ export interface EnvironmentRequest {
   readonly tty: boolean;
   /** "NAME=value"; a bare "NAME" takes the variable away. */
   readonly env: readonly string[];
+  readonly user: Pick<ResolvedUser, "home">;
 }
 
-/** The process's environment; HOME is added by the runtime from the container's passwd file. */
-export function environment({ hostname, tty, env }: EnvironmentRequest): string[] {
+/** The process's environment. The runtime adds the HOME of a user who is in the container's passwd file. */
+export function environment({ hostname, tty, env, user }: EnvironmentRequest): string[] {
   const base = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(tty ? ["TERM=xterm"] : [])];
-  return mergeEnvironment(base, env);
+  return withHome(mergeEnvironment(base, env), user);
+}
+
+const NO_HOME = "HOME=/";
+
+/** crun leaves HOME out for a user without an entry, where runc and Docker set "/". */
+function withHome(env: readonly string[], { home }: Pick<ResolvedUser, "home">): string[] {
+  return home !== "/" || env.some((entry) => entry.startsWith("HOME=")) ? [...env] : [...env, NO_HOME];
 }
 
 /** Replaces variables in place and appends new ones. A bare name removes. */
@@ -51,13 +59,15 @@ export interface ExecProcessInput {
 export function buildExecProcess(input: ExecProcessInput): Process {
   const { container, tty, privileged } = input;
   const { terminal, consoleSize: _, user, ...kept } = container;
-  const inherited = terminal && !tty ? container.env.filter((entry) => entry !== "TERM=xterm") : container.env;
+  const dropped = [...(terminal && !tty ? ["TERM=xterm"] : []), ...(input.user === undefined ? [] : [NO_HOME])];
+  const inherited = container.env.filter((entry) => !dropped.includes(entry));
+  const env = mergeEnvironment(mergeEnvironment(tty ? ["TERM=xterm"] : [], inherited), input.env ?? []);
   return {
     ...kept,
     ...(tty ? { terminal: true } : {}),
     user: input.user === undefined ? user : specUser(input.user),
     args: [...input.args],
-    env: mergeEnvironment(mergeEnvironment(tty ? ["TERM=xterm"] : [], inherited), input.env ?? []),
+    env: input.user === undefined ? env : withHome(env, input.user),
     cwd: input.cwd || container.cwd,
     ...(privileged ? { capabilities: capabilitySets(input.availableCapabilities) } : {}),
   };

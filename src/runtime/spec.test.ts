@@ -297,6 +297,15 @@ describe("an exec's process", () => {
     assert.ok(buildExecProcess({ ...more, container, tty: true }).env.includes("TERM=xterm"));
   });
 
+  it("has a home in the root folder when its user is in no passwd file, as the container's process has", () => {
+    const user = { uid: 5, gid: 6, additionalGids: [], home: "/" };
+    const stranger = build({}, undefined, { user }).spec.process;
+    assert.equal(stranger.env.at(-1), "HOME=/");
+    const root = { uid: 0, gid: 0, additionalGids: [], home: "/root" };
+    assert.ok(!buildExecProcess({ ...more, container: stranger, user: root }).env.includes("HOME=/"));
+    assert.equal(buildExecProcess({ ...more, container, user }).env.at(-1), "HOME=/");
+  });
+
   it("may have another user, folder, and all capabilities", () => {
     const user = { uid: 5, gid: 6, additionalGids: [7], home: "/" };
     const process = buildExecProcess({ ...more, container, user, cwd: "/c", privileged: true });

@@ -122,7 +122,7 @@ function specProcess(input: SpecInput, capabilities: readonly string[], security
     ...(tty ? { terminal: true } : {}),
     user: specUser(input.user),
     args: wantsInit(input) ? [INIT_TARGET, "--", ...command] : command,
-    env: environment({ hostname: input.hostname, tty, env: config.Env ?? [] }),
+    env: environment({ hostname: input.hostname, tty, env: config.Env ?? [], user: input.user }),
     cwd: config.WorkingDir || "/",
     capabilities: capabilitySets(capabilities),
     ...(rlimits.length > 0 ? { rlimits } : {}),
