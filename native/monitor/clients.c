@@ -25,6 +25,7 @@ struct client {
   int fd;
   uint8_t kind;
   bool input;       /* attached with input */
+  uint8_t unwanted; /* attached: a bit per stream */
   bool ended;       /* it sends no more */
   bool watched;     /* in the epoll, */
   uint32_t events;  /* for these */
@@ -41,16 +42,40 @@ static struct client clients[MAX_CLIENTS];
 static size_t used; /* all above are free */
 static size_t attached_behind;
 static int listener = -1;
+static bool listening;
 static struct client_options options;
 static const struct task_actions *actions;
 static bool over;
 
-/* On offer: a header, a chunk, and at the end the rest. A client that is not behind has `taken` all of it. */
+/* On offer: a header, a chunk, and at the end what is left of either stream. Who is not behind has `taken` all of it. */
+struct segment {
+  const char *bytes;
+  size_t length;
+  int stream;
+};
+enum { HEAD, CHUNK, REST, SEGMENTS = REST + STREAM_COUNT };
+static struct segment offer[SEGMENTS];
 static unsigned char header[HEADER];
-static struct iovec offer[3] = {{.iov_base = header}};
 
 static size_t offered(void) {
-  return offer[0].iov_len + offer[1].iov_len + offer[2].iov_len;
+  size_t total = 0;
+  for (size_t i = 0; i < SEGMENTS; i++) total += offer[i].length;
+  return total;
+}
+
+static bool wants(const struct client *client, int stream) {
+  return (client->unwanted & 1 << stream) == 0;
+}
+
+/* Passes over what the client does not want, up to something that it does. */
+static void skip(struct client *client) {
+  size_t end = 0;
+  for (size_t i = 0; i < SEGMENTS; i++) {
+    end += offer[i].length;
+    if (client->taken >= end) continue;
+    if (wants(client, offer[i].stream)) return;
+    client->taken = end;
+  }
 }
 
 int clients_listen(void) {
@@ -68,6 +93,7 @@ void clients_open(const struct client_options *given, const struct task_actions 
   options = *given;
   actions = given_actions;
   loop_add(listener, EPOLLIN, TAG_LISTENER);
+  listening = true;
 }
 
 static bool is_behind(const struct client *client) {
@@ -101,6 +127,8 @@ static void input_gone(struct client *client) {
 static void drop(struct client *client) {
   bool behind = is_behind(client);
   close(client->fd);
+  if (!listening) loop_add(listener, EPOLLIN, TAG_LISTENER);
+  listening = true;
   client->kind = FREE;
   input_gone(client);
   if (behind) caught_up(client);
@@ -117,13 +145,14 @@ static void leave(struct client *client) {
 
 /* Sends what the client has not taken, as far as its socket takes it. */
 static void push(struct client *client) {
-  struct iovec parts[3];
-  size_t skip = client->taken, count = 0;
-  for (size_t i = 0; i < 3; i++) {
-    size_t part = skip < offer[i].iov_len ? skip : offer[i].iov_len;
-    skip -= part;
-    if (part == offer[i].iov_len) continue;
-    parts[count++] = (struct iovec){.iov_base = (char *)offer[i].iov_base + part, .iov_len = offer[i].iov_len - part};
+  struct iovec parts[SEGMENTS];
+  size_t count = 0, end = 0;
+  for (size_t i = 0; i < SEGMENTS; i++) {
+    end += offer[i].length;
+    if (client->taken >= end) continue;
+    if (!wants(client, offer[i].stream)) break;
+    size_t left = end - client->taken < offer[i].length ? end - client->taken : offer[i].length;
+    parts[count++] = (struct iovec){.iov_base = (char *)(uintptr_t)offer[i].bytes + offer[i].length - left, .iov_len = left};
   }
   struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
   ssize_t sent = sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -133,6 +162,7 @@ static void push(struct client *client) {
   }
   if (sent > 0) {
     client->taken += (size_t)sent;
+    skip(client);
     client->deadline = loop_now() + options.stall_ms;
   }
   if (!is_behind(client)) {
@@ -153,12 +183,15 @@ size_t clients_header(unsigned char into[8], int stream, size_t length) {
   return HEADER;
 }
 
-/* Everyone who had taken all before has now something to take. */
+/* Everyone who had taken all before may have something to take now. */
 static void push_all(size_t before) {
   int64_t deadline = loop_now() + options.stall_ms;
   for (size_t i = 0; i < used; i++) {
-    if (clients[i].kind != ATTACHED || clients[i].taken < before) continue;
-    clients[i].deadline = deadline;
+    struct client *client = &clients[i];
+    if (client->kind != ATTACHED || client->taken < before) continue;
+    skip(client);
+    if (!is_behind(client)) continue;
+    client->deadline = deadline;
     attached_behind++;
   }
   for (size_t i = 0; i < used; i++)
@@ -167,16 +200,16 @@ static void push_all(size_t before) {
 
 void clients_offer(int stream, const char *bytes, size_t length) {
   if (used == 0) return;
-  offer[0].iov_len = clients_header(header, stream, length);
-  offer[1] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
-  offer[2].iov_len = 0;
+  memset(offer, 0, sizeof offer);
+  offer[HEAD] = (struct segment){(const char *)header, clients_header(header, stream, length), stream};
+  offer[CHUNK] = (struct segment){bytes, length, stream};
   for (size_t i = 0; i < used; i++) clients[i].taken = 0;
   push_all(0);
 }
 
-void clients_offer_rest(const char *bytes, size_t length) {
+void clients_offer_rest(int stream, const char *bytes, size_t length) {
   size_t before = offered();
-  offer[2] = (struct iovec){.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+  offer[REST + stream] = (struct segment){bytes, length, stream};
   push_all(before);
 }
 
@@ -200,7 +233,7 @@ static void send_pending(struct client *client) {
     unsigned char own[HEADER];
     size_t length;
     const char *bytes = log_pending(stream, &length);
-    if (length == 0) continue;
+    if (length == 0 || !wants(client, stream)) continue;
     struct iovec parts[2] = {{.iov_base = own, .iov_len = clients_header(own, stream, length)},
                              {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
@@ -216,6 +249,8 @@ static void attach(struct client *client, uint8_t flags) {
   client->deadline = INT64_MAX;
   client->taken = offered();
   client->input = (flags & ATTACH_INPUT) != 0 && !over;
+  client->unwanted = (uint8_t)(((flags & ATTACH_NO_STDOUT) != 0 ? 1 << STREAM_STDOUT : 0) |
+                               ((flags & ATTACH_NO_STDERR) != 0 ? 1 << STREAM_STDERR : 0));
   if ((flags & ATTACH_PENDING) != 0 && !over) send_pending(client);
   if (over) leave(client);
 }
@@ -323,7 +358,12 @@ static struct client *place(void) {
 
 void clients_accept(void) {
   int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return;
+  if (fd < 0) {
+    /* Out of descriptors: the rest waits until someone leaves. */
+    listening = errno != EMFILE && errno != ENFILE && errno != ENOMEM;
+    if (!listening) loop_remove(listener);
+    return;
+  }
   struct client *client = place();
   if (client == NULL) {
     close(fd);

@@ -35,8 +35,8 @@ void clients_event(size_t index, uint32_t events);
 
 /* Offers output; `bytes` must stay until clients_behind() is false. Only when it is. */
 void clients_offer(int stream, const char *bytes, size_t length);
-/* Offers bytes with their headers already in them, after what was offered before; they stay until the end. */
-void clients_offer_rest(const char *bytes, size_t length);
+/* Offers a stream's last bytes, headers already in them, after what was offered before; they stay until the end. */
+void clients_offer_rest(int stream, const char *bytes, size_t length);
 bool clients_behind(void);
 /* The 8 bytes before a chunk on a connection; how many there are. */
 size_t clients_header(unsigned char header[8], int stream, size_t length);

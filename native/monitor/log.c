@@ -24,8 +24,11 @@ static struct log_options options;
 static int file = -1;
 static int64_t file_size;
 static bool torn; /* the file's last line is cut off */
+
+/* The gzip that runs. Another monitor may take this log over meanwhile, so what names stand for is checked in the end. */
 static pid_t gzip_pid;
 static int64_t gzip_index; /* which rotated file it reads */
+static struct stat gzip_source, gzip_target;
 
 static _Alignas(4096) char buffer[BUFFER];
 static _Alignas(4096) char pending[STREAM_COUNT][LOG_PIECE];
@@ -102,7 +105,7 @@ static void compress_next(void) {
   int out = open(numbered(name_to, sizeof name_to, 0, ".gz.tmp"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   static char gzip[] = "gzip", to_stdout[] = "-c";
   static char *arguments[] = {gzip, to_stdout, NULL};
-  if (in >= 0 && out >= 0) {
+  if (in >= 0 && out >= 0 && fstat(in, &gzip_source) == 0 && fstat(out, &gzip_target) == 0) {
     pid_t pid = child_start(&(struct child){.arguments = arguments, .in = in, .out = out, .err = -1});
     if (pid > 0) {
       gzip_pid = pid;
@@ -114,21 +117,28 @@ static void compress_next(void) {
   if (gzip_pid == 0) options.compress = false;
 }
 
+static bool is_file(const char *name, const struct stat *known) {
+  struct stat status;
+  return stat(name, &status) == 0 && status.st_ino == known->st_ino && status.st_dev == known->st_dev;
+}
+
+/* Puts the compressed file in the plain one's place, with its time: readers know it again by that. */
+static void replace_by_gzip(const char *compressed) {
+  if (!is_file(numbered(name_from, sizeof name_from, gzip_index, ""), &gzip_source)) return;
+  const struct timespec times[2] = {gzip_source.st_atim, gzip_source.st_mtim};
+  utimensat(AT_FDCWD, compressed, times, 0);
+  if (rename(compressed, numbered(name_to, sizeof name_to, gzip_index, ".gz")) == 0) unlink(name_from);
+}
+
 bool log_child_ended(pid_t pid, int status) {
   if (gzip_pid == 0 || pid != gzip_pid) return false;
   gzip_pid = 0;
-  numbered(name_from, sizeof name_from, 0, ".gz.tmp");
-  if (status != 0) {
-    unlink(name_from);
-    options.compress = false; /* no gzip here: leave the files as they are */
-    return true;
-  }
-  if (gzip_index < options.max_files) {
-    rename(name_from, numbered(name_to, sizeof name_to, gzip_index, ".gz"));
-    unlink_numbered(gzip_index, "");
-  } else {
-    unlink(name_from);
-  }
+  static char compressed[PATH_MAX + 32];
+  numbered(compressed, sizeof compressed, 0, ".gz.tmp");
+  if (!is_file(compressed, &gzip_target)) return true;
+  if (status == 0 && gzip_index < options.max_files) replace_by_gzip(compressed);
+  unlink(compressed);
+  if (status != 0) options.compress = false; /* no gzip here: leave the files as they are */
   compress_next();
   return true;
 }

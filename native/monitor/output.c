@@ -28,9 +28,11 @@ static struct source sources[STREAM_COUNT] = {{.fd = -1}, {.fd = -1}};
 static bool held;
 static _Alignas(4096) char chunk[CHUNK];
 
-/* What slow clients had not taken when the task ended, with headers; at most the two pipes' content. */
-static char *rest;
-static size_t rest_length, rest_size;
+/* What slow clients had not taken when the task ended, with headers; at most the pipe's content. */
+static struct rest {
+  char *bytes;
+  size_t length, size;
+} rests[STREAM_COUNT];
 
 static void watch(void) {
   bool wanted = !held && !clients_behind();
@@ -95,25 +97,26 @@ void output_event(int stream) {
   if (clients_behind()) watch();
 }
 
-static bool reserve(size_t more) {
-  size_t wanted = rest_length + more;
-  if (wanted <= rest_size) return true;
-  size_t size = rest_size == 0 ? 256 * 1024 : rest_size;
+static bool reserve(struct rest *rest, size_t more) {
+  size_t wanted = rest->length + more;
+  if (wanted <= rest->size) return true;
+  size_t size = rest->size == 0 ? 256 * 1024 : rest->size;
   while (size < wanted) size *= 2;
-  void *grown = rest_size == 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                               : mremap(rest, rest_size, size, MREMAP_MAYMOVE);
+  void *grown = rest->size == 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                : mremap(rest->bytes, rest->size, size, MREMAP_MAYMOVE);
   if (grown == MAP_FAILED) return false;
-  rest = grown;
-  rest_size = size;
+  rest->bytes = grown;
+  rest->size = size;
   return true;
 }
 
 /* Reads into the rest instead of the chunk, which slow clients still need. */
 static size_t read_rest(int stream) {
   struct source *source = &sources[stream];
+  struct rest *rest = &rests[stream];
   unsigned char header[8];
-  if (!reserve(sizeof header + CHUNK)) return 0;
-  char *body = rest + rest_length + clients_header(header, stream, 0);
+  if (!reserve(rest, sizeof header + CHUNK)) return 0;
+  char *body = rest->bytes + rest->length + clients_header(header, stream, 0);
   ssize_t count = read(source->fd, body, CHUNK);
   if (count <= 0) {
     if (count == 0 || (errno != EAGAIN && errno != EINTR)) close_source(source);
@@ -121,8 +124,8 @@ static size_t read_rest(int stream) {
   }
   log_write(stream, body, (size_t)count);
   size_t header_length = clients_header(header, stream, (size_t)count);
-  memcpy(rest + rest_length, header, header_length);
-  rest_length += header_length + (size_t)count;
+  memcpy(rest->bytes + rest->length, header, header_length);
+  rest->length += header_length + (size_t)count;
   return (size_t)count;
 }
 
@@ -130,10 +133,11 @@ static void drain(int stream) {
   struct source *source = &sources[stream];
   /* Bounded by what a pipe can hold: a descendant may go on writing. */
   for (size_t total = 0; source->fd >= 0 && total <= PIPE_LARGE;) {
-    size_t count = clients_behind() ? read_rest(stream) : read_chunk(source);
+    bool behind = clients_behind();
+    size_t count = behind ? read_rest(stream) : read_chunk(source);
     if (count == 0) break;
     total += count;
-    if (rest_length > 0) continue;
+    if (behind) continue;
     log_write(stream, chunk, count);
     clients_offer(stream, chunk, count);
   }
@@ -142,7 +146,8 @@ static void drain(int stream) {
 bool output_drain(void) {
   held = false;
   for (int stream = 0; stream < STREAM_COUNT; stream++) drain(stream);
-  if (rest_length > 0) clients_offer_rest(rest, rest_length);
+  for (int stream = 0; stream < STREAM_COUNT; stream++)
+    if (rests[stream].length > 0) clients_offer_rest(stream, rests[stream].bytes, rests[stream].length);
   watch();
   return output_ended();
 }

@@ -36,6 +36,6 @@ enum operation {
   OP_RELEASED = 'r', /* the cleanup is done */
 };
 
-enum { ATTACH_INPUT = 1, ATTACH_PENDING = 2 };
+enum { ATTACH_INPUT = 1, ATTACH_PENDING = 2, ATTACH_NO_STDOUT = 4, ATTACH_NO_STDERR = 8 };
 
 #endif

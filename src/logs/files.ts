@@ -54,18 +54,24 @@ export function closeLogFiles(files: readonly LogFile[]): void {
 }
 
 /**
- * The file to go on with after the one with this inode, or after none: the next newer one that is not compressed; the
- * current one when ours is not found any more.
+ * The file to go on with after `file`, or after none: the next newer one. A file that was compressed meanwhile is known
+ * again by its time, which the monitor keeps; where it is gone, the current file is next.
  */
-export function openSuccessor(path: string, inode: number | undefined): LogFile | undefined {
+export function openSuccessor(path: string, file: LogFile | undefined): LogFile | undefined {
   const files = openLogFiles(path);
-  const at = inode === undefined ? -1 : files.findIndex((file) => file.inode === inode);
-  const lost = inode !== undefined && at < 0;
-  const next = files.findIndex(
-    (file, index) => index > at && !file.compressed && (!lost || index === files.length - 1),
-  );
+  const at = file === undefined ? -1 : files.findIndex((other) => isSame(file, other));
+  const next = file !== undefined && at < 0 ? files.length - 1 : at + 1;
   closeLogFiles(files.filter((_, index) => index !== next));
   return files[next];
+}
+
+function isSame(file: LogFile, other: LogFile): boolean {
+  if (other.compressed === file.compressed) return other.inode === file.inode;
+  return other.compressed && modified(other) === modified(file);
+}
+
+function modified({ fd }: LogFile): bigint {
+  return fstatSync(fd, { bigint: true }).mtimeNs;
 }
 
 export function removeLogFiles(path: string): void {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { appendFileSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import type { LogReadOptions, LogSink } from "./logs.ts";
 import { EVERYTHING, entry, numbered, readAll, temporarySink } from "./logs-fixture.ts";
 import { openLogs } from "./open.ts";
@@ -71,6 +72,24 @@ test("A follower loses and doubles nothing while the log is rotated under it", a
   }
   end();
   assert.equal(await all, lines.join(""));
+});
+
+test("A follower goes on through files that were compressed before it came to them", async (t) => {
+  const sink = temporarySink(t);
+  writeFileSync(sink.path, entry("one\n"));
+  const { all, end, until } = follow(sink);
+  await until("one\n");
+  const { atime, mtime } = statSync(sink.path);
+  appendFileSync(sink.path, entry("two\n"));
+  writeFileSync(`${sink.path}.2.gz`, gzipSync(entry("one\n") + entry("two\n")));
+  utimesSync(sink.path, atime, mtime);
+  utimesSync(`${sink.path}.2.gz`, atime, mtime);
+  writeFileSync(`${sink.path}.1.gz`, gzipSync(entry("three\n")));
+  rmSync(sink.path);
+  writeFileSync(sink.path, entry("four\n"));
+  await until("four\n");
+  end();
+  assert.equal(await all, "one\ntwo\nthree\nfour\n");
 });
 
 test("A follower that wants a tail of nothing starts with what comes", async (t) => {

@@ -52,7 +52,7 @@ async function* readExisting(
     }
     if (!keep) return undefined;
     const last = files.at(-1);
-    if (last === undefined || last.compressed) return undefined;
+    if (last === undefined) return undefined;
     kept = last;
     return { file: last, offset: ends.at(-1) ?? last.size };
   } finally {
@@ -132,9 +132,10 @@ async function* readAndFollow(
 /** Reads what the file has now; where it stopped. A file that shrank was emptied by someone: it is read from its start. */
 async function* readOn({ file, offset }: Place, decoder: LogDecoder): AsyncGenerator<Uint8Array, Place> {
   const { size } = fstatSync(file.fd);
+  if (file.compressed && offset > 0) return { file, offset };
   if (size < offset) decoder.nextFile();
   let position = size < offset ? 0 : offset;
-  for await (const chunk of plainChunks(file.fd, position, size)) {
+  for await (const chunk of chunksOf(file, { offset: position, lines: 0 }, size)) {
     position += chunk.to - chunk.from;
     yield* decoded(decoder, chunk);
     if (decoder.done) break;
@@ -146,7 +147,7 @@ async function* readOn({ file, offset }: Place, decoder: LogDecoder): AsyncGener
 function nextFile(path: string, place: Place | undefined): LogFile | undefined {
   const current = statSync(path, { throwIfNoEntry: false });
   if (current === undefined || current.ino === place?.file.inode) return undefined;
-  return openSuccessor(path, place?.file.inode);
+  return openSuccessor(path, place?.file);
 }
 
 /** `now` turns true, and the reader wakes, when the writer ended or `until` passed. */

@@ -16,7 +16,7 @@ import {
   readFrames,
   request,
 } from "./monitor-wire.ts";
-import type { AttachStream, ExitRecord, Task } from "./runtime.ts";
+import type { AttachOptions, AttachStream, ExitRecord, Task } from "./runtime.ts";
 
 /** What the monitor says about a task; the exit's fields once it ended. */
 export interface TaskState extends Partial<ExitRecord> {
@@ -36,8 +36,7 @@ export interface TaskOptions {
   readonly cleanup?: (() => Promise<unknown>) | undefined;
 }
 
-const ATTACH_INPUT = 1;
-const ATTACH_PENDING = 2;
+const ATTACH = { input: 1, pending: 2, noStdout: 4, noStderr: 8 } as const;
 
 export class MonitoredTask implements Task {
   readonly id: string;
@@ -71,7 +70,7 @@ export class MonitoredTask implements Task {
     if (state.finishedAt !== undefined) this.#ended(state);
     readFrames(
       events,
-      (frame) => this.handle(frame),
+      (frame) => this.#handle(frame),
       () => this.#gone(),
     );
   }
@@ -80,8 +79,7 @@ export class MonitoredTask implements Task {
     return this.#pid;
   }
 
-  /** Takes an event that came before the task existed. */
-  handle(frame: Frame): void {
+  #handle(frame: Frame): void {
     if (frame.op === OP.exit) this.#ended(JSON.parse(frame.payload.toString()));
     if (frame.op === OP.released) {
       this.#released = true;
@@ -108,10 +106,20 @@ export class MonitoredTask implements Task {
     request(this.#dir, OP.proceed).catch(() => {});
   }
 
-  async attach({ stdin = false, pending = true }: { stdin?: boolean; pending?: boolean } = {}): Promise<AttachStream> {
+  async attach({
+    stdin = false,
+    stdout = true,
+    stderr = true,
+    pending = true,
+  }: AttachOptions = {}): Promise<AttachStream> {
+    const flags =
+      (stdin ? ATTACH.input : 0) |
+      (pending ? ATTACH.pending : 0) |
+      (stdout ? 0 : ATTACH.noStdout) |
+      (stderr ? 0 : ATTACH.noStderr);
     const socket = await this.#connect();
     socket.on("error", () => {});
-    socket.write(encodeRequest(OP.attach, { flags: (stdin ? ATTACH_INPUT : 0) | (pending ? ATTACH_PENDING : 0) }));
+    socket.write(encodeRequest(OP.attach, { flags }));
     try {
       const { payload } = await readFrame(socket);
       const logPosition = {

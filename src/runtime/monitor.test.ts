@@ -9,6 +9,8 @@ import { mount, unmount } from "../kernel/mounts.ts";
 import { type LaunchFailure, openTask } from "./monitor.ts";
 import { atEnd, collect, logText, startScript, temporaryFolder, unframe } from "./monitor-fixture.ts";
 
+const MIB = 1 << 20;
+
 test("A task's exit code, its streams and its times are recorded", async (t) => {
   const dir = temporaryFolder(t);
   const task = await startScript("echo out; echo err >&2; exit 7", { dir });
@@ -118,6 +120,16 @@ test("The log up to where a stream began, and the stream, are together all of th
   }
 });
 
+test("A stream of only stdout or only stderr leaves the other out, also when its reader is slow", async (t) => {
+  const script = `for i in 1 2 3 4; do head -c ${MIB} /dev/zero | tr '\\0' 'o'; head -c ${MIB} /dev/zero | tr '\\0' 'e' >&2; done`;
+  const task = await startScript(script, { dir: temporaryFolder(t), hold: true });
+  const [out, err] = [await task.attach({ stderr: false }), await task.attach({ stdout: false })];
+  task.proceed();
+  await sleep(50);
+  const [one, other] = (await Promise.all([collect(out.output), collect(err.output)])).map(unframe);
+  assert.deepEqual([one?.out.length, one?.err.length, other?.out.length, other?.err.length], [4 * MIB, 0, 0, 4 * MIB]);
+});
+
 test("Standard input arrives whole however slowly the process reads, and ends with the first client that goes away", async (t) => {
   const dir = temporaryFolder(t);
   const task = await startScript("sleep 0.2; exec cat", {
@@ -155,8 +167,6 @@ test("A process that closes its input does not disturb the client that sends mor
   stream.input.end(Buffer.alloc(2 << 20, "x"));
   assert.equal(`${unframe(await received).out}`, "done\n");
 });
-
-const MIB = 1 << 20;
 
 test("A slow client loses nothing, and neither it nor the log gets anything twice", async (t) => {
   const dir = temporaryFolder(t);

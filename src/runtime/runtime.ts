@@ -63,13 +63,21 @@ export interface Task {
   resize(rows: number, columns: number): Promise<void>;
   /**
    * Opens a stream of what the process writes from now on; see AttachStream. An unfinished line that is not in the log yet
-   * comes first, unless `pending` is false.
+   * comes first, unless `pending` is false. A stream that is wanted must be read: see AttachStream. Without `stdout` or
+   * `stderr` (default: both) those bytes are left out; of a terminal all are stdout.
    */
-  attach(options?: { readonly stdin?: boolean; readonly pending?: boolean }): Promise<AttachStream>;
+  attach(options?: AttachOptions): Promise<AttachStream>;
   /** Ends the hold of a task started with `hold`; it ends by itself after 10 s, or when gantryd dies. Idempotent. */
   proceed(): void;
   /** Lets go of gantryd's connection; the task goes on. */
   release(): void;
+}
+
+export interface AttachOptions {
+  readonly stdin?: boolean | undefined;
+  readonly stdout?: boolean | undefined;
+  readonly stderr?: boolean | undefined;
+  readonly pending?: boolean | undefined;
 }
 
 export interface AttachStream {
