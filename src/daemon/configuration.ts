@@ -1,0 +1,159 @@
+/** Flags and daemon.json together: one frozen configuration, checked. */
+import { EngineError } from "../base/errors.ts";
+import type { LogLevel } from "../base/log.ts";
+import { readConfigFile } from "./config-file.ts";
+import { parseFlags, type Values } from "./flags.ts";
+import { OPTIONS } from "./options.ts";
+import type { AddressPool, RuntimeEntry, Ulimit } from "./values.ts";
+
+/** What depends on the name the daemon is called by. */
+export interface Persona {
+  readonly configFile: string;
+  readonly host: string;
+  readonly group: string;
+  /** Undefined: gantry.pid in the exec root. */
+  readonly pidfile: string | undefined;
+}
+
+const GANTRY: Persona = {
+  configFile: "/etc/gantry/daemon.json",
+  host: "unix:///run/gantry/gantry.sock",
+  group: "gantry",
+  pidfile: undefined,
+};
+
+const DOCKER: Persona = {
+  configFile: "/etc/docker/daemon.json",
+  host: "unix:///var/run/docker.sock",
+  group: "docker",
+  pidfile: "/var/run/docker.pid",
+};
+
+export const personaOf = (name: string): Persona => (name === "dockerd" ? DOCKER : GANTRY);
+
+export class Configuration {
+  readonly persona: Persona;
+  readonly configFile: string;
+  readonly #values: Values;
+
+  constructor(persona: Persona, configFile: string, values: Values) {
+    this.persona = persona;
+    this.configFile = configFile;
+    this.#values = values;
+  }
+
+  has(key: string): boolean {
+    return this.#values.has(key);
+  }
+
+  raw(key: string): unknown {
+    return this.#values.get(key);
+  }
+
+  /** Undefined when not set or empty. */
+  text(key: string): string | undefined {
+    const value = this.#values.get(key) as string | undefined;
+    return value === "" ? undefined : value;
+  }
+
+  flag(key: string): boolean | undefined {
+    return this.#values.get(key) as boolean | undefined;
+  }
+
+  number(key: string): number | undefined {
+    return this.#values.get(key) as number | undefined;
+  }
+
+  list(key: string): readonly string[] {
+    return (this.#values.get(key) as string[] | undefined) ?? [];
+  }
+
+  map(key: string): Readonly<Record<string, string>> {
+    return (this.#values.get(key) as Record<string, string> | undefined) ?? {};
+  }
+
+  get ulimits(): Readonly<Record<string, Ulimit>> {
+    return (this.#values.get("default-ulimits") as Record<string, Ulimit> | undefined) ?? {};
+  }
+
+  get runtimes(): Readonly<Record<string, RuntimeEntry>> {
+    return (this.#values.get("runtimes") as Record<string, RuntimeEntry> | undefined) ?? {};
+  }
+
+  get addressPools(): readonly AddressPool[] {
+    return (this.#values.get("default-address-pools") as AddressPool[] | undefined) ?? [];
+  }
+
+  get logLevel(): LogLevel {
+    if (this.flag("debug") === true) return "debug";
+    return (this.text("log-level") ?? "info") as LogLevel;
+  }
+
+  get execRoot(): string {
+    return this.text("exec-root") ?? "/run/gantry";
+  }
+
+  get hosts(): readonly string[] {
+    const hosts = this.list("hosts");
+    return hosts.length === 0 ? [this.persona.host] : hosts;
+  }
+
+  /** Set options that nothing here depends on. */
+  get idle(): readonly string[] {
+    return OPTIONS.filter((option) => option.idle && this.has(option.key)).map(({ key }) => key);
+  }
+}
+
+/** Throws "invalid" with dockerd's words. */
+export function configure(argv: readonly string[], name: string): Configuration {
+  return combine(parseFlags(argv, name), personaOf(name));
+}
+
+/** The same flags with the file as it is now. */
+export function combine(flags: Values, persona: Persona): Configuration {
+  const given = flags.get("config-file") as string | undefined;
+  const configFile = given ?? persona.configFile;
+  const file = readConfigFile(configFile, given !== undefined, flags);
+  const values = new Map([...file, ...flags]);
+  if (file.has("runtimes"))
+    values.set("runtimes", { ...(file.get("runtimes") as object), ...(flags.get("runtimes") as object) });
+  const configuration = new Configuration(persona, configFile, values);
+  validate(configuration);
+  return configuration;
+}
+
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  "log-level": ["trace", "debug", "info", "warn", "error", "fatal", "panic"],
+  "log-format": ["text", "json"],
+  "default-ipc-mode": ["private", "shareable"],
+  "default-cgroupns-mode": ["private", "host"],
+};
+
+const CHOICE_ERRORS: Readonly<Record<string, (value: string) => string>> = {
+  "log-level": (value) => `invalid logging level: ${value}`,
+  "log-format": (value) => `invalid log format: ${value}`,
+  "default-ipc-mode": (value) => `IPC mode "${value}" is not supported`,
+  "default-cgroupns-mode": (value) => `default cgroup namespace mode (${value}) is invalid. Use "host" or "private"`,
+};
+
+function validate(configuration: Configuration): void {
+  for (const [key, choices] of Object.entries(CHOICES)) {
+    const value = configuration.text(key);
+    if (value !== undefined && !choices.includes(value))
+      throw new EngineError("invalid", CHOICE_ERRORS[key]?.(value) ?? `invalid ${key}: ${value}`);
+  }
+  for (const key of ["mtu", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"]) {
+    const value = configuration.number(key);
+    if (value !== undefined && value < 0)
+      throw new EngineError("invalid", `invalid ${key.replaceAll("-", " ")}: ${value}`);
+  }
+  for (const label of configuration.list("labels"))
+    if (!/^[^=]+=/.test(label)) throw new EngineError("invalid", `bad attribute format: ${label}`);
+  if (configuration.text("bridge") !== undefined && configuration.text("bip") !== undefined)
+    throw new EngineError("invalid", "You specified -b & --bip, mutually exclusive options. Please specify only one");
+  if (configuration.flag("icc") === false && configuration.flag("iptables") === false)
+    throw new EngineError(
+      "invalid",
+      "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true",
+    );
+}

@@ -1,0 +1,181 @@
+/** The daemon's life: lock, engine, sockets, signals, end. */
+import { join } from "node:path";
+import { type Api, createApi } from "../api/api.ts";
+import { errorMessage } from "../base/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import { createEngine } from "../engine/open.ts";
+import { VERSION } from "../engine/version.ts";
+import { notifyServiceManager } from "../kernel/notify.ts";
+import type { Configuration } from "./configuration.ts";
+import { writeDiagnostics } from "./diagnostics.ts";
+import { parseHost } from "./hosts.ts";
+import { listen } from "./listen.ts";
+import { withLiveFacts } from "./live-facts.ts";
+import type { LineLogger } from "./logger.ts";
+import { takePidfile } from "./pidfile.ts";
+import { changedKeys, reloadable } from "./reload.ts";
+import { engineSettings } from "./settings.ts";
+import { tlsOptions } from "./tls.ts";
+
+/** Milliseconds that running requests get at the end. */
+const GRACE = 1_000;
+
+export interface DaemonOptions {
+  readonly configuration: Configuration;
+  /** Reads flags and file again. */
+  readonly reread: () => Configuration;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: LineLogger;
+}
+
+/** Runs until a signal ends it; resolves with the exit code. Throws when it can't start, leaving nothing behind. */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { logger, env } = options;
+  let { configuration } = options;
+  logger.log("info", "Starting up", { version: VERSION, pid: process.pid });
+  for (const key of configuration.idle) logger.log("debug", `option ${key} is accepted and has no effect here`);
+  survive(logger);
+  const removePidfile = takePidfile(
+    configuration.text("pidfile") ?? configuration.persona.pidfile ?? join(configuration.execRoot, "gantry.pid"),
+  );
+  const stopped = signalled(logger);
+  try {
+    const hosts = listenOn(configuration, env);
+    const engine = await openEngine(configuration, logger);
+    await using _ = engine;
+    const api = createApi(
+      withLiveFacts(engine, () => configuration),
+      { logger },
+    );
+    const where = await listen({ api, ...hosts, env, logger }).catch(async (error: unknown) => {
+      await api.close(0);
+      throw error;
+    });
+    logger.log("info", "Daemon has completed initialization");
+    for (const place of where) logger.log("info", `API listen on ${place}`);
+    await tellManager("READY=1", options);
+    process.on("SIGHUP", () => {
+      configuration = reload(configuration, options);
+    });
+    process.on("SIGUSR1", () => dumpDiagnostics(configuration, logger));
+    const code = await stopped;
+    await stop({ api, engine, configuration }, options);
+    return code;
+  } finally {
+    removePidfile();
+  }
+}
+
+function listenOn(configuration: Configuration, env: DaemonOptions["env"]) {
+  const tls = tlsOptions(configuration, env);
+  const { persona } = configuration;
+  const defaultPath = persona.host.replace("unix://", "");
+  const group = { name: configuration.text("group") ?? persona.group, required: configuration.has("group") };
+  return {
+    tls,
+    group,
+    hosts: configuration.hosts.map((host) => parseHost(host, { tls: tls !== undefined, defaultPath })),
+  };
+}
+
+async function openEngine(configuration: Configuration, logger: LineLogger): Promise<Engine> {
+  logger.log("info", "Loading containers: start.");
+  const engine = await createEngine({
+    dataRoot: configuration.text("data-root"),
+    execRoot: configuration.execRoot,
+    settings: engineSettings(configuration),
+    logger,
+  });
+  logger.log("info", "Loading containers: done.");
+  return engine;
+}
+
+/**
+ * A bug must not take the daemon, and with it every client's stream, down: the state that matters is in the database and in the
+ * containers' monitors, and each request has its own failure. See docs/decisions/.
+ */
+function survive(logger: LineLogger): void {
+  const tell = (what: string) => (error: unknown) =>
+    logger.log("error", what, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  process.on("uncaughtException", tell("uncaught exception; the daemon goes on"));
+  process.on("unhandledRejection", tell("unhandled rejection; the daemon goes on"));
+  process.stderr.on("error", () => {});
+}
+
+/** Resolves with the exit code at the first signal to stop; a second one ends the process at once. */
+function signalled(logger: LineLogger): Promise<number> {
+  let asked = false;
+  return new Promise((resolve) => {
+    for (const [signal, word, number] of [
+      ["SIGTERM", "terminated", 15],
+      ["SIGINT", "interrupt", 2],
+      ["SIGQUIT", "quit", 3],
+    ] as const)
+      process.on(signal, () => {
+        if (asked) {
+          logger.log("warn", "Forcing daemon shutdown without cleanup");
+          process.exit(128 + number);
+        }
+        asked = true;
+        logger.log("info", `Processing signal '${word}'`);
+        resolve(0);
+      });
+  });
+}
+
+async function stop(
+  parts: { api: Api; engine: Engine; configuration: Configuration },
+  options: DaemonOptions,
+): Promise<void> {
+  const { api, engine, configuration } = parts;
+  await tellManager("STOPPING=1", options);
+  await api.close(GRACE);
+  if (configuration.flag("live-restore") === false)
+    await stopContainers(engine, configuration.number("shutdown-timeout") ?? 15, options.logger);
+  options.logger.log("info", "Daemon shutdown complete");
+}
+
+async function stopContainers({ containers }: Engine, timeout: number, logger: LineLogger): Promise<void> {
+  const running = await containers.list({ all: false, size: false, filters: {} });
+  await Promise.all(
+    running.map(({ Id }) =>
+      containers
+        .stop(Id, { timeout })
+        .catch((error: unknown) =>
+          logger.log("warn", "container did not stop", { id: Id, error: errorMessage(error) }),
+        ),
+    ),
+  );
+}
+
+/** The configuration that is in force afterwards: the old one when the new one is wrong. */
+function reload(before: Configuration, { reread, logger }: DaemonOptions): Configuration {
+  logger.log("info", `Got signal to reload configuration, reloading from: ${before.configFile}`);
+  try {
+    const after = reloadable(before, reread());
+    logger.level = after.logLevel;
+    const { taken, ignored } = changedKeys(before, after, reread());
+    logger.log("info", "Reloaded configuration", { changed: taken.join(",") || "nothing" });
+    if (ignored.length > 0)
+      logger.log("warn", "these options take effect at the next start", { options: ignored.join(",") });
+    return after;
+  } catch (error) {
+    logger.log("error", errorMessage(error));
+    return before;
+  }
+}
+
+function dumpDiagnostics(configuration: Configuration, logger: LineLogger): void {
+  try {
+    logger.log("info", `diagnostics written to ${writeDiagnostics(configuration.execRoot)}`);
+  } catch (error) {
+    logger.log("error", "diagnostics not written", { error: errorMessage(error) });
+  }
+}
+
+async function tellManager(state: string, { env, logger }: DaemonOptions): Promise<void> {
+  if (env.NOTIFY_SOCKET === undefined || env.NOTIFY_SOCKET === "") return;
+  await notifyServiceManager(env.NOTIFY_SOCKET, state).catch((error: unknown) =>
+    logger.log("warn", "service manager not notified", { error: errorMessage(error) }),
+  );
+}

@@ -1,0 +1,233 @@
+/**
+ * Everything that can be configured: a row per option, with its flag, its key in daemon.json, and what it does here. The parser, the
+ * validation, `--help` and docs/daemon.md are derived from this table.
+ */
+
+/** How a value is written and read; see values.ts. */
+export type OptionKind =
+  | "bool"
+  | "int"
+  | "string"
+  | "bytes"
+  | "list"
+  /** One value in the flag, a string or a list of strings in the file. */
+  | "lists"
+  | "map"
+  | "mapmap"
+  | "ulimits"
+  | "runtimes"
+  | "pools"
+  /** Any JSON; no flag. */
+  | "json";
+
+export interface Option {
+  /** The key in daemon.json, or for what only a flag has, the flag's name. */
+  readonly key: string;
+  /** Without "--"; undefined: only in daemon.json. */
+  readonly flag: string | undefined;
+  readonly short: string | undefined;
+  /** Not a key of daemon.json. */
+  readonly flagOnly: boolean;
+  readonly kind: OptionKind;
+  /** What it does here, for people. */
+  readonly does: string;
+  /** Accepted, and nothing here depends on it. */
+  readonly idle: boolean;
+  /** SIGHUP takes a changed value up. */
+  readonly reloads: boolean;
+}
+
+interface Extra {
+  readonly flag?: string | null;
+  readonly short?: string;
+  readonly flagOnly?: boolean;
+  readonly reloads?: boolean;
+}
+
+const option = (key: string, kind: OptionKind, does: string, extra: Extra = {}): Option => ({
+  key,
+  kind,
+  does,
+  flag: extra.flag === null ? undefined : (extra.flag ?? key),
+  short: extra.short,
+  flagOnly: extra.flagOnly ?? false,
+  idle: false,
+  reloads: extra.reloads ?? false,
+});
+
+const idle = (key: string, kind: OptionKind, why: string, extra: Extra = {}): Option => ({
+  ...option(key, kind, `Nothing: ${why}`, extra),
+  idle: true,
+});
+
+const NO_REGISTRY = "registries are not supported yet.";
+const NO_CONTAINERD = "there is no containerd; the engine keeps content and runs containers itself.";
+const NO_SWARM = "there is no swarm mode.";
+const NO_BUILDER = "builds are not supported yet.";
+
+export const OPTIONS: readonly Option[] = [
+  option("runtimes", "runtimes", "Adds an OCI runtime, `name=path`; containers choose it with `--runtime`.", {
+    flag: "add-runtime",
+  }),
+  idle("allow-direct-routing", "bool", "containers are always reachable by their address from where a route leads."),
+  idle("authorization-plugins", "list", "authorization plugins are not supported.", { flag: "authorization-plugin" }),
+  option("bip", "string", "Address and subnet of the default bridge, `172.30.0.1/16`."),
+  option("bip6", "string", "IPv6 address and subnet of the default bridge."),
+  option("bridge", "string", "Name of the default bridge; `none`: no default bridge.", { short: "b" }),
+  idle("bridge-accept-fwmark", "string", "packets are not filtered by mark."),
+  idle("builder", "json", NO_BUILDER, { flag: null }),
+  idle("cdi-spec-dirs", "list", "CDI devices are not supported.", { flag: "cdi-spec-dir" }),
+  option("cgroup-parent", "string", "Control group under which those of containers are made."),
+  option(
+    "config-file",
+    "string",
+    "The configuration file (default `/etc/gantry/daemon.json`; called dockerd: `/etc/docker/daemon.json`).",
+    { flagOnly: true },
+  ),
+  idle("containerd", "string", NO_CONTAINERD),
+  idle("containerd-namespace", "string", NO_CONTAINERD),
+  idle("containerd-plugins-namespace", "string", NO_CONTAINERD),
+  idle("cpu-rt-period", "int", "real-time scheduling is set per container only."),
+  idle("cpu-rt-runtime", "int", "real-time scheduling is set per container only."),
+  idle("cri-containerd", "bool", NO_CONTAINERD),
+  option(
+    "data-root",
+    "string",
+    "Where everything that lasts is kept (default `/var/lib/gantry`, also when called dockerd).",
+  ),
+  option("debug", "bool", "Logs at debug level.", { short: "D", reloads: true }),
+  option("default-address-pools", "pools", "Where subnets of new networks come from, `base=172.30.0.0/16,size=24`.", {
+    flag: "default-address-pool",
+  }),
+  option(
+    "default-cgroupns-mode",
+    "string",
+    "`private` or `host`: the control group namespace of containers that don't say (default `private`).",
+  ),
+  option("default-gateway", "string", "Gateway on the default bridge other than the bridge itself."),
+  option("default-gateway-v6", "string", "The same for IPv6."),
+  option(
+    "default-ipc-mode",
+    "string",
+    "`private` or `shareable`: the IPC namespace of containers that don't say (default `private`).",
+  ),
+  idle("default-network-opts", "mapmap", "networks take their options when they are created.", {
+    flag: "default-network-opt",
+  }),
+  option(
+    "default-runtime",
+    "string",
+    "The runtime of containers that don't say (default: crun where it is installed, otherwise runc).",
+  ),
+  option("default-shm-size", "bytes", "Size of /dev/shm (default `64m`)."),
+  option("default-ulimits", "ulimits", "Limits of containers that don't say, `nofile=1024:2048`.", {
+    flag: "default-ulimit",
+  }),
+  option("dns", "list", "Name servers of containers that don't say."),
+  option("dns-opts", "list", "resolv.conf options of containers that don't say.", { flag: "dns-opt" }),
+  option("dns-search", "list", "Search domains of containers that don't say."),
+  idle("exec-opts", "list", "control groups are always written directly (native.cgroupdriver=cgroupfs).", {
+    flag: "exec-opt",
+  }),
+  option("exec-root", "string", "Where everything that a reboot may take is kept (default `/run/gantry`)."),
+  option("experimental", "bool", "Says so in `version` and `_ping`; nothing is hidden behind it."),
+  idle("features", "map", "there are no optional features.", { flag: "feature" }),
+  idle("firewall-backend", "string", "rules are always written by nftables, beside those of others."),
+  option("fixed-cidr", "string", "The part of the default bridge's subnet that containers get addresses from."),
+  option("fixed-cidr-v6", "string", "The same for IPv6."),
+  option(
+    "group",
+    "string",
+    "Group that may use the unix sockets (default `gantry`; called dockerd: `docker`); root alone where it doesn't exist.",
+    { short: "G" },
+  ),
+  option("help", "bool", "Prints the options.", { flagOnly: true }),
+  option(
+    "hosts",
+    "list",
+    "Where to listen: `unix:///path`, `tcp://address:port`, `fd://` (sockets of systemd); default `unix:///run/gantry/gantry.sock`, called dockerd: `unix:///var/run/docker.sock`.",
+    { flag: "host", short: "H" },
+  ),
+  option(
+    "host-gateway-ips",
+    "lists",
+    "What `host-gateway` in `--add-host` stands for (default: the default bridge's addresses).",
+    { flag: "host-gateway-ip" },
+  ),
+  idle("http-proxy", "string", NO_REGISTRY),
+  idle("https-proxy", "string", NO_REGISTRY),
+  option("icc", "bool", "Containers on the default bridge may talk to each other (default true)."),
+  option("init", "bool", "Runs a small init as process 1 of containers that don't say."),
+  option("init-path", "string", "That init, instead of the one that comes along."),
+  idle("insecure-registries", "list", NO_REGISTRY, { flag: "insecure-registry", reloads: true }),
+  option("ip", "string", "Host address of published ports that don't say (default `0.0.0.0`)."),
+  option("ip-forward", "bool", "Turns IP forwarding on (default true)."),
+  idle("ip-forward-no-drop", "bool", "the policy of forwarding is left as it is."),
+  option("ip-masq", "bool", "Masquerades what leaves the default bridge (default true)."),
+  option("ip6tables", "bool", "Writes the IPv6 part of the firewall rules (default true)."),
+  option("iptables", "bool", "Writes firewall rules: masquerading, published ports, isolation (default true)."),
+  option("ipv6", "bool", "Gives containers on the default bridge IPv6 addresses."),
+  option("labels", "list", "Labels of this engine, shown by `info`.", { flag: "label", reloads: true }),
+  option(
+    "live-restore",
+    "bool",
+    "Containers go on while the daemon is stopped (default true; false stops them with it, as dockerd's default does).",
+    { reloads: true },
+  ),
+  option("log-driver", "string", "Log driver of containers that don't say (default `json-file`)."),
+  option("log-format", "string", "The daemon's own log: `text` (logfmt) or `json`."),
+  option("log-level", "string", "`debug`, `info`, `warn`, `error`, `fatal` (default `info`).", {
+    short: "l",
+    reloads: true,
+  }),
+  option("log-opts", "map", "Options of the log driver, `max-size=10m`.", { flag: "log-opt" }),
+  idle("max-concurrent-downloads", "int", NO_REGISTRY, { reloads: true }),
+  idle("max-concurrent-uploads", "int", NO_REGISTRY, { reloads: true }),
+  idle("max-download-attempts", "int", NO_REGISTRY, { reloads: true }),
+  idle("metrics-addr", "string", "metrics are not served yet."),
+  option("mtu", "int", "MTU of the default bridge (default 1500)."),
+  idle("network-control-plane-mtu", "int", NO_SWARM),
+  option("no-new-privileges", "bool", "Sets no_new_privs for containers that don't say."),
+  idle("no-proxy", "string", NO_REGISTRY),
+  idle("node-generic-resources", "list", NO_SWARM, { flag: "node-generic-resource" }),
+  option(
+    "pidfile",
+    "string",
+    "The daemon's PID file (default `gantry.pid` in the exec root; called dockerd: `/var/run/docker.pid`).",
+    { short: "p" },
+  ),
+  idle("proxies", "json", NO_REGISTRY, { flag: null }),
+  idle("raw-logs", "bool", "the daemon's log has full times and no colours always."),
+  idle("registry-mirrors", "list", NO_REGISTRY, { flag: "registry-mirror", reloads: true }),
+  idle("rootless", "bool", "running without root is not supported yet."),
+  option("seccomp-profile", "string", "Profile of containers that don't say: `builtin`, `unconfined`, or a file."),
+  idle("selinux-enabled", "bool", "SELinux labels are not set."),
+  option("shutdown-timeout", "int", "Seconds that containers get to stop when `live-restore` is false (default 15).", {
+    reloads: true,
+  }),
+  option("storage-driver", "string", "`overlay` (`overlay2`) or `copy` (`vfs`); default: what the file system can.", {
+    short: "s",
+  }),
+  idle("storage-opts", "list", "the storage drivers have no options.", { flag: "storage-opt" }),
+  idle("swarm-default-advertise-addr", "string", NO_SWARM),
+  option("tls", "bool", "Speaks TLS on TCP sockets."),
+  option(
+    "tlscacert",
+    "string",
+    "The authority that client certificates must be from (default `ca.pem` in `$DOCKER_CERT_PATH` or `~/.docker`).",
+  ),
+  option("tlscert", "string", "The server's certificate (default `cert.pem` there)."),
+  option("tlskey", "string", "Its key (default `key.pem` there)."),
+  option("tlsverify", "bool", "Speaks TLS and lets only clients with a certificate of that authority in."),
+  idle("userland-proxy", "bool", "published ports are always in the kernel, on loopback too."),
+  idle("userland-proxy-path", "string", "published ports are always in the kernel, on loopback too."),
+  idle("userns-remap", "string", "user namespaces are not supported yet."),
+  option("validate", "bool", "Checks the configuration and exits.", { flagOnly: true }),
+  option("version", "bool", "Prints the version.", { flagOnly: true, short: "v" }),
+];
+
+/** Other spellings that daemon.json may use. */
+export const KEY_ALIASES: Readonly<Record<string, string>> = {
+  "host-gateway-ip": "host-gateway-ips",
+  "authorization-plugin": "authorization-plugins",
+};

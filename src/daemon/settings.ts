@@ -1,0 +1,84 @@
+/** The configuration as the engine's settings. What is not set is left to the engine's defaults. */
+import { EngineError } from "../base/errors.ts";
+import type { EngineSettings } from "../engine/engine.ts";
+import type { PartialSettings } from "../engine/settings.ts";
+import type { Configuration } from "./configuration.ts";
+
+/** Throws "invalid" for a storage driver that we don't know. */
+export function engineSettings(configuration: Configuration): PartialSettings {
+  const text = (key: string) => configuration.text(key);
+  const flag = (key: string) => configuration.flag(key);
+  return defined({
+    storageDriver: storageDriver(text("storage-driver")),
+    defaultRuntime: text("default-runtime"),
+    runtimes: configuration.runtimes,
+    logDriver: text("log-driver"),
+    logOptions: configuration.has("log-opts") ? logOptions(configuration) : undefined,
+    init: flag("init"),
+    initPath: text("init-path"),
+    defaultUlimits: configuration.ulimits,
+    defaultShmSize: configuration.number("default-shm-size"),
+    defaultIpcMode: text("default-ipc-mode") as EngineSettings["defaultIpcMode"] | undefined,
+    defaultCgroupnsMode: text("default-cgroupns-mode") as EngineSettings["defaultCgroupnsMode"],
+    cgroupParent: text("cgroup-parent"),
+    noNewPrivileges: flag("no-new-privileges"),
+    seccompProfile: text("seccomp-profile") === "builtin" ? undefined : text("seccomp-profile"),
+    labels: configuration.list("labels"),
+    dns: configuration.list("dns"),
+    dnsOptions: configuration.list("dns-opts"),
+    dnsSearch: configuration.list("dns-search"),
+    hostGatewayIps: configuration.list("host-gateway-ips").flatMap((value) => value.split(",")),
+    experimental: flag("experimental"),
+    shutdownTimeout: configuration.number("shutdown-timeout"),
+    network: defined({
+      bridge: text("bridge"),
+      bip: text("bip"),
+      bip6: text("bip6"),
+      fixedCidr: text("fixed-cidr"),
+      fixedCidr6: text("fixed-cidr-v6"),
+      defaultGateway: text("default-gateway"),
+      defaultGateway6: text("default-gateway-v6"),
+      defaultAddressPools: configuration.addressPools,
+      ip: text("ip"),
+      mtu: configuration.number("mtu") === 0 ? undefined : configuration.number("mtu"),
+      icc: flag("icc"),
+      ipForward: flag("ip-forward"),
+      // Masquerading is a firewall rule.
+      ipMasq: flag("iptables") === false ? false : flag("ip-masq"),
+      iptables: flag("iptables"),
+      ip6tables: flag("ip6tables"),
+      ipv6: flag("ipv6"),
+    }),
+  });
+}
+
+/** Docker's names for drivers that do what ours do. */
+const STORAGE_DRIVERS: Readonly<Record<string, EngineSettings["storageDriver"]>> = {
+  overlay: "overlay",
+  overlay2: "overlay",
+  overlayfs: "overlay",
+  copy: "copy",
+  vfs: "copy",
+  native: "copy",
+};
+
+function storageDriver(name: string | undefined): EngineSettings["storageDriver"] {
+  if (name === undefined) return undefined;
+  const driver = STORAGE_DRIVERS[name];
+  if (driver === undefined)
+    throw new EngineError("invalid", `driver not supported: ${name}`, {
+      hint: "Use overlay2 or vfs, or leave --storage-driver out.",
+    });
+  return driver;
+}
+
+/** Numbers and booleans are written without quotes by some. */
+function logOptions(configuration: Configuration): Record<string, string> {
+  return Object.fromEntries(Object.entries(configuration.map("log-opts")).map(([key, value]) => [key, String(value)]));
+}
+
+type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+function defined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
