@@ -77,11 +77,13 @@ class Comparer {
     }
     const told = this.#changes.length;
     if (now.isDirectory()) await this.folder(path, before?.isDirectory() === true);
-    if (before === undefined) {
-      if (this.#kind === "overlay" || !isMountPointPath(path.slice(1))) this.#tell(path, ADDED);
-    } else if (this.#changes.length > told || differs(now, before) || this.#capabilityDiffers(path, now)) {
+    const inside = this.#changes.length > told;
+    // Copied in with the tree, not made by the container.
+    const given = this.#kind === "copy" && before === undefined && isMountPointPath(path.slice(1));
+    if (before === undefined && !given) this.#tell(path, ADDED);
+    else if (inside) this.#tell(path, MODIFIED);
+    else if (before !== undefined && (differs(now, before) || this.#capabilityDiffers(path, now)))
       this.#tell(path, MODIFIED);
-    }
   }
 
   #capabilityDiffers(path: string, stats: BigIntStats): boolean {

@@ -1,12 +1,13 @@
 import { readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 
-/** A tree of up to this many entries is removed at once: that takes well under a millisecond. */
+/** A tree of up to this many entries is removed in one go, which takes about a millisecond. */
 const SMALL = 24;
 
-/** Removes trees: small ones at once, others behind everybody's back, one after another. A failure is told to the log: the next start tries again. */
+/** Removes trees after the caller has gone on: small ones in one go, others without holding the event loop. A failure is told to the log: the next start tries again. */
 export class Remover {
   readonly #logger: Logger;
   #tail: Promise<void> = Promise.resolve();
@@ -17,8 +18,11 @@ export class Remover {
 
   /** `path` must be known to nobody any more. */
   remove(path: string): void {
-    if (isSmall(path)) this.#removeNow(path);
-    else this.#tail = this.#tail.then(() => this.#removeLater(path));
+    this.#tail = this.#tail.then(async () => {
+      await nextTurn();
+      if (isSmall(path)) this.#removeNow(path);
+      else await this.#removeLater(path);
+    });
   }
 
   /** Resolves when everything is gone that was to be removed so far. */

@@ -22,6 +22,8 @@ export class Tree {
   readonly #implied = new Set<string>();
   readonly #whiteouts = new Set<string>();
   readonly #opaque = new Set<string>();
+  /** Folders that took the place of something this layer removed: nothing of the one below is theirs. */
+  readonly #reborn = new Set<string>();
   /** Stand-ins of names that are no UTF-8, until `finish` gives them back their bytes. */
   readonly #standIns = new Map<string, Buffer>();
   readonly #renames = new Set<string>();
@@ -74,7 +76,7 @@ export class Tree {
     if (this.#stat(path)?.isDirectory() !== true) {
       const hidesLower = this.#whiteouts.has(path);
       this.creating(path, () => mkdirSync(this.full(path), 0o755));
-      if (hidesLower) this.#opaque.add(path);
+      if (hidesLower) this.#hideLower(path);
     }
     this.#created.add(path);
     this.#folders.add(path);
@@ -93,7 +95,7 @@ export class Tree {
   /** Hides what the layers below have there; what this layer has there stays. */
   whiteOut(path: string): void {
     const stats = this.#stat(path);
-    if (stats?.isDirectory() === true) this.#opaque.add(path);
+    if (stats?.isDirectory() === true) this.#hideLower(path);
     if (stats !== undefined) return;
     this.#noteName(path);
     makeNode(this.full(path), constants.S_IFCHR, 0, 0);
@@ -125,9 +127,15 @@ export class Tree {
 
   /** Folders that no entry described and that may lie on folders of the layers below, parents first. */
   implied(): string[] {
-    const hidden = (path: string): boolean => path !== "" && (this.#opaque.has(path) || hidden(parentOf(path)));
+    const below = (path: string): boolean => this.#opaque.has(path) || (path !== "" && below(parentOf(path)));
+    const hidden = (path: string): boolean => this.#reborn.has(path) || (path !== "" && below(parentOf(path)));
     const paths = this.#described.has("") ? [...this.#implied] : ["", ...this.#implied];
     return paths.filter((path) => !hidden(path)).sort((a, b) => depthOf(a) - depthOf(b));
+  }
+
+  #hideLower(path: string): void {
+    this.#opaque.add(path);
+    this.#reborn.add(path);
   }
 
   #resolve(path: string, make: boolean): string | undefined {
