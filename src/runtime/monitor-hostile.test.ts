@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pipe, run, spawn } from "../kernel/spawn.ts";
-import { MONITOR_PATH, type StartTaskOptions } from "./monitor.ts";
+import { MONITOR_PATH, openTask, type StartTaskOptions } from "./monitor.ts";
 import { collect, logText, startScript, temporaryFolder, unframe } from "./monitor-fixture.ts";
 import { encodeRequest, OP } from "./monitor-wire.ts";
 
@@ -43,6 +43,42 @@ test("Nothing is started for an engine that is gone before its monitor began", a
   closeSync(writeEnd);
   assert.deepEqual(await child.exited, { code: 1, signal: null });
   assert.equal(existsSync(join(dir, "started")), false);
+});
+
+test("An engine that dies while the runtime starts the task loses nothing: the next one finds it, and no hold remains", async (t) => {
+  const dir = temporaryFolder(t);
+  const [readEnd, writeEnd] = pipe();
+  const script = "sleep 0.2; echo said before anyone came & exec sleep 60 <&- & echo $! >pid";
+  const child = spawn({
+    file: MONITOR_PATH,
+    args: [
+      "run",
+      "--dir",
+      dir,
+      "--report",
+      "3",
+      "--hold",
+      "--log-path",
+      join(dir, "log"),
+      "--launch",
+      "3",
+      "sh",
+      "-c",
+      script,
+    ],
+    stdio: ["null", "null", "null", writeEnd],
+    session: true,
+  });
+  closeSync(writeEnd);
+  while (!existsSync(join(dir, "m.sock"))) await sleep(1);
+  await sleep(50);
+  closeSync(readEnd);
+  const found = await openTask("test", dir);
+  assert.ok("task" in found);
+  while (!readFileSync(join(dir, "log"), "utf8").includes("said before anyone came")) await sleep(5);
+  await found.task.kill(9);
+  assert.equal((await found.task.exited).exitCode, 137);
+  assert.deepEqual(await child.exited, { code: 0, signal: null });
 });
 
 test("A command line that makes no sense is refused in words", async () => {
