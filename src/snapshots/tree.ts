@@ -56,6 +56,10 @@ export class Tree {
     return this.#whiteouts.has(real) || this.#stat(real) === undefined ? undefined : real;
   }
 
+  isFolder(path: string): boolean {
+    return this.#folders.has(path) || this.#stat(path)?.isDirectory() === true;
+  }
+
   /** Runs `make`, which fails with EEXIST where something is; that is removed first then. */
   creating<T>(path: string, make: () => T): T {
     this.#created.add(path);

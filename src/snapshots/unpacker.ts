@@ -152,6 +152,7 @@ export class Unpacker implements TarSink {
     const source = this.#tree.resolveEntry(cleaned);
     if (source === undefined) throw this.#refuse(`it links to ${quoted(header.linkPath)}, which is not in the layer`);
     if (source === path) return;
+    if (this.#tree.isFolder(source)) throw this.#refuse(`it links to ${quoted(header.linkPath)}, which is a directory`);
     this.#tree.creating(path, () => linkSync(this.#tree.full(source), this.#tree.full(path)));
   }
 
@@ -215,11 +216,16 @@ function explainEntryError(error: unknown, entry: string): unknown {
   if (error instanceof EngineError) return error;
   const code = errnoOf(error) ?? "";
   if (ARCHIVE_ERRORS.has(code)) {
-    return new EngineError("invalid", `cannot unpack layer entry ${quoted(entry)}: ${errorMessage(error)}`, {
+    return new EngineError("invalid", `cannot unpack layer entry ${quoted(entry)}: ${reasonOf(error)}`, {
       cause: error,
     });
   }
   return explainDiskFull(error, `unpacking layer entry ${quoted(entry)}`);
+}
+
+/** "ENAMETOOLONG: name too long", without the paths of this machine. */
+function reasonOf(error: unknown): string {
+  return errorMessage(error).replace(/, \w+ '.*/s, "");
 }
 
 function quoted(text: string): string {
