@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { test } from "node:test";
 import { EngineError } from "../base/errors.ts";
 import type { PreparedAttach } from "../containers/containers.ts";
-import { startApi } from "../testing/api-harness.ts";
+import { eventually, startApi } from "../testing/api-harness.ts";
 
 /** Sends back what it gets, and "bye" after the client's half is closed. */
 const echo = (raw = false): PreparedAttach => ({
@@ -192,6 +192,6 @@ test("a client that goes away at any moment ends its stream and nothing else", a
       await new Promise((resolve) => setTimeout(resolve, wait));
       client.socket.destroy();
     }
-  while (running > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await eventually(() => running === 0);
   assert.equal((await ask("/_ping")).status, 200);
 });

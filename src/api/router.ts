@@ -33,6 +33,8 @@ export function createRouter(routes: readonly Route[]): Router {
     if (route.path.includes("{")) push(patterns, keyOf(route.method, route.path), compile(route));
     else exact.set(`${route.method} ${route.path}`, route);
   }
+  // A name may have slashes, so the more particular template goes first.
+  for (const list of patterns.values()) list.sort((one, other) => segmentsOf(other.route) - segmentsOf(one.route));
 
   function find(method: string, path: string): Omit<Match, "version"> | undefined {
     const plain = exact.get(`${method} ${path}`);
@@ -57,6 +59,8 @@ export function createRouter(routes: readonly Route[]): Router {
     },
   };
 }
+
+const segmentsOf = ({ path }: Route): number => path.split("/").length;
 
 const keyOf = (method: Method | string, path: string): string => `${method} ${path.split("/", 2)[1] ?? ""}`;
 

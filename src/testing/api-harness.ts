@@ -128,3 +128,12 @@ export class RawClient {
     this.socket.end(Buffer.from(text, "latin1"));
   }
 }
+
+/** Resolves when the condition holds; fails after ten seconds instead of hanging. */
+export async function eventually(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`never: ${String(condition)}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

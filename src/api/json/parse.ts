@@ -83,5 +83,6 @@ function badToken(text: string, offset: number, expect: string): SyntaxPoint | u
 
 function quote(text: string, offset: number): string {
   const character = String.fromCodePoint(text.codePointAt(offset) ?? 0);
-  return character === "'" ? "'\\''" : `'${JSON.stringify(character).slice(1, -1)}'`;
+  if (character === "'") return "'\\''";
+  return character === '"' ? `'"'` : `'${JSON.stringify(character).slice(1, -1)}'`;
 }
