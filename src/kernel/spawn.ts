@@ -1,5 +1,6 @@
 /** Processes, by posix_spawn: its cost does not grow with this process's memory. */
-import { closeSync, createReadStream, createWriteStream } from "node:fs";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
 import { EngineError } from "../base/errors.ts";
 import { native } from "./native.ts";
 
@@ -125,15 +126,16 @@ export async function run(file: string, args: readonly string[], options: RunOpt
 
 /** A child that stops reading (EPIPE) is its own affair: its exit code says what went wrong. */
 function feed(fd: number, input: string | Uint8Array): void {
-  const stream = createWriteStream("", { fd });
+  const stream = new Socket({ fd, readable: false, writable: true });
   stream.on("error", () => {});
   stream.end(input);
 }
 
+/** A socket, not a file stream: that would hold a thread of the pool for as long as the command is silent, and four of them all. */
 async function collect(fd: number, maxBytes: number, kill: () => void): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of createReadStream("", { fd }) as AsyncIterable<Buffer>) {
+  for await (const chunk of new Socket({ fd, readable: true, writable: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length > maxBytes) {
       kill();

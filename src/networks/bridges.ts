@@ -40,20 +40,19 @@ export function isOn(network: NetworkRecord, option: string): boolean {
 }
 
 /**
- * The bridge is there afterwards, up, with the network's gateways as its addresses and no others of ours; answers its index. Idempotent.
- * A link of that name that is no bridge is a "conflict".
+ * The bridge is there afterwards, up, with the network's gateways as its addresses; answers its index. Idempotent. `alias` marks our own.
+ * "conflict" for a link of that name that is no bridge, or is not ours and must be.
  */
 export function ensureBridge(host: RouteSocket, network: NetworkRecord, alias: string): number {
-  const { link } = network;
+  const { link, adopt } = network;
   const gateways = gatewaysOf(network);
-  const existing = host.link(link);
-  if (existing !== undefined && existing.kind !== "bridge")
-    throw new EngineError("conflict", `a link named ${link} exists and is no bridge`);
-  if (existing === undefined) makeBridge(host, network, alias, gateways);
-  const bridge = existing ?? host.link(link);
-  if (bridge === undefined) throw new EngineError("internal", `the bridge ${link} did not appear`);
+  if (host.link(link) === undefined) makeBridge(host, network, alias, gateways);
+  const bridge = host.link(link);
+  if (bridge?.kind !== "bridge") throw new EngineError("conflict", `a link named ${link} exists and is no bridge`);
+  const ours = bridge.alias === alias;
+  if (!ours && !adopt) throw new EngineError("conflict", `the bridge ${link} belongs to someone else`);
   host.run(setLink(bridge.index, { up: true }));
-  ensureAddresses(host, bridge, gateways, bridge.alias === alias || existing === undefined);
+  ensureAddresses(host, bridge, gateways, ours);
   // Answers to 127.0.0.1's packets come in here; the firewall keeps containers themselves from 127.0.0.0/8.
   ensureSysctl(`net/ipv4/conf/${link}/route_localnet`, "1");
   return bridge.index;
@@ -80,7 +79,9 @@ function makeBridge(
   const first = gateways[0]?.ip ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) };
   const mac = macBytes(macOf(first)) ?? Buffer.alloc(6);
   const { link } = network;
-  host.run(addBridge({ name: link, mtu: mtuOf(network), mac }), setLink(link, { alias, noAutoIpv6: !network.ipv6 }));
+  // In two steps: what follows a refused request is carried out all the same, and the name may be someone else's by now.
+  host.run(addBridge({ name: link, mtu: mtuOf(network), mac }));
+  host.run(setLink(link, { alias, noAutoIpv6: !network.ipv6 }));
 }
 
 function ensureAddresses(host: RouteSocket, bridge: Link, gateways: readonly GatewayAddress[], ours: boolean): void {
@@ -114,8 +115,9 @@ export function addressesOf(host: RouteSocket, link: Link): { ip: Ip; prefix: nu
     .map(({ bytes, prefix }) => ({ ip: ipOfBytes(bytes), prefix }));
 }
 
-export function removeBridge(host: RouteSocket, link: string): void {
-  host.run(deleteLink(link));
+/** Only a bridge of ours; idempotent. */
+export function removeBridge(host: RouteSocket, link: string, alias: string): void {
+  if (host.link(link)?.alias === alias) host.run(deleteLink(link));
 }
 
 export interface PlugRequest {

@@ -21,6 +21,7 @@ const NOTHING: NetworkConfig = {
   options: {},
   labels: {},
   link: "",
+  adopt: false,
   predefined: true,
 };
 
@@ -51,7 +52,18 @@ export function defaultBridge(wish: DefaultBridge): NetworkRecord {
     [OPTION.name]: link,
     [OPTION.mtu]: String(settings.mtu),
   };
-  return { id, name: "bridge", driver: "bridge", created, ...NOTHING, ipv6: settings.ipv6, subnets, options, link };
+  return {
+    id,
+    name: "bridge",
+    driver: "bridge",
+    created,
+    ...NOTHING,
+    ipv6: settings.ipv6,
+    subnets,
+    options,
+    link,
+    adopt: settings.bridge !== undefined,
+  };
 }
 
 function ipv4Subnet({ settings, present, taken }: DefaultBridge): IPAMConfig {
@@ -155,6 +167,7 @@ export function userNetwork({ request, settings, taken, owned }: UserNetwork): N
     options,
     labels: request.Labels ?? {},
     link: options[OPTION.name] || `br-${id.slice(0, 12)}`,
+    adopt: OPTION.name in options,
     predefined: false,
   };
 }

@@ -96,7 +96,7 @@ function bridgeDriver({ host, ipam, alias }: DriverParts): Driver {
     ensure,
     remove(network) {
       indexes.delete(network.id);
-      removeBridge(host, network.link);
+      removeBridge(host, network.link, alias);
     },
     assign: (request) => assign(ipam, request),
     join({ network, endpoint, netns, socket, pair, ...rest }) {

@@ -4,8 +4,9 @@ import { type FileContext, type FileOptions, hostsFile, resolvConfFile } from ".
 import type { Networks, Sandbox, SandboxRequest } from "./networks.ts";
 import { makeParts, type Parts, type PartsOptions } from "./parts.ts";
 import { checkPools } from "./pools.ts";
+import { definePredefined } from "./predefined.ts";
 import { Registry } from "./registry.ts";
-import { definePredefined, restoreKernel } from "./restore.ts";
+import { restoreKernel } from "./restore.ts";
 import { Sandboxes } from "./sandboxes.ts";
 
 export interface NetworksOptions extends PartsOptions {

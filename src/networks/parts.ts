@@ -4,7 +4,7 @@ import type { NetworkSettings } from "../engine/engine.ts";
 import type { Events } from "../events/events.ts";
 import { RouteSocket } from "../kernel/netlink.ts";
 import type { Store } from "../store/store.ts";
-import { type Cidr, ipOfBytes, makeCidr, parseCidr } from "./addresses.ts";
+import { type Cidr, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
 import { isOn, OPTION } from "./bridges.ts";
 import { type Driver, makeDrivers } from "./drivers.ts";
 import { type BridgeRules, Firewall } from "./firewall.ts";
@@ -72,18 +72,30 @@ function bridgeRules(networks: readonly NetworkRecord[], settings: NetworkSettin
 
 const TABLE_LOCAL = 255;
 
-/** The subnets that the host uses or knows a way to, but for those on the link `except`. Routes to half of the world are no claim to it. */
-export function hostSubnets(host: RouteSocket, except: string): Cidr[] {
-  const own = host.link(except)?.index;
-  const routes = host
-    .routes()
-    .filter(({ table, prefix, link }) => table !== TABLE_LOCAL && prefix > 1 && (own === undefined || link !== own))
-    .map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
-  const addresses = host
-    .addresses()
-    .filter(({ link }) => own === undefined || link !== own)
-    .map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
-  return [...routes, ...addresses];
+export interface HostSubnetsOptions {
+  /** A link that does not count. */
+  readonly except?: string;
+  /** Links with this index and later ones do not count either. */
+  readonly before?: number | undefined;
+}
+
+/** The subnets that the host uses or knows a way to. Routes to half of the world are no claim to it. */
+export function hostSubnets(host: RouteSocket, { except, before }: HostSubnetsOptions = {}): Cidr[] {
+  const own = except === undefined ? undefined : host.link(except)?.index;
+  const counts = (link: number | undefined) =>
+    link === undefined || (link !== own && (before === undefined || link < before));
+  const routes = host.routes().filter(({ table, prefix, link }) => table !== TABLE_LOCAL && prefix > 1 && counts(link));
+  const addresses = host.addresses().filter(({ link }) => counts(link));
+  return [...routes, ...addresses].map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
+}
+
+/**
+ * Whether the host uses one of the network's subnets elsewhere. Of two engines that chose at the same time the one whose bridge was
+ * made later gives way; both are there to be seen a moment after they were given their addresses.
+ */
+export function hasRival(host: RouteSocket, network: NetworkRecord): boolean {
+  const rivals = hostSubnets(host, { except: network.link, before: host.link(network.link)?.index });
+  return networkSubnets([network]).some((own) => rivals.some((rival) => overlaps(own, rival)));
 }
 
 export function networkSubnets(networks: readonly NetworkRecord[]): Cidr[] {

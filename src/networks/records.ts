@@ -19,6 +19,8 @@ export interface NetworkConfig {
   readonly labels: Readonly<Record<string, string>>;
   /** The bridge; "" for drivers without one. */
   readonly link: string;
+  /** Whether a bridge that someone else made may serve. */
+  readonly adopt: boolean;
   readonly predefined: boolean;
 }
 

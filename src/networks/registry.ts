@@ -5,10 +5,11 @@ import { userNetwork } from "./definitions.ts";
 import type { Driver } from "./drivers.ts";
 import { ensureForwarding } from "./forwarding.ts";
 import { NO_BRIDGE } from "./names.ts";
-import { hostSubnets, networkSubnets, type Parts } from "./parts.ts";
+import { hasRival, hostSubnets, networkSubnets, type Parts } from "./parts.ts";
 import type { NetworkRecord } from "./records.ts";
 import { networkView } from "./views.ts";
 
+const MAX_TRIES = 10;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export class Registry {
@@ -56,10 +57,22 @@ export class Registry {
   }
 
   async create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
-    const { records, host, ipam, settings, firewall, events } = this.#parts;
     const driver = this.#creatable(request);
+    const { Id } = await this.#make(request, driver);
+    this.#parts.events.publish({
+      type: "network",
+      action: "create",
+      id: Id,
+      attributes: { name: request.Name ?? "", type: request.Driver || "bridge" },
+    });
+    return { Id, Warning: "" };
+  }
+
+  /** Once more with another subnet when another engine on this machine chose the same one at the same time. */
+  async #make(request: NetworkCreateRequest, driver: Driver, tries = 0): Promise<{ Id: string }> {
+    const { records, host, ipam, settings, firewall } = this.#parts;
     const owned = networkSubnets(records.networks());
-    const network = userNetwork({ request, settings, owned, taken: [...owned, ...hostSubnets(host, "")] });
+    const network = userNetwork({ request, settings, owned, taken: [...owned, ...hostSubnets(host)] });
     records.transaction(() => {
       records.putNetwork(network);
       ipam.reserve(network);
@@ -68,18 +81,19 @@ export class Registry {
       driver.ensure(network);
       ensureForwarding(this.#parts, network.ipv6);
       await firewall?.rebuild();
+      if (network.ownSubnets || tries >= MAX_TRIES || !hasRival(host, network)) return { Id: network.id };
     } catch (error) {
-      records.deleteNetwork(network.id);
-      driver.remove(network);
+      this.#undo(network, driver);
       throw error;
     }
-    events.publish({
-      type: "network",
-      action: "create",
-      id: network.id,
-      attributes: { name: network.name, type: network.driver },
-    });
-    return { Id: network.id, Warning: "" };
+    this.#undo(network, driver);
+    return this.#make(request, driver, tries + 1);
+  }
+
+  #undo(network: NetworkRecord, driver: Driver): void {
+    this.#parts.records.deleteNetwork(network.id);
+    this.#parts.ipam.released();
+    driver.remove(network);
   }
 
   #creatable(request: NetworkCreateRequest): Driver {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { closeSync, createReadStream } from "node:fs";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
 import { test } from "node:test";
 import { deleteLink, RouteSocket } from "../kernel/netlink.ts";
 import { killProcess, pipe, spawn } from "../kernel/spawn.ts";
@@ -16,7 +17,7 @@ async function crash({ paths }: World, milliseconds: number): Promise<string> {
   const child = spawn({ file: process.execPath, args, stdio: ["null", write, 2] });
   closeSync(write);
   let output = "";
-  for await (const chunk of createReadStream("", { fd: read }) as AsyncIterable<Buffer>) {
+  for await (const chunk of new Socket({ fd: read, readable: true, writable: false }) as AsyncIterable<Buffer>) {
     output += chunk;
     if (output.includes("\n")) break;
   }
@@ -93,6 +94,19 @@ test("two engines on one machine leave each other alone", { skip }, async () => 
   using _server = await serve(second.netns ?? "", 80);
   assert.ok(await ask("tcp", "127.0.0.1", PORT));
   assert.equal(first.endpoints.bridge?.IPPrefixLen, second.endpoints.bridge?.IPPrefixLen);
+});
+
+test("engines that start at the same time end with a bridge and a subnet of their own", { skip }, async () => {
+  await using one = await makeWorld();
+  await using two = await makeWorld();
+  await using three = await makeWorld();
+  const worlds = [one, two, three];
+  await Promise.all(worlds.map(({ networks }) => networks.restore(new Set())));
+  const bridges = worlds.map(({ networks }) => networks.inspect("bridge"));
+  assert.equal(new Set(bridges.map(({ Options }) => Options["com.docker.network.bridge.name"])).size, 3);
+  assert.equal(new Set(bridges.map(({ IPAM }) => IPAM.Config?.[0]?.Subnet)).size, 3);
+  for (const world of worlds)
+    assert.equal((await kernelOf(world)).links.filter((name) => /^gantry\d+$/.test(name)).length, 1);
 });
 
 test("what was opened and closed leaves nothing in the kernel", { skip }, async () => {

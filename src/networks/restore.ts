@@ -1,64 +1,15 @@
 /** Kernel and database brought together: what should be there is made where it is missing, what nobody knows is removed. */
 import { errorMessage } from "../base/errors.ts";
-import { newId } from "../base/ids.ts";
 import { deleteLink, setLink } from "../kernel/netlink.ts";
-import { formatCidr, formatIp, makeCidr } from "./addresses.ts";
-import { addressesOf } from "./bridges.ts";
-import { defaultBridge, plainNetwork } from "./definitions.ts";
 import { ensureForwarding } from "./forwarding.ts";
-import { defaultBridgeNames, NO_BRIDGE } from "./names.ts";
-import { hostSubnets, networkSubnets, type Parts } from "./parts.ts";
+import type { Parts } from "./parts.ts";
+import { claimBridge } from "./predefined.ts";
 import type { NetworkRecord } from "./records.ts";
-
-/** Makes the predefined networks' rows and gives the default bridge what the settings say now. Ids never change. */
-export function definePredefined(parts: Parts): void {
-  const { records, settings, ipam } = parts;
-  for (const [name, driver] of [
-    ["host", "host"],
-    ["none", "null"],
-  ] as const)
-    if (records.networkByName(name) === undefined) records.putNetwork(plainNetwork(name, driver));
-  const existing = records.networkByName("bridge");
-  if (settings.bridge === NO_BRIDGE) {
-    if (existing !== undefined && records.endpointsOfNetwork(existing.id).length === 0)
-      records.deleteNetwork(existing.id);
-    return;
-  }
-  const network = currentBridge(parts, existing);
-  records.transaction(() => {
-    records.putNetwork(network);
-    ipam.reserve(network);
-  });
-}
-
-function currentBridge({ records, settings, host, names }: Parts, existing: NetworkRecord | undefined): NetworkRecord {
-  const link = settings.bridge ?? bridgeName(existing?.link);
-  const found = host.link(link);
-  // A bridge that the user made says itself what its subnet is.
-  const theirs = found === undefined || found.alias === names.alias ? [] : addressesOf(host, found);
-  const others = records.networks().filter(({ id }) => id !== existing?.id);
-  return defaultBridge({
-    id: existing?.id ?? newId(),
-    created: existing?.created ?? new Date().toISOString(),
-    link,
-    settings,
-    present: theirs.length > 0 ? theirs.map(asConfig) : (existing?.subnets ?? []),
-    taken: [...hostSubnets(host, link), ...networkSubnets(others)],
-  });
-
-  function bridgeName(old: string | undefined): string {
-    const free = (name: string) => [undefined, names.alias].includes(host.link(name)?.alias);
-    return [...(old === undefined ? [] : [old]), ...defaultBridgeNames()].find(free) ?? `${names.linkPrefix}br`;
-  }
-}
-
-function asConfig({ ip, prefix }: ReturnType<typeof addressesOf>[number]) {
-  return { Subnet: formatCidr(makeCidr(ip, prefix)), Gateway: formatIp(ip) };
-}
 
 /** Bridges, ports, rules, forwarding; then the leftovers. What fails of one network is told and does not keep the others from working. */
 export async function restoreKernel(parts: Parts): Promise<void> {
   const { records, host, namespaces, firewall, settings, logger } = parts;
+  claimBridge(parts);
   const networks = records.networks();
   for (const network of networks) ensure(parts, network);
   await holdPorts(parts);
@@ -68,6 +19,7 @@ export async function restoreKernel(parts: Parts): Promise<void> {
       networks.some(({ driver, ipv6 }) => driver === "bridge" && ipv6),
     );
     await firewall?.rebuild();
+    if (claimBridge(parts)) await firewall?.rebuild();
     await warnOfOthers(parts);
   } else if (settings.iptables) await firewall?.remove();
   sweep(parts, networks);

@@ -1,7 +1,7 @@
 /** For tests: servers that answer with their caller's address, and callers, in namespaces. */
 import { createSocket } from "node:dgram";
-import { closeSync, createReadStream, mkdtempSync, openSync, rmSync } from "node:fs";
-import { createConnection } from "node:net";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { createConnection, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addAddress, addVeth, deleteLink, RouteSocket, setDefaultRoute, setLink } from "../kernel/netlink.ts";
@@ -80,7 +80,7 @@ export async function serve(netns: string, port: number): Promise<Disposable> {
     stdio: ["null", write, 2],
   });
   closeSync(write);
-  for await (const chunk of createReadStream("", { fd: read }) as AsyncIterable<Buffer>)
+  for await (const chunk of new Socket({ fd: read, readable: true, writable: false }) as AsyncIterable<Buffer>)
     if (chunk.includes("ready")) break;
   return { [Symbol.dispose]: () => killProcess(pid, 9) };
 }
