@@ -27,8 +27,13 @@ export function atEnd(dir: string, end: () => unknown): void {
   endings.get(dir)?.push(end);
 }
 
-/** Leaves a background process behind and its pid in `pid`, as `crun run --detach` does. The shell would give it /dev/null as input. */
-const DETACH = 'exec 3<&0; setsid sh -c "$1" <&3 3<&- & echo $! >pid';
+/**
+ * Leaves a background process behind and its pid in `pid`, as `crun run --detach` does. The process begins when this shell
+ * is gone, which would wait for it otherwise; and it would have /dev/null as its input without the third descriptor.
+ */
+const DETACH = `exec 3<&0
+  setsid sh -c 'while [ -d "/proc/$0" ]; do :; done; exec sh -c "$1"' $$ "$1" <&3 3<&- &
+  echo $! >pid`;
 
 /** Runs a shell script as the task's process. What runs at the test's end is killed, and its monitor's end awaited. */
 export async function startScript(script: string, options: Partial<StartTaskOptions> & { dir: string }): Promise<Task> {
@@ -83,7 +88,11 @@ export function logText(json: string, stream?: string): string {
 }
 
 /** Makes a bundle whose root file system is busybox; the process runs `args`. */
-export function makeBundle(dir: string, args: readonly string[], { terminal = false } = {}): void {
+export function makeBundle(
+  dir: string,
+  args: readonly string[],
+  { terminal = false, size }: { terminal?: boolean; size?: readonly [number, number] | undefined } = {},
+): void {
   const rootfs = join(dir, "rootfs");
   if (!existsSync(rootfs)) {
     for (const name of ["bin", "proc", "dev"]) mkdirSync(join(rootfs, name), { recursive: true });
@@ -93,7 +102,15 @@ export function makeBundle(dir: string, args: readonly string[], { terminal = fa
   }
   const config = {
     ociVersion: "1.0.0",
-    process: { terminal, user: { uid: 0, gid: 0 }, args, env: ["PATH=/bin"], cwd: "/" },
+    process: {
+      terminal,
+      // Only the runtime can set it before the process looks; what the monitor does may come a moment later.
+      ...(size !== undefined && { consoleSize: { height: size[0], width: size[1] } }),
+      user: { uid: 0, gid: 0 },
+      args,
+      env: ["PATH=/bin"],
+      cwd: "/",
+    },
     root: { path: "rootfs" },
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },

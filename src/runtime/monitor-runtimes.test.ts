@@ -120,7 +120,7 @@ async function startContainer(
   more: Partial<StartTaskOptions> = {},
 ): Promise<Task> {
   const options = { ...optionsFor(runtime, dir), ...more };
-  makeBundle(dir, args, { terminal: options.terminal });
+  makeBundle(dir, args, options);
   const console = options.terminal ? ["--console-socket", "console.sock"] : [];
   const task = await startTask({
     ...options,

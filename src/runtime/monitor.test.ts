@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -287,8 +288,13 @@ test("A full disk costs lines, not the task, and what comes later is whole", asy
   atEnd(dir, () => unmount(small, { detach: true }));
   const script = `head -c 200000 /dev/zero | tr '\\0' 'a'; while [ ! -e ${dir}/go ]; do sleep 0.02; done; echo after`;
   const path = join(small, "log");
-  const task = await startScript(script, { dir, log: { driver: "json-file", path } });
-  while (statSync(path).size < 65536) await sleep(10);
+  const task = await startScript(script, { dir, hold: true, log: { driver: "json-file", path } });
+  const { output, close } = await task.attach();
+  task.proceed();
+  // What a client has was offered to the log before.
+  for (let seen = 0; seen < 200_000; ) seen += ((await once(output, "data"))[0] as Buffer).length;
+  close();
+  assert.equal(statSync(path).size, 65536);
   writeFileSync(path, "");
   writeFileSync(join(dir, "go"), "");
   assert.equal((await task.exited).exitCode, 0);

@@ -76,7 +76,10 @@ class OciRuntime implements Runtime {
     const context = this.#context(selectRuntime(this.runtimes, request.runtime));
     const cgroup = spec.linux.cgroupsPath;
     rmSync(join(bundle, RUNTIME_LOG), { force: true });
-    writeFileSync(join(bundle, "config.json"), encodeSpec(adaptSpec(spec, context.runtime)));
+    writeFileSync(
+      join(bundle, "config.json"),
+      encodeSpec(adaptSpec({ ...spec, process: withSize(spec.process, size) }, context.runtime)),
+    );
     try {
       return await startTask({
         ...taskOptions(context, deleteCommand(context, id)),
@@ -101,7 +104,7 @@ class OciRuntime implements Runtime {
     this.prepare();
     const { execId, containerId, bundle, process, terminal, size, stdin, hold } = request;
     const context = this.#contextOf(containerId, request.runtime);
-    writeFileSync(join(bundle, PROCESS_FILE), encodeSpec(process));
+    writeFileSync(join(bundle, PROCESS_FILE), encodeSpec(withSize(process, size)));
     try {
       return await startTask({
         ...taskOptions(context),
@@ -221,6 +224,12 @@ class OciRuntime implements Runtime {
     }
     this.#logger.log("warn", "a control group could not be removed", { path });
   }
+}
+
+/** The runtime sets a terminal's size before the process can look; the monitor alone might come a moment too late. */
+function withSize(process: Spec["process"], size: StartRequest["size"]): Spec["process"] {
+  const [height = 0, width = 0] = size ?? [];
+  return process.terminal && height > 0 && width > 0 ? { ...process, consoleSize: { height, width } } : process;
 }
 
 function taskOptions({ runtime }: CommandContext, cleanup?: readonly string[]) {
