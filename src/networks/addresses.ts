@@ -98,6 +98,13 @@ export function macOf(ip: Ip): string {
   return [0x02, 0x42, ...bytes.subarray(bytes.length - 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 
+/** The link-local address that follows from a MAC address (RFC 4291, appendix A). */
+export function linkLocalOf(mac: Uint8Array): Ip {
+  const [a = 0, ...rest] = mac;
+  const id = Buffer.from([a ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]);
+  return { family: 6, value: (0xfe80n << 112n) | BigInt(`0x${id.toString("hex")}`) };
+}
+
 /** Six bytes, or undefined when the text is no MAC address. */
 export function macBytes(text: string): Buffer | undefined {
   return /^(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(text) ? Buffer.from(text.replace(/[:-]/g, ""), "hex") : undefined;

@@ -13,7 +13,18 @@ import {
   setLink,
 } from "../kernel/netlink.ts";
 import { ensureSysctl, readSysctl } from "../kernel/sysctl.ts";
-import { type Cidr, type Ip, ipBytes, ipOfBytes, macBytes, macOf, makeCidr, parseIp } from "./addresses.ts";
+import {
+  type Cidr,
+  formatIp,
+  type Ip,
+  ipBytes,
+  ipOfBytes,
+  linkLocalOf,
+  macBytes,
+  macOf,
+  makeCidr,
+  parseIp,
+} from "./addresses.ts";
 import { readSubnet } from "./ipam.ts";
 import type { Pair } from "./namespaces.ts";
 import type { NetworkRecord } from "./records.ts";
@@ -133,31 +144,36 @@ export interface PlugRequest {
   readonly published: boolean;
 }
 
-/** The pair's outer end is a port of the bridge and its inner end has its addresses and routes; both are up. */
+/** The pair's outer end is a port of the bridge and its inner end has its addresses and routes. */
 export function plug({ host, inside, pair, bridge, network, settings, isGateway, published }: PlugRequest): void {
   const mtu = mtuOf(network);
-  const mac = macBytes(settings.MacAddress ?? "");
   const isolated = !isOn(network, OPTION.icc) && !bridgesAreFiltered();
   const port = setBridgePort(pair.hostLink, { isolated, hairpin: published });
-  host.run(setLink(pair.hostLink, { mtu, master: bridge, noAutoIpv6: true, up: true }), port);
-  const addresses = [
-    [settings.IPAddress, settings.IPPrefixLen],
-    [settings.GlobalIPv6Address, settings.GlobalIPv6PrefixLen],
-  ] as const;
+  host.run(setLink(pair.hostLink, { mtu, master: bridge }), port);
   const gateways = isGateway ? [settings.Gateway, settings.IPv6Gateway] : [];
   inside.run(
-    setLink(pair.index, { mtu, mac, noAutoIpv6: !network.ipv6, up: true }),
-    ...addresses.flatMap(([text, prefix = 0]) => {
-      const ip = parseIp(text ?? "");
-      if (ip === undefined) return [];
-      const address = ipBytes(ip);
-      return [addAddress({ link: pair.index, address, prefix, broadcast: broadcastOf(makeCidr(ip, prefix)) })];
-    }),
+    setLink(pair.index, { mtu, mac: macBytes(settings.MacAddress ?? "") }),
+    ...innerAddresses(network, settings).map((address) => addAddress({ link: pair.index, ...address })),
     ...gateways.flatMap((text) => {
       const ip = parseIp(text ?? "");
       return ip === undefined ? [] : [setDefaultRoute(pair.index, ipBytes(ip))];
     }),
   );
+}
+
+function innerAddresses(network: NetworkRecord, settings: EndpointSettings) {
+  const { IPAddress, IPPrefixLen = 0, GlobalIPv6Address, GlobalIPv6PrefixLen = 0, MacAddress = "" } = settings;
+  const mac = macBytes(MacAddress);
+  const linkLocal = network.ipv6 && mac !== undefined ? formatIp(linkLocalOf(mac)) : undefined;
+  const wanted = [
+    [IPAddress, IPPrefixLen],
+    [linkLocal, 64],
+    [GlobalIPv6Address, GlobalIPv6PrefixLen],
+  ] as const;
+  return wanted.flatMap(([text, prefix]) => {
+    const ip = parseIp(text ?? "");
+    return ip === undefined ? [] : [{ address: ipBytes(ip), prefix, broadcast: broadcastOf(makeCidr(ip, prefix)) }];
+  });
 }
 
 /**

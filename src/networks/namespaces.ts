@@ -16,7 +16,7 @@ export interface ReadyNamespace {
   readonly path: string;
   /** Inside the namespace; the taker closes it. */
   readonly socket: RouteSocket;
-  /** The pair's end on the host's side and the index of the other, eth0, inside; both down. */
+  /** The pair's end on the host's side and the index of the other, eth0, inside; both up. */
   readonly pair: Pair | undefined;
 }
 
@@ -36,16 +36,21 @@ export interface PairRequest {
 const MTU = 1500;
 const PLACEHOLDER_MAC = Uint8Array.of(0x02, 0x42, 0, 0, 0, 0);
 
-/** Makes a pair of links, one of them in the namespace; both are down. */
+/**
+ * Makes a pair of links, one of them in the namespace; both are up, without addresses. The kernel lets packets through a moment after
+ * a link came up, when its own work queue comes to it: the earlier before its use the better.
+ */
 export function makePair({ host, socket, path, hostLink, name }: PairRequest): Pair {
   const netnsFd = openSync(path, "r");
   try {
-    host.run(addVeth({ name: hostLink, mtu: MTU, peer: { name, mac: PLACEHOLDER_MAC, netnsFd } }));
+    const add = addVeth({ name: hostLink, mtu: MTU, peer: { name, mac: PLACEHOLDER_MAC, netnsFd } });
+    host.run(add, setLink(hostLink, { noAutoIpv6: true, up: true }));
   } finally {
     closeSync(netnsFd);
   }
   const link = socket.link(name);
   if (link === undefined) throw new Error(`link ${name} did not appear in ${path}`);
+  socket.run(setLink(link.index, { noAutoIpv6: true, up: true }));
   return { hostLink, index: link.index };
 }
 
