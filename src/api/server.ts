@@ -1,6 +1,5 @@
 /** Node's HTTP server set up for this API: bounds against hostile clients, upgrades, connections that can be cut at the end. */
 import { createServer, type IncomingMessage, type ServerOptions, ServerResponse } from "node:http";
-import { createServer as createSecureServer } from "node:https";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TlsOptions } from "node:tls";
@@ -38,7 +37,9 @@ interface ServerParts {
 export function makeServer({ dispatcher, early, logger, tls }: ServerParts): MadeServer {
   const options: ServerOptions = { ...BOUNDS, shouldUpgradeCallback: (request) => dispatcher.upgrades(request) };
   const server =
-    tls === undefined ? createServer(options) : createSecureServer({ ...options, ...tls, allowHalfOpen: true });
+    tls === undefined
+      ? createServer(options)
+      : process.getBuiltinModule("node:https").createServer({ ...options, ...tls, allowHalfOpen: true });
   // A client may close its half right after its request and still gets its answer.
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   const sockets = new Set<Socket>();

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
+import { type RequestOptions, request as secureRequest } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,6 +81,50 @@ function get(socketPath: string, path: string): Promise<{ status: number; text: 
         text += String(chunk);
       });
       response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    })
+      .on("error", reject)
+      .end();
+  });
+}
+
+function missing(program: string): string | false {
+  return spawnSync(program, ["version"]).error === undefined ? false : `needs ${program}`;
+}
+
+/** An authority, and certificates by it for a server at 127.0.0.1 and for a client. */
+function makeCertificates(folder: string): void {
+  const openssl = (...args: string[]) =>
+    assert.equal(spawnSync("openssl", args, { cwd: folder }).status, 0, args.join(" "));
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2");
+  for (const name of ["server", "client"]) {
+    openssl("req", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
+    writeFileSync(join(folder, "extensions"), "subjectAltName=IP:127.0.0.1");
+    openssl(
+      "x509",
+      "-req",
+      "-in",
+      `${name}.csr`,
+      "-CA",
+      "ca.pem",
+      "-CAkey",
+      "ca.key",
+      "-CAcreateserial",
+      "-days",
+      "2",
+      "-extfile",
+      "extensions",
+      "-out",
+      `${name}.pem`,
+    );
+  }
+}
+
+function pingTls(port: number, options: RequestOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    secureRequest({ host: "127.0.0.1", port, path: "/_ping", agent: false, ...options }, (response) => {
+      response.on("data", (chunk: Buffer) => resolve(String(chunk)));
+      response.on("error", reject);
     })
       .on("error", reject)
       .end();
@@ -174,6 +220,58 @@ test("TCP listens beside the unix socket and is warned about", { skip }, async (
   const port = /API listen on 127\.0\.0\.1:(\d+)/.exec(daemon.log())?.[1];
   assert.match(daemon.log(), /without --tlsverify is insecure/);
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/_ping`)).text(), "OK");
+});
+
+test("TLS lets in who has a certificate of the authority, and nobody else", {
+  skip: skip || missing("openssl"),
+}, async (t) => {
+  const folder = folderOf(t);
+  const at = (name: string) => join(folder, name);
+  makeCertificates(folder);
+  const files = ["--tlscacert", at("ca.pem"), "--tlscert", at("server.pem"), "--tlskey", at("server.key")];
+  const daemon = launch(t, ["--tlsverify", ...files, "-H", "tcp://127.0.0.1:0"], { folder });
+  await daemon.until("API listen on 127.0.0.1:");
+  const port = Number(/API listen on 127\.0\.0\.1:(\d+)/.exec(daemon.log())?.[1]);
+  const trusted = {
+    ca: readFileSync(at("ca.pem")),
+    cert: readFileSync(at("client.pem")),
+    key: readFileSync(at("client.key")),
+  };
+  assert.equal(await pingTls(port, trusted), "OK");
+  await assert.rejects(pingTls(port, { ca: trusted.ca }));
+  assert.equal((await get(daemon.socket, "/_ping")).text, "OK");
+});
+
+test("a socket that the service manager opened is served", { skip }, async (t) => {
+  const folder = folderOf(t);
+  const activated = createServer().listen(join(folder, "given.sock"));
+  await once(activated, "listening");
+  const { fd } = (activated as unknown as { _handle: { fd: number } })._handle;
+  const flags = [
+    "--data-root",
+    join(folder, "data"),
+    "--exec-root",
+    join(folder, "exec"),
+    "--bridge",
+    "none",
+    "-H",
+    "fd://",
+  ];
+  const child = spawn(
+    "/bin/sh",
+    ["-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"', process.execPath, LAUNCHER, ...flags],
+    {
+      stdio: ["ignore", "ignore", "pipe", fd],
+    },
+  );
+  t.after(() => child.kill("SIGKILL"));
+  let log = "";
+  for await (const chunk of child.stderr as AsyncIterable<Buffer>) {
+    log += String(chunk);
+    if (log.includes("API listen on fd://3")) break;
+  }
+  activated.close();
+  assert.match(log, /API listen on fd:\/\/3/);
 });
 
 test("mistakes end it at once: flags, file, group, TLS files", { skip }, async (t) => {

@@ -39,6 +39,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     configuration.text("pidfile") ?? configuration.persona.pidfile ?? join(configuration.execRoot, "gantry.pid"),
   );
   const stopped = signalled(logger);
+  process.on("SIGHUP", () => {
+    configuration = reload(configuration, options);
+  });
+  process.on("SIGUSR1", () => dumpDiagnostics(configuration, logger));
   try {
     const hosts = listenOn(configuration, env);
     const engine = await openEngine(configuration, logger);
@@ -54,10 +58,6 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     logger.log("info", "Daemon has completed initialization");
     for (const place of where) logger.log("info", `API listen on ${place}`);
     await tellManager("READY=1", options);
-    process.on("SIGHUP", () => {
-      configuration = reload(configuration, options);
-    });
-    process.on("SIGUSR1", () => dumpDiagnostics(configuration, logger));
     const code = await stopped;
     await stop({ api, engine, configuration }, options);
     return code;
