@@ -46,12 +46,20 @@ export function formatIp({ family, value }: Ip): string {
   const hex = value.toString(16).padStart(BITS[family] / 4, "0");
   if (family === 4) return (hex.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).join(".");
   const groups = (hex.match(/..../g) ?? []).map((group) => Number.parseInt(group, 16).toString(16));
-  const zeros = groups.join(":").match(/(?<=^|:)0(?::0)+(?=:|$)/g) ?? [];
-  const longest = zeros.reduce((best, run) => (run.length > best.length ? run : best), "");
-  if (longest === "") return groups.join(":");
-  const at = ` ${groups.join(":")}`.search(new RegExp(`(?<=[ :])${longest}(?=:|$)`)) - 1;
-  const text = groups.join(":");
-  return `${text.slice(0, at).replace(/:$/, "")}::${text.slice(at + longest.length).replace(/^:/, "")}`;
+  const { at, length } = longestZeros(groups);
+  if (length < 2) return groups.join(":");
+  return `${groups.slice(0, at).join(":")}::${groups.slice(at + length).join(":")}`;
+}
+
+/** The first of the longest runs of "0". */
+function longestZeros(groups: readonly string[]): { at: number; length: number } {
+  let best = { at: 0, length: 0 };
+  let length = 0;
+  for (const [index, group] of groups.entries()) {
+    length = group === "0" ? length + 1 : 0;
+    if (length > best.length) best = { at: index - length + 1, length };
+  }
+  return best;
 }
 
 /** Network order. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { PortMap } from "../api/types/container.ts";
 import { applyRuleset } from "../kernel/nftables.ts";
 import { makeNames } from "./names.ts";
-import { kernelOf, makeWorld, requestFor, skip } from "./networks.fixture.ts";
+import { inside, kernelOf, makeWorld, requestFor, skip } from "./networks.fixture.ts";
 import { ask, askFrom, makeMachine, serve } from "./traffic.fixture.ts";
 
 const BOTH = ["tcp", "udp"] as const;
@@ -72,27 +72,18 @@ test("a port published at 127.0.0.1 is for this host alone", { skip }, async () 
   }
 });
 
-test("containers do not reach the host's own loopback", { skip }, async () => {
+test("containers do not reach the host's own loopback, however hard they try", { skip }, async () => {
   await using world = await makeWorld();
   const sandbox = await world.networks.open(requestFor("nosy"));
+  const { Gateway = "" } = sandbox.endpoints.bridge ?? {};
   const server = createServer((socket) => socket.end("secret")).listen(OTHER, "127.0.0.1");
   try {
-    const { run } = await import("../kernel/spawn.ts");
-    const route = ["ip", "route", "add", "local", "127.0.0.9", "dev", "lo"];
-    await run("nsenter", [`--net=${sandbox.netns}`, "--", ...route]);
-    const far = [
-      "ip",
-      "route",
-      "replace",
-      "127.0.0.1/32",
-      "via",
-      sandbox.endpoints.bridge?.Gateway ?? "",
-      "dev",
-      "eth0",
-    ];
-    await run("nsenter", [`--net=${sandbox.netns}`, "--", "ip", "addr", "flush", "dev", "lo"]);
-    await run("nsenter", [`--net=${sandbox.netns}`, "--", ...far]);
-    await assert.rejects(askFrom(sandbox.netns ?? "", "tcp", "127.0.0.1", OTHER));
+    await inside(sandbox, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip addr flush dev lo");
+    await inside(sandbox, "ip", "route", "add", "127.0.0.1/32", "via", Gateway, "dev", "eth0");
+    const attempt = () => askFrom(sandbox.netns ?? "", "tcp", "127.0.0.1", OTHER);
+    await assert.rejects(attempt(), refused);
+    await applyRuleset(`flush chain inet ${makeNames(world.paths.dataRoot).table} raw\n`);
+    assert.equal(await attempt(), "secret", "the rule is what keeps them from it");
   } finally {
     server.close();
   }

@@ -10,7 +10,7 @@ import type { Sandbox, SandboxRequest } from "./networks.ts";
 import type { Parts } from "./parts.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from "./records.ts";
 import type { Registry } from "./registry.ts";
-import { endpointView } from "./views.ts";
+import { dnsNames, endpointView } from "./views.ts";
 
 /** A network that the container asked for, under the name by which it did. */
 interface Wanted {
@@ -297,14 +297,3 @@ const EMPTY = {
   publishAll: [],
   exposedPorts: [],
 } as const;
-
-/** The names under which others of a user-defined network will find the container. */
-function dnsNames(
-  request: SandboxRequest,
-  network: NetworkRecord,
-  { Aliases }: EndpointSettings,
-): string[] | undefined {
-  if (network.predefined) return undefined;
-  const names = [request.name, ...(Aliases ?? []), shortId(request.containerId), request.hostname];
-  return [...new Set(names.filter((name) => name !== ""))];
-}

@@ -1,5 +1,7 @@
 /** The API's shapes. */
 import type { EndpointSettings, Network, NetworkContainer } from "../api/types/network.ts";
+import { shortId } from "../base/ids.ts";
+import type { SandboxRequest } from "./networks.ts";
 import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
 export function networkView(
@@ -64,4 +66,15 @@ export function endpointView(wished: EndpointSettings, assigned: EndpointSetting
     DNSNames: wished.DNSNames,
     ...assigned,
   };
+}
+
+/** The names under which others of a user-defined network will find the container. */
+export function dnsNames(
+  request: SandboxRequest,
+  network: NetworkRecord,
+  { Aliases }: EndpointSettings,
+): string[] | undefined {
+  if (network.predefined) return undefined;
+  const names = [request.name, ...(Aliases ?? []), shortId(request.containerId), request.hostname];
+  return [...new Set(names.filter((name) => name !== ""))];
 }

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { applyRuleset, ElementSocket, listTable } from "./nftables.ts";
+
+const skip = process.getuid?.() === 0 ? false : "needs root";
+const TABLE = `gantry_test_${process.pid}`;
+
+const element = (port: number, to = 80) => ({
+  map: "ports",
+  key: [Uint8Array.of(6), Uint8Array.of(port >> 8, port & 255)],
+  value: [Uint8Array.of(10, 0, 0, 2), Uint8Array.of(0, to)],
+});
+
+async function elements(): Promise<unknown[]> {
+  const objects = await listTable("inet", TABLE);
+  return objects?.flatMap(({ map }) => (map as { elem?: unknown[] } | undefined)?.elem ?? []) ?? [];
+}
+
+test("elements are added and removed in one step, and nft(8) sees them", { skip }, async () => {
+  const socket = new ElementSocket();
+  try {
+    const map = "map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }";
+    await applyRuleset(`table inet ${TABLE} {\n${map}\n}\n`);
+    socket.change({ table: TABLE, add: [element(8080), element(8081)], remove: [] });
+    assert.deepEqual((await elements())[0], [{ concat: ["tcp", 8080] }, { concat: ["10.0.0.2", 80] }]);
+    socket.change({ table: TABLE, add: [element(8082)], remove: [element(8080)] });
+    assert.equal((await elements()).length, 2);
+    assert.throws(() => socket.change({ table: TABLE, add: [element(9)], remove: [element(8080), element(8)] }), {
+      code: "ENOENT",
+    });
+    assert.throws(() => socket.change({ table: TABLE, add: [element(9), element(8081, 81)], remove: [] }), {
+      code: "EEXIST",
+    });
+    assert.throws(() => socket.change({ table: `${TABLE}_not`, add: [element(1), element(2)], remove: [] }), {
+      code: "ENOENT",
+    });
+    assert.equal((await elements()).length, 2);
+  } finally {
+    socket.close();
+    await applyRuleset(`delete table inet ${TABLE}\n`);
+  }
+  assert.equal(await listTable("inet", TABLE), undefined);
+});
+
+test("a ruleset that nft does not understand is refused with its words", { skip }, async () => {
+  await assert.rejects(applyRuleset("no such thing\n"), { kind: "internal", message: /^nft: .*syntax error/ });
+});
+
+test("many commands at once do not wait for each other", { skip }, async () => {
+  await Promise.all(Array.from({ length: 8 }, () => applyRuleset("\n")));
+});
