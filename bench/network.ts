@@ -1,4 +1,4 @@
-/** A container's network: opened and closed, against the same made by hand with ip(8). In a network namespace of its own. */
+/** A container's network: opened and closed, against the same made by hand with ip(8). */
 import { run } from "../src/kernel/spawn.ts";
 import { makeWorld, requestFor } from "../src/networks/networks.fixture.ts";
 import type { SandboxRequest } from "../src/networks/networks.ts";
