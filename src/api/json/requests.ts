@@ -61,8 +61,6 @@ const containerConfigFields: Fields<Wire.ContainerConfig> = {
   Shell: stringOrList,
 };
 
-export const containerConfig = struct<Wire.ContainerConfig>("Config", containerConfigFields);
-
 const throttle = list(struct<Wire.ThrottleDevice>("ThrottleDevice", { Path: string, Rate: int64 }));
 
 const resourceFields: Fields<Wire.Resources> = {

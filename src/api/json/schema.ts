@@ -30,7 +30,6 @@ export const string: Schema<string> = primitive("string", "", (value) => typeof 
 export const boolean: Schema<boolean> = primitive("bool", false, (value) => typeof value === "boolean");
 
 export const int64: Schema<number> = integer("int64", -(2 ** 63), 2 ** 63);
-export const uint64: Schema<number> = integer("uint64", 0, 2 ** 64);
 export const uint32: Schema<number> = integer("uint32", 0, 2 ** 32 - 1);
 export const uint16: Schema<number> = integer("uint16", 0, 2 ** 16 - 1);
 
