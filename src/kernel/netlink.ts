@@ -175,6 +175,8 @@ function newLink(
 }
 
 export interface LinkChange {
+  /** For a link given by its index; it must be down. "EEXIST" when the name is taken. */
+  readonly name?: string | undefined;
   readonly up?: boolean | undefined;
   readonly mtu?: number | undefined;
   readonly alias?: string | undefined;
@@ -188,6 +190,7 @@ export interface LinkChange {
 /** "ENODEV" when there is no such link. */
 export function setLink(ref: LinkRef, change: LinkChange): NetlinkRequest {
   const attributes: Attribute[] = [...nameOf(ref)];
+  if (change.name !== undefined) attributes.push([IFLA.name, change.name]);
   if (change.mtu !== undefined) attributes.push([IFLA.mtu, change.mtu]);
   if (change.alias !== undefined) attributes.push([IFLA.alias, Buffer.from(change.alias)]);
   if (change.master !== undefined) attributes.push([IFLA.master, change.master]);

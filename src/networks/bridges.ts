@@ -26,6 +26,7 @@ import {
   parseIp,
 } from "./addresses.ts";
 import { readSubnet } from "./ipam.ts";
+import type { Names } from "./names.ts";
 import type { Pair } from "./namespaces.ts";
 import type { NetworkRecord } from "./records.ts";
 
@@ -51,16 +52,16 @@ export function isOn(network: NetworkRecord, option: string): boolean {
 }
 
 /**
- * The bridge is there afterwards, up, with the network's gateways as its addresses; answers its index. Idempotent. `alias` marks our own.
+ * The bridge is there afterwards, up, with the network's gateways as its addresses; answers its index. Idempotent.
  * "conflict" for a link of that name that is no bridge, or is not ours and must be.
  */
-export function ensureBridge(host: RouteSocket, network: NetworkRecord, alias: string): number {
+export function ensureBridge(host: RouteSocket, network: NetworkRecord, names: Names): number {
   const { link, adopt } = network;
   const gateways = gatewaysOf(network);
-  if (host.link(link) === undefined) makeBridge(host, network, alias, gateways);
+  if (host.link(link) === undefined) makeBridge(host, network, names);
   const bridge = host.link(link);
   if (bridge?.kind !== "bridge") throw new EngineError("conflict", `a link named ${link} exists and is no bridge`);
-  const ours = bridge.alias === alias;
+  const ours = bridge.alias === names.alias;
   if (!ours && !adopt) throw new EngineError("conflict", `the bridge ${link} belongs to someone else`);
   host.run(setLink(bridge.index, { up: true }));
   ensureAddresses(host, bridge, gateways, ours);
@@ -81,18 +82,22 @@ function gatewaysOf(network: NetworkRecord): GatewayAddress[] {
   });
 }
 
-function makeBridge(
-  host: RouteSocket,
-  network: NetworkRecord,
-  alias: string,
-  gateways: readonly GatewayAddress[],
-): void {
-  const first = gateways[0]?.ip ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) };
+/**
+ * Made under a name that tells whose it is, then renamed: a bridge without its alias would be nobody's after a kill. "EEXIST" when
+ * someone else took the name meanwhile.
+ */
+function makeBridge(host: RouteSocket, network: NetworkRecord, { alias, linkPrefix }: Names): void {
+  const first = gatewaysOf(network)[0]?.ip ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) };
   const mac = macBytes(macOf(first)) ?? Buffer.alloc(6);
-  const { link } = network;
-  // In two steps: what follows a refused request is carried out all the same, and the name may be someone else's by now.
-  host.run(addBridge({ name: link, mtu: mtuOf(network), mac }));
-  host.run(setLink(link, { alias, noAutoIpv6: !network.ipv6 }));
+  const name = `${linkPrefix}${network.id.slice(0, 7)}`;
+  host.run(deleteLink(name));
+  host.run(addBridge({ name, mtu: mtuOf(network), mac }), setLink(name, { alias, noAutoIpv6: !network.ipv6 }));
+  try {
+    host.run(setLink(host.link(name)?.index ?? 0, { name: network.link }));
+  } catch (error) {
+    host.run(deleteLink(name));
+    throw error;
+  }
 }
 
 function ensureAddresses(host: RouteSocket, bridge: Link, gateways: readonly GatewayAddress[], ours: boolean): void {

@@ -8,6 +8,7 @@ import { deleteLink, type RouteSocket, setLink } from "../kernel/netlink.ts";
 import { formatIp, macBytes, macOf, parseIp } from "./addresses.ts";
 import { ensureBridge, plug, removeBridge } from "./bridges.ts";
 import { type Ipam, readSubnet } from "./ipam.ts";
+import type { Names } from "./names.ts";
 import { makePair, type Pair } from "./namespaces.ts";
 import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
@@ -50,8 +51,7 @@ export interface Driver {
 export interface DriverParts {
   readonly host: RouteSocket;
   readonly ipam: Ipam;
-  /** Written into our bridges. */
-  readonly alias: string;
+  readonly names: Names;
 }
 
 /** Docker's name for a container's own gateway address among a network's auxiliary addresses. */
@@ -82,10 +82,10 @@ function refuseStatic(wished: EndpointSettings): EndpointSettings {
   return {};
 }
 
-function bridgeDriver({ host, ipam, alias }: DriverParts): Driver {
+function bridgeDriver({ host, ipam, names }: DriverParts): Driver {
   const indexes = new Map<string, number>();
   const ensure = (network: NetworkRecord) => {
-    const index = ensureBridge(host, network, alias);
+    const index = ensureBridge(host, network, names);
     indexes.set(network.id, index);
     return index;
   };
@@ -96,7 +96,7 @@ function bridgeDriver({ host, ipam, alias }: DriverParts): Driver {
     ensure,
     remove(network) {
       indexes.delete(network.id);
-      removeBridge(host, network.link, alias);
+      removeBridge(host, network.link, names.alias);
     },
     assign: (request) => assign(ipam, request),
     join({ network, endpoint, netns, socket, pair, ...rest }) {

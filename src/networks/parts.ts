@@ -48,7 +48,7 @@ export function makeParts({ store, settings, events, logger }: PartsOptions): Pa
   const records = new Records(store);
   const ipam = new Ipam(store);
   const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
-  const drivers = makeDrivers({ host, ipam, alias: names.alias });
+  const drivers = makeDrivers({ host, ipam, names });
   const holder = new PortHolder();
   const ports = new Ports(records, holder);
   const state = () => ({ bridges: bridgeRules(records.networks(), settings), ports: records.ports() });

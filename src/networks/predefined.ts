@@ -81,7 +81,7 @@ export function claimBridge(parts: Parts): boolean {
     const network = records.networkByName("bridge");
     if (network === undefined) return tries > 0;
     try {
-      ensureBridge(host, network, names.alias);
+      ensureBridge(host, network, names);
       if (!mustMove(parts, network)) return tries > 0;
     } catch (error) {
       if (settings.bridge !== undefined) throw error;
