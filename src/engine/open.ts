@@ -59,7 +59,7 @@ async function compose(
   const [runtime, snapshots, networks] = await Promise.all([
     openRuntime({ paths, settings, logger, cgroups }),
     openSnapshots({ store, driver: settings.storageDriver, logger }),
-    openNetworks({ store, settings: settings.network, events, logger }),
+    openNetworks({ store, settings: settings.network, hostGatewayIps: settings.hostGatewayIps, events, logger }),
   ]);
   closers.defer(() => networks.dispose());
   const content = openContent(store);
