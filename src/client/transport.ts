@@ -12,6 +12,14 @@ export type QueryValue =
   | readonly string[]
   | Readonly<Record<string, readonly string[]>>
   | undefined;
+/** The cause of errors that the daemon answered; the client's own have none of this kind. */
+export class DaemonAnswer {
+  readonly status: number;
+  constructor(status: number) {
+    this.status = status;
+  }
+}
+
 /** Undefined, false and "" are left out; arrays repeat; records of arrays are sent as JSON (filters). */
 export type Query = Readonly<Record<string, QueryValue>>;
 
@@ -180,6 +188,7 @@ class SocketTransport implements Transport {
       return maximum;
     throw new EngineError(KINDS[response.status] ?? (response.status < 500 ? "invalid" : "internal"), message, {
       hint: hintText(text),
+      cause: new DaemonAnswer(response.status),
     });
   }
 }
