@@ -19,8 +19,10 @@ import type { CgroupFeatures, CgroupLimits, CgroupStats, CgroupTree } from "./cg
 /** Nanoseconds of one tick in cpuacct.stat: USER_HZ is 100 on every architecture we run on. */
 const TICK = 1e7;
 
-/** `controllers`: name to the root folder of its hierarchy. */
-export function v1Tree(controllers: ReadonlyMap<string, string>, hybrid: boolean): CgroupTree {
+const THAW_EVERY = 6;
+
+/** `controllers`: name to the root folder of its hierarchy. `unified`: where a hybrid machine has its v2 tree, in which runc makes groups too. */
+export function v1Tree(controllers: ReadonlyMap<string, string>, unified: string): CgroupTree {
   const folder = (controller: string, path: string) => {
     const root = controllers.get(controller);
     return root === undefined ? undefined : groupFolder(root, path);
@@ -36,19 +38,20 @@ export function v1Tree(controllers: ReadonlyMap<string, string>, hybrid: boolean
   };
   return {
     version: 1,
-    hybrid,
+    hybrid: readKnob(unified, "cgroup.controllers").trim() !== "",
     features: features(controllers),
     exists: (path) => existsSync(members(path)),
     pids: (path) => readPids(members(path)),
     stats: (path) => stats((controller) => folder(controller, path)),
     async freeze(path) {
       const at = freezer(path);
-      writeKnob(at, "freezer.state", "FROZEN");
-      // A task that was just forked can leave the group in FREEZING until it is told again.
+      let looks = 0;
+      // A multi-threaded process that is just executing a program (runc's init) waits for threads that are frozen already, and so
+      // the group stays in FREEZING for good: every now and then it is let go until the next look.
       const frozen = () => {
-        if (readKnob(at, "freezer.state").trim() === "FROZEN") return true;
-        writeKnob(at, "freezer.state", "FROZEN");
-        return false;
+        const pause = ++looks % THAW_EVERY === 0;
+        writeKnob(at, "freezer.state", pause ? "THAWED" : "FROZEN");
+        return !pause && readKnob(at, "freezer.state").trim() === "FROZEN";
       };
       await settle(frozen, () => writeKnob(at, "freezer.state", "THAWED"));
     },
@@ -68,7 +71,7 @@ export function v1Tree(controllers: ReadonlyMap<string, string>, hybrid: boolean
       return memory === undefined ? undefined : join(memory, "memory.oom_control");
     },
     warm: cgroupWarmer(controllers.get("freezer") ?? "", "freezer"),
-    remove: (path) => roots.map((root) => removeGroup(groupFolder(root, path))).every(Boolean),
+    remove: (path) => [...roots, unified].map((root) => removeGroup(groupFolder(root, path))).every(Boolean),
   };
 }
 

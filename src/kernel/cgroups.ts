@@ -8,7 +8,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, posix } from "node:path";
 import type { ContainerStats } from "../api/types/container.ts";
-import { readKnob } from "./cgroup-files.ts";
 import { v1Tree } from "./cgroup-v1.ts";
 import { v2Tree } from "./cgroup-v2.ts";
 
@@ -85,7 +84,7 @@ export function openCgroups(root = "/sys/fs/cgroup"): CgroupTree {
   if (existsSync(join(root, "cgroup.controllers"))) return v2Tree(root);
   const controllers = v1Controllers(root);
   if (controllers.size === 0) throw new Error(`No control groups are mounted at ${root}`);
-  return v1Tree(controllers, readKnob(join(root, "unified"), "cgroup.controllers").trim() !== "");
+  return v1Tree(controllers, join(root, "unified"));
 }
 
 /** Controller to the folder of its hierarchy; "cpu,cpuacct" counts for both. */
