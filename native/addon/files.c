@@ -48,6 +48,62 @@ static napi_value set_times(napi_env env, napi_callback_info info) {
   return value;
 }
 
+/* What is to be done to a new file before it is closed; -1 in chmod and uid: nothing. */
+struct new_file {
+  const uint8_t *data;
+  size_t length;
+  mode_t mode;
+  int64_t chmod, uid, gid;
+  struct timespec times[2];
+};
+
+/* The errno of the step that failed is left in errno, its name in *step. */
+static int write_new_file(const char *path, const struct new_file *file, const char **step) {
+  *step = "open";
+  int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, file->mode);
+  if (fd < 0) return -1;
+  int result = -1;
+  *step = "write";
+  for (size_t written = 0; written < file->length;) {
+    ssize_t count = write(fd, file->data + written, file->length - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) goto out;
+    written += (size_t)count;
+  }
+  *step = "fchown";
+  if (file->uid >= 0 && fchown(fd, (uid_t)file->uid, (gid_t)file->gid) < 0) goto out;
+  *step = "fchmod";
+  if (file->chmod >= 0 && fchmod(fd, (mode_t)file->chmod) < 0) goto out;
+  *step = "futimens";
+  result = futimens(fd, file->times);
+out:;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+/* createFile(path, data, mode, chmod, uid, gid, atimeNs, mtimeNs) */
+static napi_value create_file(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  struct new_file file = {0};
+  char *path = arg_string(&call, 0);
+  uint8_t *data;
+  arg_bytes(&call, 1, &data, &file.length);
+  file.data = data;
+  file.mode = (mode_t)arg_int(&call, 2);
+  file.chmod = arg_int(&call, 3);
+  file.uid = arg_int(&call, 4);
+  file.gid = arg_int(&call, 5);
+  file.times[0] = timespec_of(arg_bigint(&call, 6));
+  file.times[1] = timespec_of(arg_bigint(&call, 7));
+  const char *step = NULL;
+  int result = call.failed ? 0 : write_new_file(path, &file, &step);
+  napi_value value = result < 0 ? throw_errno(env, errno, step, path) : value_undefined(env);
+  free(path);
+  return value;
+}
+
 /* listXattrs(path): the names, NUL-terminated, in one Buffer. */
 static napi_value list_xattrs(napi_env env, napi_callback_info info) {
   struct call call = call_begin(env, info);
@@ -185,6 +241,7 @@ void init_files(napi_env env, napi_value exports) {
       {"getXattr", get_xattr},       {"setXattr", set_xattr},     {"removeXattr", remove_xattr},
       {"openAt2", open_at2},         {"cloneFile", clone_file},   {"copyRange", copy_range},
       {"tryLock", try_lock},         {"renameExchange", rename_exchange},
+      {"createFile", create_file},
   };
   add_functions(env, exports, functions, sizeof functions / sizeof *functions);
 }

@@ -5,6 +5,16 @@ import { EngineError } from "../base/errors.ts";
 export interface Native {
   makeNode(path: string, mode: number, major: number, minor: number): void;
   setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void;
+  createFile(
+    path: string,
+    data: Buffer,
+    mode: number,
+    chmod: number,
+    uid: number,
+    gid: number,
+    atimeNs: bigint,
+    mtimeNs: bigint,
+  ): void;
   listXattrs(path: string): Buffer;
   getXattr(path: string, name: string): Buffer | undefined;
   setXattr(path: string, name: string, value: Buffer): void;

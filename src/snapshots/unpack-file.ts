@@ -32,12 +32,14 @@ const CHUNK = 1 << 20;
 export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) => void): Promise<UnpackedTree> {
   const unpacker = new Unpacker(task);
   const parser = new TarParser(unpacker);
-  const sourceHash = task.digest === undefined ? undefined : hashFor(task.digest);
   const diffHash = hashFor(task.diffId);
   const fd = openSync(task.path, "r");
   try {
-    const source = readPieces(fd, task, sourceHash, onProgress);
     const decompressor = createDecompressor(detectCompression(startOf(fd, task)));
+    // A plain layer is its own source: its bytes are counted once.
+    const twice = task.digest !== undefined && (decompressor !== undefined || task.digest !== task.diffId);
+    const sourceHash = twice ? hashFor(task.digest as Digest) : undefined;
+    const source = readPieces(fd, task, sourceHash, onProgress);
     const consume = async (chunks: AsyncIterable<Buffer> | Iterable<Buffer>) => {
       for await (const chunk of chunks) {
         checkStop(task);

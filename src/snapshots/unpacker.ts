@@ -13,7 +13,7 @@ import { explainDiskFull } from "../base/disk-full.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { cleanEntryPath } from "../base/tar/names.ts";
 import type { TarHeader, TarSink } from "../base/tar/tar.ts";
-import { makeNode, setTimes } from "../kernel/nodes.ts";
+import { createFile, makeNode, setTimes } from "../kernel/nodes.ts";
 import { applyMode, applyOwner, applyXattrs } from "./attributes.ts";
 import { joined, nameOf, parentOf, Tree } from "./tree.ts";
 
@@ -48,6 +48,8 @@ export class Unpacker implements TarSink {
   readonly #umask: number;
   readonly #refused = new Set<string>();
   #file: { readonly fd: number; readonly path: string; readonly header: TarHeader } | undefined;
+  /** A file that is not made yet: when its data comes in one piece, one call does it all. */
+  #announced: { readonly path: string; readonly header: TarHeader } | undefined;
   #entry = "";
   #bytes = 0;
 
@@ -63,18 +65,22 @@ export class Unpacker implements TarSink {
   }
 
   data(chunk: Buffer, position: number): void {
-    const file = this.#file;
-    if (file === undefined) return;
     this.#bytes += chunk.length;
     this.#explained(() => {
-      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at, chunk.length - at, position + at);
+      const announced = this.#announced;
+      if (announced !== undefined && chunk.length === announced.header.size) this.#createWhole(announced, chunk);
+      else this.#writePiece(chunk, position);
     });
   }
 
   end(): void {
+    const { header } = this.#announced ?? {};
+    // Empty, or a hole from one end to the other.
+    if (header !== undefined && header.size === 0) this.data(NOTHING, 0);
+    else if (header !== undefined) this.#explained(() => this.#open());
     const file = this.#file;
-    if (file === undefined) return;
     this.#file = undefined;
+    if (file === undefined) return;
     this.#explained(() => {
       try {
         this.#finishFile(file);
@@ -128,9 +134,32 @@ export class Unpacker implements TarSink {
   }
 
   makeFile(path: string, header: TarHeader): void {
+    this.#announced = { path, header };
+  }
+
+  #createWhole({ path, header }: { path: string; header: TarHeader }, data: Buffer): void {
+    this.#announced = undefined;
+    const full = this.#tree.full(path);
+    const { mode, atime, mtime, xattrs } = header;
+    const chmod = this.#needsMode(mode) ? mode : undefined;
+    const owner = this.#needsOwner(header) ? header : undefined;
+    const times = { atimeNs: clamped(atime ?? mtime), mtimeNs: clamped(mtime) };
+    this.#tree.creating(path, () => createFile({ path: full, data, mode: mode & 0o777, chmod, owner, ...times }));
+    if (xattrs.size > 0) applyXattrs(full, xattrs, this.#refused);
+  }
+
+  #open(): { readonly fd: number } {
+    const { path, header } = this.#announced as { path: string; header: TarHeader };
+    this.#announced = undefined;
     const full = this.#tree.full(path);
     const fd = this.#tree.creating(path, () => openSync(full, WRITE_NEW, header.mode & 0o777));
     this.#file = { fd, path: full, header };
+    return this.#file;
+  }
+
+  #writePiece(chunk: Buffer, position: number): void {
+    const { fd } = this.#file ?? this.#open();
+    for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at, chunk.length - at, position + at);
   }
 
   makeDirectory(path: string, header: TarHeader): void {
@@ -165,25 +194,32 @@ export class Unpacker implements TarSink {
 
   /** By path: owner before mode (chown clears setuid), extended attributes after the owner (it clears capabilities), times last. */
   #applyAttributes(full: string, header: TarHeader): void {
-    if (this.#mode === "apply" || header.type === "directory" || header.uid !== 0 || header.gid !== 0) {
-      applyOwner(full, header.uid, header.gid);
-    }
+    if (header.type === "directory" || this.#needsOwner(header)) applyOwner(full, header.uid, header.gid);
     if (header.type !== "symlink") applyMode(full, header.mode);
     this.#applyRest(full, header);
   }
 
-  /** A new file belongs to root (but below inherited setgid folders) and has the mode it was opened with, less the umask: most need neither call. */
   #finishFile({ fd, path, header }: { fd: number; path: string; header: TarHeader }): void {
     const { uid, gid, mode, size, sparse } = header;
     if (sparse !== undefined) ftruncateSync(fd, size);
-    if (this.#mode === "apply" || uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
-    if ((mode & (0o7000 | this.#umask)) !== 0) fchmodSync(fd, mode);
+    if (this.#needsOwner(header)) fchownSync(fd, uid, gid);
+    if (this.#needsMode(mode)) fchmodSync(fd, mode);
     this.#applyRest(path, header);
+  }
+
+  /** What is new belongs to root, but below inherited setgid folders. */
+  #needsOwner({ uid, gid }: TarHeader): boolean {
+    return this.#mode === "apply" || uid !== 0 || gid !== 0;
+  }
+
+  /** A new file has the mode it was opened with, less the umask. */
+  #needsMode(mode: number): boolean {
+    return (mode & (0o7000 | this.#umask)) !== 0;
   }
 
   #applyRest(full: string, header: TarHeader): void {
     if (header.xattrs.size > 0) applyXattrs(full, header.xattrs, this.#refused);
-    setTimes(full, header.atime ?? header.mtime, header.mtime);
+    setTimes(full, clamped(header.atime ?? header.mtime), clamped(header.mtime));
   }
 
   #refuse(why: string): EngineError {
@@ -208,6 +244,14 @@ const PLACE: Readonly<Record<TarHeader["type"], (unpacker: Unpacker, path: strin
   block: (unpacker, path, header) => unpacker.makeSpecial(path, header),
   fifo: (unpacker, path, header) => unpacker.makeSpecial(path, header),
 };
+
+const NOTHING = Buffer.alloc(0);
+
+/** What the kernel can be told: the years 1678 to 2262. */
+function clamped(nanoseconds: bigint): bigint {
+  if (nanoseconds === BigInt.asIntN(64, nanoseconds)) return nanoseconds;
+  return nanoseconds < 0n ? -(1n << 63n) : (1n << 63n) - 1n;
+}
 
 /** System errors that only a wrong archive can cause in a tree that is nobody else's. */
 const ARCHIVE_ERRORS = new Set(["ENAMETOOLONG", "ENOTDIR", "EISDIR", "EEXIST", "ELOOP", "EINVAL", "ENOENT", "EMLINK"]);
