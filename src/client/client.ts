@@ -24,12 +24,15 @@ export function createClient({
   host,
   tls,
   version,
+  onUnavailable,
 }: {
   readonly host: string;
-  readonly tls?: TlsOptions;
-  readonly version?: string;
+  readonly tls?: TlsOptions | undefined;
+  readonly version?: string | undefined;
+  /** Called when nobody answers; true: try once more (it started a daemon). */
+  readonly onUnavailable?: (() => Promise<boolean>) | undefined;
 }): Client {
-  const transport = createTransport({ endpoint: parseHost(host, tls), version });
+  const transport = createTransport({ endpoint: parseHost(host, tls), version, onUnavailable });
   return {
     transport,
     containers: containersClient(transport),
