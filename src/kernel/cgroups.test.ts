@@ -121,6 +121,7 @@ describe("this machine's tree", () => {
     t.after(() => {
       tree.remove(path);
     });
+    if (base !== undefined) writeFileSync(join(base, "cgroup.subtree_control"), "+cpu +memory +pids");
     for (const folder of controllerFolders(path)) {
       mkdirSync(folder);
       seedCpuset(folder);

@@ -79,7 +79,7 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
       ownNetwork: true,
       shm: { size: 1 << 20 },
       cgroup: `${parent}/${id}`,
-      resourceSupport: { swapLimit: cgroups.features.swapLimit, blkioWeight: false },
+      resourceSupport: cgroups.features,
       defaults: { ulimits: {}, noNewPrivileges: false, seccompProfile: undefined, init: false, initPath: undefined },
       host: readHost(),
     });

@@ -1,17 +1,18 @@
 import { statSync } from "node:fs";
 import type { Resources, ThrottleDevice } from "../api/types/container.ts";
 import { EngineError } from "../base/errors.ts";
+import type { CgroupFeatures } from "../kernel/cgroups.ts";
 import { deviceNumbers } from "../kernel/nodes.ts";
 import { parseDeviceRule } from "./devices.ts";
 import type { DeviceRule, LinuxResources, ThrottledDevice } from "./spec-types.ts";
 
 const CFS_PERIOD = 100_000;
 
-export interface ResourceSupport {
-  /** Whether swap can be limited; otherwise a limit on it is left out. */
-  readonly swapLimit: boolean;
-  readonly blkioWeight: boolean;
-}
+/** What cannot be had is left out, as `checkResources` warned: the runtimes refuse to start a container with it. */
+export type ResourceSupport = Pick<
+  CgroupFeatures,
+  "swapLimit" | "memorySwappiness" | "oomKillDisable" | "blkioWeight" | "blkioThrottle"
+>;
 
 /** config.json's linux.resources. `rules` come after the general refusal of all devices. */
 export function specResources(
@@ -33,17 +34,16 @@ function section(name: string, values: object): object {
   return Object.keys(values).length === 0 ? {} : { [name]: values };
 }
 
-function memory(resources: Resources, { swapLimit }: ResourceSupport): NonNullable<LinuxResources["memory"]> {
-  const { Memory: limit = 0, MemoryReservation = 0, MemorySwappiness, OomKillDisable } = resources;
+function memory(resources: Resources, support: ResourceSupport): NonNullable<LinuxResources["memory"]> {
+  const { Memory: limit = 0, MemoryReservation = 0, OomKillDisable } = resources;
+  const swappiness = resources.MemorySwappiness ?? -1;
   const swap = swapOf(resources);
   return {
     ...(limit > 0 ? { limit } : {}),
     ...(MemoryReservation > 0 ? { reservation: MemoryReservation } : {}),
-    ...(swapLimit && swap !== 0 ? { swap } : {}),
-    ...(MemorySwappiness !== undefined && MemorySwappiness !== null && MemorySwappiness >= 0
-      ? { swappiness: MemorySwappiness }
-      : {}),
-    ...(OomKillDisable ? { disableOOMKiller: true } : {}),
+    ...(support.swapLimit && swap !== 0 ? { swap } : {}),
+    ...(support.memorySwappiness && swappiness >= 0 ? { swappiness } : {}),
+    ...(support.oomKillDisable && OomKillDisable ? { disableOOMKiller: true } : {}),
   };
 }
 
@@ -75,7 +75,10 @@ function cpu(resources: Resources): NonNullable<LinuxResources["cpu"]> {
   };
 }
 
-function blockIO(resources: Resources, { blkioWeight }: ResourceSupport): NonNullable<LinuxResources["blockIO"]> {
+function blockIO(
+  resources: Resources,
+  { blkioWeight, blkioThrottle }: ResourceSupport,
+): NonNullable<LinuxResources["blockIO"]> {
   const weight = blkioWeight ? (resources.BlkioWeight ?? 0) : 0;
   const weights = blkioWeight ? (resources.BlkioWeightDevice ?? []) : [];
   const throttles = {
@@ -89,7 +92,7 @@ function blockIO(resources: Resources, { blkioWeight }: ResourceSupport): NonNul
     ...(weights.length > 0
       ? { weightDevice: weights.map(({ Path = "", Weight = 0 }) => ({ ...blockDevice(Path), weight: Weight })) }
       : {}),
-    ...Object.fromEntries(Object.entries(throttles).filter(([, list]) => list.length > 0)),
+    ...(blkioThrottle ? Object.fromEntries(Object.entries(throttles).filter(([, list]) => list.length > 0)) : {}),
   };
 }
 

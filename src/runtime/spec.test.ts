@@ -26,6 +26,14 @@ const HOST: Host = {
   hardLimits: { NOFILE: 20_000 },
 };
 
+const SUPPORTED = {
+  swapLimit: true,
+  memorySwappiness: true,
+  oomKillDisable: true,
+  blkioWeight: true,
+  blkioThrottle: true,
+};
+
 function build(
   hostConfig: HostConfig = {},
   config: ContainerConfig = { Cmd: ["true"] },
@@ -43,7 +51,7 @@ function build(
     ownNetwork: true,
     shm: { size: 64 << 20 },
     cgroup: "/gantry/x",
-    resourceSupport: { swapLimit: true, blkioWeight: false },
+    resourceSupport: SUPPORTED,
     defaults: {
       ulimits: {},
       noNewPrivileges: false,
@@ -185,6 +193,17 @@ describe("the mounts", () => {
 });
 
 describe("the resources", () => {
+  it("leave out what the machine cannot limit", () => {
+    const all = { Memory: 64 << 20, MemorySwappiness: 10, OomKillDisable: true, BlkioWeight: 500 };
+    const none = Object.fromEntries(Object.keys(SUPPORTED).map((name) => [name, false])) as typeof SUPPORTED;
+    const full = build(all).spec.linux.resources;
+    assert.deepEqual(full?.memory, { limit: 64 << 20, swap: 128 << 20, swappiness: 10, disableOOMKiller: true });
+    assert.deepEqual(full?.blockIO, { weight: 500 });
+    const bare = build(all, undefined, { resourceSupport: none }).spec.linux.resources;
+    assert.deepEqual(bare?.memory, { limit: 64 << 20 });
+    assert.equal(bare?.blockIO, undefined);
+  });
+
   it("turn cpus into a quota, memory into memory and as much swap", () => {
     const { resources } = build({ NanoCpus: 1.5e9, Memory: 64 << 20, PidsLimit: 7, CpusetCpus: "0" }).spec.linux;
     assert.deepEqual(resources?.cpu, { period: 100_000, quota: 150_000, cpus: "0" });
