@@ -44,7 +44,19 @@ int64_t arg_bigint(struct call *call, size_t index) {
   return value;
 }
 
+/* A path that need not be UTF-8 comes as a Buffer. */
+static char *string_of_bytes(struct call *call, napi_value value, size_t index) {
+  void *data = NULL;
+  size_t length = 0;
+  napi_get_buffer_info(call->env, value, &data, &length);
+  char *text = length == 0 || memchr(data, 0, length) == NULL ? strndup(length == 0 ? "" : data, length) : NULL;
+  if (text == NULL) wrong_type(call, index, "a path without NUL bytes");
+  return text;
+}
+
 static char *string_of(struct call *call, napi_value value, size_t index) {
+  bool is_buffer = false;
+  if (napi_is_buffer(call->env, value, &is_buffer) == napi_ok && is_buffer) return string_of_bytes(call, value, index);
   size_t length = 0;
   if (napi_get_value_string_utf8(call->env, value, NULL, 0, &length) != napi_ok) {
     wrong_type(call, index, "a string");

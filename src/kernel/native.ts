@@ -4,7 +4,7 @@ import { EngineError } from "../base/errors.ts";
 
 export interface Native {
   makeNode(path: string, mode: number, major: number, minor: number): void;
-  setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void;
+  setTimes(path: string | Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   createFile(
     path: string,
     data: Buffer,
@@ -15,10 +15,10 @@ export interface Native {
     atimeNs: bigint,
     mtimeNs: bigint,
   ): void;
-  listXattrs(path: string): Buffer;
-  getXattr(path: string, name: string): Buffer | undefined;
-  setXattr(path: string, name: string, value: Buffer): void;
-  removeXattr(path: string, name: string): void;
+  listXattrs(path: string | Buffer): Buffer;
+  getXattr(path: string | Buffer, name: string): Buffer | undefined;
+  setXattr(path: string | Buffer, name: string, value: Buffer): void;
+  removeXattr(path: string | Buffer, name: string): void;
   openAt2(rootFd: number, path: string, flags: number, mode: number, resolve: number): number;
   cloneFile(sourceFd: number, targetFd: number): boolean;
   copyRange(sourceFd: number, targetFd: number, length: number): number;

@@ -31,7 +31,7 @@ export function applyXattrs(path: string, xattrs: ReadonlyMap<string, Buffer>, r
 }
 
 /** All that belong to the tree. */
-export function readXattrs(path: string): Map<string, Buffer> {
+export function readXattrs(path: string | Buffer): Map<string, Buffer> {
   const found = new Map<string, Buffer>();
   for (const name of namesOf(path)) {
     const value = PRIVATE_XATTR.test(name) || LOCAL_XATTR.test(name) ? undefined : getXattr(path, name);
@@ -40,11 +40,11 @@ export function readXattrs(path: string): Map<string, Buffer> {
   return found;
 }
 
-export function isOpaque(path: string): boolean {
+export function isOpaque(path: string | Buffer): boolean {
   return getXattr(path, OPAQUE_XATTR)?.toString("latin1") === "y";
 }
 
-function namesOf(path: string): string[] {
+function namesOf(path: string | Buffer): string[] {
   try {
     return listXattrs(path);
   } catch (error) {

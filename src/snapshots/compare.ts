@@ -61,7 +61,7 @@ class Comparer {
       }
       await this.#entry(`${path}/${name}`, hasLower);
     }
-    const hidesLower = this.#kind === "copy" || (path !== "" && isOpaque(textOf(this.#upper + path)));
+    const hidesLower = this.#kind === "copy" || (path !== "" && isOpaque(bytesOf(this.#upper + path)));
     if (!hidesLower || !hasLower) return;
     const here = new Set(names);
     for (const name of namesIn(this.#lower + path)) if (!here.has(name)) this.#tell(`${path}/${name}`, DELETED);
@@ -105,7 +105,7 @@ function differs(now: BigIntStats, before: BigIntStats): boolean {
 
 function capabilityOf(path: string): string | undefined {
   try {
-    return getXattr(textOf(path), "security.capability")?.toString("latin1");
+    return getXattr(bytesOf(path), "security.capability")?.toString("latin1");
   } catch {
     return undefined;
   }
@@ -121,8 +121,4 @@ function statOf(path: string): BigIntStats | undefined {
 
 function bytesOf(path: string): Buffer {
   return Buffer.from(path, "latin1");
-}
-
-function textOf(path: string): string {
-  return bytesOf(path).toString();
 }

@@ -19,7 +19,7 @@ import { chainIdOf } from "../base/chain-id.ts";
 import { digestOf } from "../base/digest.ts";
 import { isMountPoint } from "../kernel/mounts.ts";
 import { getXattr } from "../kernel/xattrs.ts";
-import { describeTree, layerOf, makeTestRoot, type TestEntry, tarOf } from "./testing.ts";
+import { describeTree, layerOf, makeTestRoot, type TestEntry, tarOf } from "./snapshots.fixture.ts";
 
 const SECOND = 1_000_000_000n;
 const BASE: readonly TestEntry[] = [

@@ -38,7 +38,7 @@ async function writeEntry(root: string, path: string, links: Map<string, Buffer>
     mtime: stats.mtimeNs,
     ...(type === "char" || type === "block" ? deviceNumbers(stats.rdev) : {}),
     linkPath: first ?? (type === "symlink" ? readlinkSync(full, { encoding: "buffer" }) : ""),
-    xattrs: first === undefined && isText(full) ? readXattrs(full.toString()) : undefined,
+    xattrs: first === undefined ? readXattrs(full) : undefined,
   };
   if (header.type !== "file") await writer.add(header);
   else if (stats.size <= SMALL_FILE) await writer.add(header, readFileSync(full));
@@ -78,10 +78,6 @@ async function* exactly(path: Buffer, size: number): AsyncGenerator<Uint8Array> 
     if (errnoOf(error) !== "ENOENT") throw error;
   }
   for (; left > 0; left -= Math.min(left, 65536)) yield Buffer.alloc(Math.min(left, 65536));
-}
-
-function isText(bytes: Buffer): boolean {
-  return Buffer.from(bytes.toString()).equals(bytes);
 }
 
 function bytesOf(path: string): Buffer {

@@ -10,7 +10,7 @@ import { mount, unmount } from "../kernel/mounts.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
 import { openSnapshots } from "./open.ts";
-import { layerOf, makeTestRoot, type TestEntry, tarOf } from "./testing.ts";
+import { layerOf, makeTestRoot, type TestEntry, tarOf } from "./snapshots.fixture.ts";
 
 const REFUSED: Readonly<Record<string, { readonly entries: readonly TestEntry[]; readonly message: RegExp }>> = {
   "a path that climbs out": { entries: [{ path: "../evil", data: "x" }], message: /"\.\.\/evil".*leaves the root/ },

@@ -1,5 +1,4 @@
 /** What the tests of snapshots share: a data root, layers made in code, a tree described entry by entry. */
-import { execFileSync } from "node:child_process";
 import {
   lstatSync,
   mkdirSync,
@@ -104,13 +103,4 @@ export function describeTree(root: string, { times = true }: { readonly times?: 
   };
   walk("");
   return lines.sort();
-}
-
-export function hasProgram(name: string): boolean {
-  try {
-    execFileSync("sh", ["-c", `command -v ${name}`], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
 }
