@@ -26,7 +26,7 @@ export function printTemplate<T>(context: Context, listing: Listing<T>, rows: re
     return;
   }
   const table = /^table(?:\s|$)/.test(format);
-  const source = unescape(table ? format.slice("table".length).trim() : format);
+  const source = controlCharacters(table ? format.slice("table".length).trim() : format);
   const template = compiled(source);
   const run = (data: unknown, functions?: Readonly<Record<string, TemplateFunction>>) =>
     template.run(data, { missingKey: "no-value", rootType: listing.type, functions });
@@ -56,7 +56,7 @@ export function guarded<R>(act: () => R): R {
 }
 
 /** People write \t and \n in templates. */
-function unescape(text: string): string {
+function controlCharacters(text: string): string {
   return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
