@@ -1,6 +1,6 @@
 /**
  * How long layers take to unpack, beside GNU tar on the same file and the same disk. Both digests are included on our side.
- * Usage: node bench/unpack.ts [folder to make the archive of; default /usr/share] [rounds; default 5]
+ * Usage: node bench/unpack.ts [folder to make the archive of; default /usr/share/doc] [rounds; default 3]
  * Prints medians and ratios; a ratio means something even where the machine is busy, because rounds alternate.
  */
 import { execFileSync } from "node:child_process";
@@ -13,7 +13,7 @@ import { openSnapshots } from "../src/snapshots/open.ts";
 import { openStore } from "../src/store/open.ts";
 import { makePaths } from "../src/store/paths.ts";
 
-const [folder = "/usr/share", roundsText = "5"] = process.argv.slice(2);
+const [folder = "/usr/share/doc", roundsText = "3"] = process.argv.slice(2);
 const work = mkdtempSync(join(tmpdir(), "gantry-bench-"));
 const store = openStore(makePaths(join(work, "data"), join(work, "run")));
 const snapshots = await openSnapshots({ store });

@@ -23,7 +23,10 @@ export interface UnpackTask {
   readonly stop: Int32Array;
 }
 
-const CHUNK = 1 << 20;
+/** Small enough to stay in the processor's cache from the read to the last write. Bytes. */
+const CHUNK = 256 << 10;
+/** Source bytes between two reports. */
+const REPORT = 1 << 20;
 
 /**
  * Unpacks a layer and verifies what it was made from. `onProgress` gets the source bytes read so far. On failure what was
@@ -39,7 +42,7 @@ export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) =
     // A plain layer is its own source: its bytes are counted once.
     const twice = task.digest !== undefined && (decompressor !== undefined || task.digest !== task.diffId);
     const sourceHash = twice ? hashFor(task.digest as Digest) : undefined;
-    const source = readPieces(fd, task, sourceHash, onProgress);
+    const source = readPieces(fd, task, { hash: sourceHash, reuse: decompressor === undefined, onProgress });
     const consume = async (chunks: AsyncIterable<Buffer> | Iterable<Buffer>) => {
       for await (const chunk of chunks) {
         checkStop(task);
@@ -63,22 +66,29 @@ export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) =
   }
 }
 
-function* readPieces(
-  fd: number,
-  { offset, length, stop }: UnpackTask,
-  hash: Hash | undefined,
-  onProgress: (bytes: number) => void,
-): Generator<Buffer> {
+interface Reading {
+  readonly hash: Hash | undefined;
+  /** Each piece is used up before the next is asked for: one buffer serves all. */
+  readonly reuse: boolean;
+  readonly onProgress: (bytes: number) => void;
+}
+
+function* readPieces(fd: number, { offset, length, stop }: UnpackTask, reading: Reading): Generator<Buffer> {
   const total = length ?? fstatSync(fd).size - offset;
+  let buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total));
+  let reported = 0;
   for (let read = 0; read < total; ) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total - read));
-    const count = readSync(fd, buffer, 0, buffer.length, offset + read);
+    if (!reading.reuse && read > 0) buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total - read));
+    const count = readSync(fd, buffer, 0, Math.min(buffer.length, total - read), offset + read);
     if (count === 0) throw new EngineError("invalid", `truncated layer: ${read} of ${total} bytes`);
     checkStop({ stop });
     const piece = buffer.subarray(0, count);
     read += count;
-    hash?.update(piece);
-    onProgress(read);
+    reading.hash?.update(piece);
+    if (read - reported >= REPORT || read === total) {
+      reported = read;
+      reading.onProgress(read);
+    }
     yield piece;
   }
 }
