@@ -30,6 +30,12 @@ export function groupSummary(group: string): string {
 
 export const COMMANDS: readonly Entry[] = [
   {
+    names: ["run", "container run"],
+    summary: "Create a container from an image and run it",
+    common: true,
+    load: async () => (await import("./run.ts")).command,
+  },
+  {
     names: ["ps", "container ls", "container list", "container ps"],
     summary: "List containers",
     common: true,
@@ -40,5 +46,10 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Show the versions of client and daemon",
     common: true,
     load: async () => (await import("./version.ts")).command,
+  },
+  {
+    names: ["create", "container create"],
+    summary: "Create a container",
+    load: async () => (await import("./create.ts")).command,
   },
 ];
