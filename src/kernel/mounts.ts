@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { errnoOf } from "../base/errors.ts";
 import { native } from "./native.ts";
+import { mountOverlayByOptions } from "./overlay-options.ts";
 
 /** mount(2)'s flags, by name. */
 export const MOUNT_FLAGS = {
@@ -50,7 +51,7 @@ export interface MountEntry {
 }
 
 export interface OverlayRequest {
-  /** Read-only folders, the topmost first; at least one, two without `upper`. No limit on their number. */
+  /** Read-only folders, the topmost first; at least one, two without `upper`. About 220 on kernels before 6.5, else no limit. */
   readonly lower: readonly string[];
   readonly upper?: string | undefined;
   readonly work?: string | undefined;
@@ -90,19 +91,13 @@ export function unmountIfMounted(target: string, options: { detach?: boolean } =
   }
 }
 
-/** Needs "lowerdir+" (kernel 6.5); older kernels take the option string of mount(2), whose page holds some 30 to 50 paths. */
+/** By "lowerdir+", which kernels have since 6.5; on older ones by the option string of mount(2). */
 export function mountOverlay({ lower, upper, work, target, readOnly = false, volatile = false }: OverlayRequest): void {
   try {
     native.mountOverlay(lower, upper ?? null, work ?? null, target, readOnly ? 1 : 0, volatile ? 1 : 0);
   } catch (error) {
     if (errnoOf(error) !== "EINVAL" && errnoOf(error) !== "ENOSYS") throw error;
-    const escaped = (path: string) => path.replace(/[\\:,]/g, "\\$&");
-    const above =
-      upper === undefined
-        ? ""
-        : `,upperdir=${escaped(upper)},workdir=${escaped(work ?? "")}${volatile ? ",volatile" : ""}`;
-    const data = `lowerdir=${lower.map(escaped).join(":")}${above}`;
-    mount({ source: "overlay", target, type: "overlay", flags: readOnly ? ["ro"] : [], data });
+    mountOverlayByOptions({ lower, upper, work, target, readOnly, volatile });
   }
 }
 
