@@ -36,10 +36,22 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./run.ts")).command,
   },
   {
+    names: ["exec", "container exec"],
+    summary: "Run a command in a running container",
+    common: true,
+    load: async () => (await import("./exec.ts")).command,
+  },
+  {
     names: ["ps", "container ls", "container list", "container ps"],
     summary: "List containers",
     common: true,
     load: async () => (await import("./ps.ts")).command,
+  },
+  {
+    names: ["images", "image ls", "image list"],
+    summary: "List images",
+    common: true,
+    load: async () => (await import("./images.ts")).command,
   },
   {
     names: ["version"],
@@ -48,8 +60,89 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./version.ts")).command,
   },
   {
+    names: ["attach", "container attach"],
+    summary: "Attach this terminal's input and output to a running container",
+    load: async () => (await import("./attach.ts")).command,
+  },
+  {
     names: ["create", "container create"],
     summary: "Create a container",
     load: async () => (await import("./create.ts")).command,
+  },
+  { names: ["inspect"], summary: "Show objects in full", load: async () => (await import("./inspect.ts")).command },
+  {
+    names: ["kill", "container kill"],
+    summary: "Kill running containers, or send them a signal",
+    load: async () => (await import("./kill.ts")).command,
+  },
+  {
+    names: ["load", "image load"],
+    summary: "Load images from a tar archive",
+    load: async () => (await import("./load.ts")).command,
+  },
+  {
+    names: ["logs", "container logs"],
+    summary: "Show what a container wrote",
+    load: async () => (await import("./logs.ts")).command,
+  },
+  {
+    names: ["pause", "container pause"],
+    summary: "Pause all processes of containers",
+    load: async () => (await import("./pause.ts")).command,
+  },
+  {
+    names: ["rename", "container rename"],
+    summary: "Rename a container",
+    load: async () => (await import("./rename.ts")).command,
+  },
+  {
+    names: ["restart", "container restart"],
+    summary: "Restart containers",
+    load: async () => (await import("./restart.ts")).command,
+  },
+  {
+    names: ["rm", "container rm", "container remove"],
+    summary: "Remove containers",
+    load: async () => (await import("./rm.ts")).command,
+  },
+  {
+    names: ["start", "container start"],
+    summary: "Start stopped containers",
+    load: async () => (await import("./start.ts")).command,
+  },
+  {
+    names: ["stop", "container stop"],
+    summary: "Stop running containers",
+    load: async () => (await import("./stop.ts")).command,
+  },
+  {
+    names: ["unpause", "container unpause"],
+    summary: "Let paused containers go on",
+    load: async () => (await import("./unpause.ts")).command,
+  },
+  {
+    names: ["wait", "container wait"],
+    summary: "Wait until containers stop, then print their exit codes",
+    load: async () => (await import("./wait.ts")).command,
+  },
+  {
+    names: ["container inspect"],
+    summary: "Show containers in full",
+    load: async () => (await import("./container-inspect.ts")).command,
+  },
+  {
+    names: ["image inspect"],
+    summary: "Show images in full",
+    load: async () => (await import("./image-inspect.ts")).command,
+  },
+  {
+    names: ["volume inspect"],
+    summary: "Show volumes in full",
+    load: async () => (await import("./volume-inspect.ts")).command,
+  },
+  {
+    names: ["network inspect"],
+    summary: "Show networks in full",
+    load: async () => (await import("./network-inspect.ts")).command,
   },
 ];

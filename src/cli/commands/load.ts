@@ -1,0 +1,42 @@
+/** `gantry load`. */
+import { createReadStream, statSync } from "node:fs";
+import { isatty } from "node:tty";
+import { type Command, NO_ARGUMENTS } from "../command.ts";
+import { showProgress } from "../format/progress.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS]",
+  flags: [
+    {
+      name: "input",
+      short: "i",
+      type: "string",
+      help: "Read the archive from this file, not from standard input",
+      complete: "files",
+    },
+    { name: "platform", type: "string", help: "Load only this platform" },
+    { name: "quiet", short: "q", type: "bool", help: "Don't show progress" },
+  ],
+  arguments: NO_ARGUMENTS,
+  run: async (context, flags) => {
+    const path = flags.text("input");
+    if (path === "" && isatty(0)) throw new Error("requested load from stdin, but stdin is empty");
+    // Read big pieces: they go to a socket.
+    const archive = path === "" ? process.stdin : createReadStream(opened(path), { highWaterMark: 1 << 20 });
+    const messages = await context.client.images.load(archive, {
+      quiet: flags.bool("quiet"),
+      platform: flags.text("platform"),
+    });
+    await showProgress(messages, context.out);
+    return 0;
+  },
+};
+
+function opened(path: string): string {
+  try {
+    statSync(path);
+    return path;
+  } catch (error) {
+    throw new Error(`open ${path}: no such file or directory`, { cause: error });
+  }
+}
