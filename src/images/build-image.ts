@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { decompress } from "../base/decompress.ts";
 import { type Digest, digestOf } from "../base/digest.ts";
 import { newId } from "../base/ids.ts";
@@ -14,7 +14,7 @@ import { applyChanges } from "./changes.ts";
 import type { Image } from "./images.ts";
 import type { Lease } from "./leases.ts";
 import { makeManifest } from "./plan.ts";
-import { publish, setTag, type Workshop, withLease } from "./workshop.ts";
+import { incoming, publish, setTag, type Workshop, withLease } from "./workshop.ts";
 
 export interface ImportOptions {
   readonly repo?: string | undefined;
@@ -29,10 +29,10 @@ export interface ImportOptions {
 export async function importImage(shop: Workshop, tar: Readable, options: ImportOptions): Promise<Digest> {
   const reference = targetOf(options);
   const config = applyChanges({}, options.changes);
-  const source = options.signal === undefined ? tar : addAbortSignal(options.signal, tar);
+  const source = incoming(tar, options.signal);
   const created = timestamp();
   const comment = options.message || "Imported from -";
-  const id = await build(shop, decompress(source), {
+  return await build(shop, decompress(source), {
     parent: undefined,
     reference,
     signal: options.signal,
@@ -40,7 +40,6 @@ export async function importImage(shop: Workshop, tar: Readable, options: Import
     file: { ...(options.platform ?? HOST_PLATFORM), created, comment, config },
     step: { created, comment },
   });
-  return id;
 }
 
 export interface CommitOptions {
@@ -56,10 +55,19 @@ export interface CommitOptions {
 
 /** A container without changes gives an image with the parent's layers. */
 export async function commit(shop: Workshop, options: CommitOptions): Promise<Digest> {
+  try {
+    return await buildCommit(shop, options);
+  } catch (error) {
+    options.diff.destroy();
+    throw error;
+  }
+}
+
+async function buildCommit(shop: Workshop, options: CommitOptions): Promise<Digest> {
   const { parent, author, message } = options;
   const created = timestamp();
   const { os, architecture, variant } = parent?.config ?? HOST_PLATFORM;
-  return await build(shop, options.diff, {
+  return await build(shop, incoming(options.diff, undefined), {
     parent,
     reference: targetOf(options),
     signal: undefined,

@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import { shortId } from "../base/ids.ts";
@@ -14,7 +14,7 @@ import type { Lease } from "./leases.ts";
 import { OCI_INDEX, OCI_LAYOUT, planOciLayout, platformMissing } from "./oci-layout.ts";
 import type { PlannedImage } from "./plan.ts";
 import { Spool } from "./spool.ts";
-import { publish, setTag, type Workshop, withLease } from "./workshop.ts";
+import { incoming, publish, setTag, type Workshop, withLease } from "./workshop.ts";
 
 export interface LoadOptions {
   readonly platform?: Platform | undefined;
@@ -24,7 +24,7 @@ export interface LoadOptions {
 
 /** Post-condition: every image of the archive is there under its names, or nothing of it is. */
 export async function load(shop: Workshop, archive: Readable, options: LoadOptions): Promise<void> {
-  const source = options.signal === undefined ? archive : addAbortSignal(options.signal, archive);
+  const source = incoming(archive, options.signal);
   await withLease(shop, async (lease) => {
     const spool = await Spool.read(source, shop.content, lease);
     const planned = await plan(spool, shop.content, options.platform);

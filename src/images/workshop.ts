@@ -1,3 +1,4 @@
+import { addAbortSignal, type Readable } from "node:stream";
 import type { Digest } from "../base/digest.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -46,4 +47,10 @@ export function publish(shop: Workshop, action: string, id: Digest, name: string
 /** Tags an image. The caller publishes. Returns the image that had the name before, if another. */
 export function setTag(shop: Workshop, reference: Reference, id: Digest, target: Descriptor): Digest | undefined {
   return shop.catalog.setName(reference, normalisedName(reference), id, target);
+}
+
+/** A stream from outside: it ends with the signal, and an error that comes before anybody reads waits for the reader. */
+export function incoming(source: Readable, signal: AbortSignal | undefined): Readable {
+  source.on("error", () => {});
+  return signal === undefined ? source : addAbortSignal(signal, source);
 }
