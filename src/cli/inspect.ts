@@ -87,6 +87,6 @@ async function printer(context: Context, format: string): Promise<((text: string
   const template = compiled(format);
   return (text) => {
     const value: unknown = JSON.parse(text);
-    context.out.write(`${guarded(() => template.run(value, { missingKey: "error" }))}\n`);
+    context.out.write(`${guarded(() => template.run(value, { missingKey: "error" }), "template parsing error: ")}\n`);
   };
 }

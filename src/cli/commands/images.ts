@@ -91,7 +91,7 @@ function imageListing(whole: boolean, digests: boolean): Listing<Row> {
         header: "UNIQUE SIZE",
         of: ({ image }) => ((image.SharedSize ?? -1) < 0 ? "N/A" : humanSize(image.Size - image.SharedSize, 3)),
       },
-      { name: "VirtualSize", header: "VIRTUAL SIZE", of: ({ image }) => humanSize(image.Size, 3) },
+      { name: "VirtualSize", header: "VIRTUAL SIZE", of: ({ image }) => humanSize(image.Size) },
     ],
   };
 }

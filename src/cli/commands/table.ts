@@ -65,9 +65,34 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./attach.ts")).command,
   },
   {
+    names: ["commit", "container commit"],
+    summary: "Make an image from a container's changes",
+    load: async () => (await import("./commit.ts")).command,
+  },
+  {
     names: ["create", "container create"],
     summary: "Create a container",
     load: async () => (await import("./create.ts")).command,
+  },
+  {
+    names: ["diff", "container diff"],
+    summary: "Show what changed in a container's file system",
+    load: async () => (await import("./diff.ts")).command,
+  },
+  {
+    names: ["export", "container export"],
+    summary: "Write a container's file system as a tar archive",
+    load: async () => (await import("./export.ts")).command,
+  },
+  {
+    names: ["history", "image history"],
+    summary: "Show how an image was made",
+    load: async () => (await import("./history.ts")).command,
+  },
+  {
+    names: ["import", "image import"],
+    summary: "Make an image from a tar archive of a file system",
+    load: async () => (await import("./import.ts")).command,
   },
   { names: ["inspect"], summary: "Show objects in full", load: async () => (await import("./inspect.ts")).command },
   {
@@ -91,6 +116,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./pause.ts")).command,
   },
   {
+    names: ["port", "container port"],
+    summary: "List a container's published ports",
+    load: async () => (await import("./port.ts")).command,
+  },
+  {
     names: ["rename", "container rename"],
     summary: "Rename a container",
     load: async () => (await import("./rename.ts")).command,
@@ -106,6 +136,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./rm.ts")).command,
   },
   {
+    names: ["rmi", "image rm", "image remove"],
+    summary: "Remove images",
+    load: async () => (await import("./rmi.ts")).command,
+  },
+  {
+    names: ["save", "image save"],
+    summary: "Write images as a tar archive",
+    load: async () => (await import("./save.ts")).command,
+  },
+  {
     names: ["start", "container start"],
     summary: "Start stopped containers",
     load: async () => (await import("./start.ts")).command,
@@ -116,9 +156,24 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./stop.ts")).command,
   },
   {
+    names: ["tag", "image tag"],
+    summary: "Give an image a further name",
+    load: async () => (await import("./tag.ts")).command,
+  },
+  {
+    names: ["top", "container top"],
+    summary: "Show a container's processes",
+    load: async () => (await import("./top.ts")).command,
+  },
+  {
     names: ["unpause", "container unpause"],
     summary: "Let paused containers go on",
     load: async () => (await import("./unpause.ts")).command,
+  },
+  {
+    names: ["update", "container update"],
+    summary: "Change the limits of containers",
+    load: async () => (await import("./update.ts")).command,
   },
   {
     names: ["wait", "container wait"],

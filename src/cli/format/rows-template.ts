@@ -20,16 +20,21 @@ const HEADER_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   truncate: (value) => value,
 };
 
+/** A row as a whole is escaped for HTML, as Go's encoder does by itself; docker's function leaves values as they are. */
+const ROW_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
+  json: (value) => goJson(value, { html: typeof value === "object" }),
+};
+
 export function printTemplate<T>(context: Context, listing: Listing<T>, rows: readonly T[], format: string): void {
   if (format === "json") {
-    context.out.write(rows.map((row) => `${goJson(valuesOf(listing, row))}\n`).join(""));
+    context.out.write(rows.map((row) => `${goJson(valuesOf(listing, row), { html: true })}\n`).join(""));
     return;
   }
   const table = /^table(?:\s|$)/.test(format);
   const source = controlCharacters(table ? format.slice("table".length).trim() : format);
   const template = compiled(source);
   const run = (data: unknown, functions?: Readonly<Record<string, TemplateFunction>>) =>
-    template.run(data, { missingKey: "no-value", rootType: listing.type, functions });
+    template.run(data, { missingKey: "no-value", rootType: listing.type, functions: functions ?? ROW_FUNCTIONS });
   const lines = guarded(() => rows.map((row) => run({ ...valuesOf(listing, row), ...methodsOf(listing, row) })));
   if (!table) {
     context.out.write(lines.map((line) => `${line}\n`).join(""));
@@ -45,13 +50,13 @@ export function compiled(source: string): Compiled {
   return guarded(() => compileTemplate(source));
 }
 
-export function guarded<R>(act: () => R): R {
+export function guarded<R>(act: () => R, executing = "failed to execute template: "): R {
   try {
     return act();
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     const parsing = !error.message.includes("executing");
-    throw new ExitError(1, parsing ? `failed to parse template: ${error.message}` : error.message);
+    throw new ExitError(1, `${parsing ? "failed to parse template: " : executing}${error.message}`);
   }
 }
 

@@ -14,6 +14,7 @@ export function idText(id: string, whole: boolean): string {
 /** "k=v,k=v" by key. */
 export function labelsText(labels: Readonly<Record<string, string>> | null | undefined): string {
   return Object.entries(labels ?? {})
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`)
     .join(",");
 }

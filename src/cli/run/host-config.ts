@@ -136,8 +136,8 @@ function lists(flags: ParsedFlags): HostConfig {
   const storage = flags.list("storage-opt");
   if (storage.some((word) => !word.includes("="))) throw new Error("invalid storage option");
   return {
-    ...some("CapAdd", flags.list("cap-add")),
-    ...some("CapDrop", flags.list("cap-drop")),
+    ...some("CapAdd", flags.list("cap-add").map(capability)),
+    ...some("CapDrop", flags.list("cap-drop").map(capability)),
     ...some("Dns", flags.list("dns")),
     ...some("DnsOptions", [...flags.list("dns-option"), ...flags.list("dns-opt")]),
     ...some("DnsSearch", flags.list("dns-search")),
@@ -151,6 +151,11 @@ function lists(flags: ParsedFlags): HostConfig {
     ...(storage.length === 0 ? {} : { StorageOpt: keyValues(storage) }),
     ...(flags.changed("annotation") ? { Annotations: { ...flags.map("annotation") } } : {}),
   };
+}
+
+function capability(name: string): string {
+  const upper = name.toUpperCase();
+  return upper === "ALL" || upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
 }
 
 function switches(flags: ParsedFlags): HostConfig {

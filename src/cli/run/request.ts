@@ -21,7 +21,6 @@ export function containerRequest(flags: ParsedFlags, env: Environment): Containe
       User: flags.text("user"),
       WorkingDir: flags.text("workdir"),
       StopSignal: flags.text("stop-signal"),
-      MacAddress: flags.text("mac-address"),
     }),
     ...(flags.changed("stop-timeout") ? { StopTimeout: flags.number("stop-timeout") } : {}),
     Env: readEnvironment(flags.list("env-file"), flags.list("env"), env),

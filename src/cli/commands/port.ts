@@ -1,0 +1,36 @@
+/** `gantry port`. */
+import type { PortBinding } from "../../api/types/container.ts";
+import type { Command } from "../command.ts";
+
+export const command: Command = {
+  usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+  arguments: { min: 1, max: 2 },
+  complete: "running",
+  run: async (context, flags) => {
+    const [name = "", wanted] = flags.positional;
+    const { Ports = {} } = (await context.client.containers.inspect(name)).NetworkSettings;
+    if (wanted === undefined) {
+      const lines = Object.entries(Ports).flatMap(([port, bindings]) =>
+        (bindings ?? []).map((one) => `${port} -> ${address(one)}`),
+      );
+      context.out.write(
+        lines
+          .toSorted(naturally)
+          .map((line) => `${line}\n`)
+          .join(""),
+      );
+      return 0;
+    }
+    const port = wanted.includes("/") ? wanted : `${wanted}/tcp`;
+    const bindings = Ports[port] ?? [];
+    if (bindings.length === 0) throw new Error(`Error: No public port '${port}' published for ${name}`);
+    context.out.write(bindings.map((one) => `${address(one)}\n`).join(""));
+    return 0;
+  },
+};
+
+function address({ HostIp = "", HostPort = "" }: PortBinding): string {
+  return `${HostIp.includes(":") ? `[${HostIp}]` : HostIp}:${HostPort}`;
+}
+
+const naturally = new Intl.Collator("en", { numeric: true }).compare;

@@ -1,0 +1,16 @@
+/** `gantry tag`. */
+import type { Command } from "../command.ts";
+import { splitImage } from "../images/pull.ts";
+
+export const command: Command = {
+  usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+  arguments: { min: 2, max: 2 },
+  complete: "images",
+  run: async (context, flags) => {
+    const [source = "", target = ""] = flags.positional;
+    if (target.includes("@")) throw new Error("refusing to create a tag with a digest reference");
+    const { repo, tag = "latest" } = splitImage(target);
+    await context.client.images.tag(source, repo, tag);
+    return 0;
+  },
+};
