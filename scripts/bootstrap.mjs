@@ -28,6 +28,8 @@ const TESTING = [
   { what: "valgrind", found: () => program("valgrind"), package: "valgrind" },
   { what: "skopeo", found: () => program("skopeo"), package: "skopeo" },
   { what: "umoci", found: () => program("umoci"), package: "umoci" },
+  { what: "qemu", found: () => process.arch !== "x64" || program("qemu-system-x86_64"), package: "qemu-system-x86" },
+  { what: "mkfs.ext4", found: () => program("mkfs.ext4"), package: "e2fsprogs" },
   { what: "python3", found: () => program("python3"), package: "python3-minimal" },
 ];
 
@@ -38,6 +40,7 @@ function main() {
   if (process.platform !== "linux") fail("Gantry runs on Linux only");
   installSystemPackages(command === "test" ? [...SYSTEM, ...TESTING] : SYSTEM);
   installPackages();
+  if (command === "test" && !program("docker")) dockerCli();
   step("make", ["--silent", "-C", at("native")], "the native part could not be built");
   const script = scripts[command];
   if (script === undefined) return;
@@ -71,6 +74,12 @@ function installPackages() {
   say("installing the packages of package-lock.json, the project's own Node among them");
   step("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], "npm ci failed");
   writeFileSync(marker, wanted);
+}
+
+/** The tests try the real docker CLI; without one they skip what needs it, except on CI. */
+function dockerCli() {
+  const { status } = spawnSync(at("scripts", "get-docker-cli"), { stdio: ["ignore", "ignore", "inherit"] });
+  if (status !== 0) say("the docker CLI could not be had; tests that need it will be skipped");
 }
 
 function step(file, args, failure) {

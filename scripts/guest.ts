@@ -133,7 +133,7 @@ function qemuArguments(kernel: GuestKernel, at: (name: string) => string): strin
  */
 function accelerator(): string[] {
   const hardware = /^flags\s.*\b(vmx|svm)\b/m.test(readFileSync("/proc/cpuinfo", "utf8")) && existsSync("/dev/kvm");
-  return hardware ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"];
+  return hardware ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off,pku=off"];
 }
 
 const KERNEL_WORDS = [

@@ -23,8 +23,8 @@ export function readKnob(folder: string | undefined, file: string): string {
   }
 }
 
-/** ENODEV: the group went while its file was open. EOPNOTSUPP: the kernel does not count this here. */
-const GONE = new Set(["ENOENT", "ENODEV", "ENOTDIR", "EOPNOTSUPP"]);
+/** ENODEV: the group went while its file was open. ENOTSUP: the kernel does not count this here, as processes of a threaded group. */
+const GONE = new Set(["ENOENT", "ENODEV", "ENOTDIR", "ENOTSUP"]);
 
 /** A number, or undefined for "max", nothing, or no file. */
 export function readNumber(folder: string | undefined, file: string): number | undefined {

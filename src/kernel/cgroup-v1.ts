@@ -70,6 +70,7 @@ export function v1Tree(controllers: ReadonlyMap<string, string>, unified: string
       const memory = folder("memory", path);
       return memory === undefined ? undefined : join(memory, "memory.oom_control");
     },
+    delegate() {},
     warm: cgroupWarmer(controllers.get("freezer") ?? "", "freezer"),
     remove: (path) => [...roots, unified].map((root) => removeGroup(groupFolder(root, path))).every(Boolean),
   };

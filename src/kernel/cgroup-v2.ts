@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerBlkioStatEntry } from "../api/types/container.ts";
+import { delegateControllers } from "./cgroup-delegate.ts";
 import {
   groupFolder,
   killGroup,
@@ -38,12 +39,17 @@ export function v2Tree(root: string): CgroupTree {
     },
     killAll(path) {
       const folder = at(path);
-      // Since Linux 5.14; a frozen group dies of it too.
-      if (existsSync(join(folder, "cgroup.kill"))) writeKnob(folder, "cgroup.kill", "1");
-      else killGroup(folder);
+      try {
+        // Since Linux 5.14; a frozen group dies of it too.
+        writeKnob(folder, "cgroup.kill", "1");
+      } catch {
+        // Also where the group is threaded, which has no such end.
+        killGroup(folder);
+      }
     },
     update: (path, limits) => update(at(path), limits),
     oomFile: (path) => join(at(path), "memory.events"),
+    delegate: () => delegateControllers(root),
     warm: cgroupWarmer(root, ""),
     remove: (path) => removeGroup(at(path)),
   };

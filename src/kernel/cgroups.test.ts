@@ -116,11 +116,13 @@ describe("this machine's tree", () => {
   function group(t: TestContext): { path: string; pid: number; exited: Promise<unknown> } {
     const path = `/gantry-test-${randomBytes(6).toString("hex")}`;
     // The runtime does this for the groups that it makes.
+    tree.delegate();
     if (base !== undefined) writeFileSync(join(base, "cgroup.subtree_control"), "+memory +pids");
     const child = spawn({ file: "sleep", args: ["60"] });
     t.after(() => {
       tree.remove(path);
     });
+    tree.delegate();
     if (base !== undefined) writeFileSync(join(base, "cgroup.subtree_control"), "+cpu +memory +pids");
     for (const folder of controllerFolders(path)) {
       mkdirSync(folder);
@@ -165,6 +167,21 @@ describe("this machine's tree", () => {
     await exited;
     while (!tree.remove(path)) await new Promise((resolve) => setTimeout(resolve, 1));
     assert.equal(tree.exists(path), false);
+  });
+
+  it("inside a container, whose root has processes, still lets groups be limited", async (t) => {
+    if (base === undefined) return t.skip("needs control groups of version 2");
+    const { path, pid, exited } = group(t);
+    const inner = openCgroups(join(base, path));
+    inner.delegate();
+    inner.delegate();
+    assert.deepEqual(inner.pids("/init"), [pid]);
+    mkdirSync(join(base, path, "box"));
+    inner.update("/box", { memory: 64 << 20, pids: 10 });
+    assert.equal(inner.stats("/box").memory_stats.limit, 64 << 20);
+    inner.killAll("/init");
+    await exited;
+    while (!tree.remove(path)) await new Promise((resolve) => setTimeout(resolve, 1));
   });
 
   it("says that a group which is gone cannot be frozen", async () => {

@@ -73,6 +73,8 @@ export interface CgroupTree {
   update(path: string, limits: CgroupLimits): void;
   /** The file that counts "oom_kill N"; undefined where memory is not accounted. */
   oomFile(path: string): string | undefined;
+  /** Makes sure that groups can be limited, inside a container too; may move processes for it. Throws when they cannot. */
+  delegate(): void;
   /** Says that a process is about to be put into a group: makes that quick. Returns at once; see cgroup-warm.ts. */
   warm(): void;
   /** Removes the group and those below it. False when a process is still inside (or dying). Idempotent. */

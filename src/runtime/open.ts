@@ -43,6 +43,13 @@ export async function openRuntime({
     cgroups,
     logger,
   });
+  try {
+    cgroups.delegate();
+  } catch (error) {
+    logger.log("warn", "containers cannot be limited: no controllers for control groups", {
+      error: errorMessage(error),
+    });
+  }
   return new OciRuntime({ paths, logger, cgroups, runtimes });
 }
 
