@@ -47,34 +47,65 @@ export interface PreparedAttach {
 export type WaitCondition = "not-running" | "next-exit" | "removed";
 
 export interface Containers {
-  create(name: string | undefined, request: Wire.ContainerCreateRequest, platform?: string | undefined): Promise<Wire.ContainerCreateResult>;
+  create(
+    name: string | undefined,
+    request: Wire.ContainerCreateRequest,
+    platform?: string | undefined,
+  ): Promise<Wire.ContainerCreateResult>;
   /** "not-modified" when it runs already. */
   start(name: string, options?: { readonly detachKeys?: string | undefined }): Promise<void>;
   /** Sends the stop signal, after `timeout` seconds (-1: never) SIGKILL. "not-modified" when it does not run. */
-  stop(name: string, options: { readonly timeout?: number | undefined; readonly signal?: string | undefined }): Promise<void>;
-  restart(name: string, options: { readonly timeout?: number | undefined; readonly signal?: string | undefined }): Promise<void>;
+  stop(
+    name: string,
+    options: { readonly timeout?: number | undefined; readonly signal?: string | undefined },
+  ): Promise<void>;
+  restart(
+    name: string,
+    options: { readonly timeout?: number | undefined; readonly signal?: string | undefined },
+  ): Promise<void>;
   /** Name or number of a signal. "conflict" when it does not run. */
   kill(name: string, signal: string | undefined): Promise<void>;
   pause(name: string): Promise<void>;
   unpause(name: string): Promise<void>;
   rename(name: string, to: string): Promise<void>;
   update(name: string, request: Wire.ContainerUpdateRequest): Promise<Wire.ContainerUpdateResult>;
-  remove(name: string, options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean }): Promise<void>;
+  remove(
+    name: string,
+    options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
+  ): Promise<void>;
   prune(filters: Filters): Promise<Wire.ContainerPruneResult>;
   /** Resolves at once that the condition is watched (so that headers can go out); `result` resolves when it is met. */
-  wait(name: string, condition: WaitCondition, signal?: AbortSignal): Promise<{ readonly result: Promise<Wire.ContainerWaitResult> }>;
+  wait(
+    name: string,
+    condition: WaitCondition,
+    signal?: AbortSignal,
+  ): Promise<{ readonly result: Promise<Wire.ContainerWaitResult> }>;
 
   list(options: ListOptions): Promise<Wire.ContainerSummary[]>;
   inspect(name: string, options: { readonly size: boolean }): Promise<Wire.ContainerInspect>;
   top(name: string, psArguments: string | undefined): Promise<Wire.ContainerTop>;
   changes(name: string): Promise<Wire.FilesystemChange[]>;
-  stats(name: string, options: { readonly stream: boolean; readonly oneShot: boolean; readonly signal?: AbortSignal | undefined }): AsyncIterable<Wire.ContainerStats>;
-  logs(name: string, options: Omit<LogReadOptions, "follow" | "framed" | "end"> & { readonly follow: boolean; readonly details: boolean }): Promise<{ readonly raw: boolean; readonly chunks: AsyncIterable<Uint8Array> }>;
+  stats(
+    name: string,
+    options: { readonly stream: boolean; readonly oneShot: boolean; readonly signal?: AbortSignal | undefined },
+  ): AsyncIterable<Wire.ContainerStats>;
+  logs(
+    name: string,
+    options: Omit<LogReadOptions, "follow" | "framed" | "end"> & {
+      readonly follow: boolean;
+      readonly details: boolean;
+    },
+  ): Promise<{ readonly raw: boolean; readonly chunks: AsyncIterable<Uint8Array> }>;
   export(name: string): Promise<Readable>;
   /** The tar of a path in the container, and its stat for the X-Docker-Container-Path-Stat header. */
   copyFrom(name: string, path: string): Promise<{ readonly stat: PathStat; readonly tar: Readable }>;
   statPath(name: string, path: string): Promise<PathStat>;
-  copyTo(name: string, path: string, tar: Readable, options: { readonly noOverwriteDirNonDir: boolean; readonly copyUidGid: boolean }): Promise<void>;
+  copyTo(
+    name: string,
+    path: string,
+    tar: Readable,
+    options: { readonly noOverwriteDirNonDir: boolean; readonly copyUidGid: boolean },
+  ): Promise<void>;
 
   attach(name: string, options: AttachOptions): Promise<PreparedAttach>;
   resize(name: string, rows: number, columns: number): Promise<void>;

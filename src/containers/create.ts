@@ -1,0 +1,159 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { hostname as machineName } from "node:os";
+import type {
+  ContainerConfig,
+  ContainerCreateRequest,
+  ContainerCreateResult,
+  HostConfig,
+  NetworkingConfig,
+} from "../api/types/container.ts";
+import type { EndpointSettings } from "../api/types/network.ts";
+import { EngineError } from "../base/errors.ts";
+import { newId, shortId } from "../base/ids.ts";
+import { timestamp } from "../base/time.ts";
+import { parsePlatform } from "../oci/platform.ts";
+import { validateCreate } from "../runtime/validate.ts";
+import type { Container } from "./container.ts";
+import type { Context } from "./context.ts";
+import { completeHostConfig } from "./host-config.ts";
+import { mergeImageConfig } from "./image-config.ts";
+import { type PlannedMount, planMounts } from "./mount-points.ts";
+import { checkName, inventName } from "./names.ts";
+import { notify } from "./notify.ts";
+import type { Definition } from "./record.ts";
+
+const ANONYMOUS = "com.docker.volume.anonymous";
+
+/**
+ * Makes the container's record, its writable snapshot and its volumes; no process, no mount. On failure nothing is left but
+ * named volumes that it needed; the same after a kill, at the next start.
+ */
+export async function createContainer(
+  context: Context,
+  {
+    name,
+    request,
+    platform,
+  }: { name: string | undefined; request: ContainerCreateRequest; platform: string | undefined },
+): Promise<ContainerCreateResult> {
+  const { registry } = context;
+  const bareName = name === undefined || name === "" ? undefined : checkName(name);
+  const id = newId();
+  const { definition, mounts, warnings } = define(context, id, request, platform);
+  context.logs.sink(definition.hostConfig.LogConfig ?? {}, context.paths.container(id), id);
+  const container = registry.insert({
+    id,
+    name: bareName ?? inventName((wish) => registry.nameOwner(wish) !== undefined),
+    createdAt: timestamp(),
+    definition,
+  });
+  try {
+    mkdirSync(context.paths.container(id), { recursive: true, mode: 0o710 });
+    await allDone([context.snapshots.prepare(id, definition.chainId), ...makeVolumes(context, mounts)]);
+    // What goes with its own end need not outlive a power cut.
+    registry.complete(container, mounts, { durable: definition.hostConfig.AutoRemove !== true });
+  } catch (error) {
+    await discard(context, container);
+    throw error;
+  }
+  notify(context, container, "create");
+  return { Id: id, Warnings: warnings };
+}
+
+/** Undoes a create that did not come to its end. Idempotent. */
+export async function discard(context: Context, container: Container): Promise<void> {
+  const { snapshots, volumes, registry, paths } = context;
+  await snapshots.remove(container.id);
+  for (const mount of container.definition.mounts)
+    if (mount.anonymous && mount.name !== undefined)
+      await volumes.remove(mount.name, { force: true, inUseBy: [] }).catch(() => {});
+  rmSync(paths.container(container.id), { recursive: true, force: true });
+  registry.delete(container);
+}
+
+interface Defined {
+  readonly definition: Definition;
+  readonly mounts: readonly PlannedMount[];
+  readonly warnings: string[];
+}
+
+function define(
+  context: Context,
+  id: string,
+  { HostConfig: wishedHost, NetworkingConfig: networking, ...wished }: ContainerCreateRequest,
+  platform: string | undefined,
+): Defined {
+  const { images, runtime, cgroups, host } = context;
+  if (!wished.Image) throw new EngineError("invalid", "invalid reference format");
+  const image = images.get(wished.Image, platform ? parsePlatform(platform) : undefined);
+  const asked = resolveNames(context, wishedHost ?? {});
+  const warnings = validateCreate(wished, asked, {
+    features: cgroups.features,
+    host,
+    runtimes: runtime.runtimes.map((known) => known.name),
+  });
+  const merged = mergeImageConfig(wished, image.config.config ?? {});
+  const hostConfig = completeHostConfig(asked, context);
+  const mounts = planMounts(merged, hostConfig, {
+    mountsOf: (reference) => context.registry.get(reference).definition.mounts,
+  });
+  const config = { ...merged, Hostname: merged.Hostname || defaultHostname(id, hostConfig) };
+  const definition: Definition = {
+    config,
+    hostConfig,
+    endpoints: wishedEndpoints(config, hostConfig, networking),
+    imageId: image.id,
+    chainId: image.chainId,
+    mounts: mounts.map(({ volume: _, ...mount }) => mount),
+    platform: image.config.os || "linux",
+  };
+  return { definition, mounts, warnings };
+}
+
+/** A container's name in a mode may change hands; its id may not. Throws "not-found". */
+function resolveNames({ registry }: Context, hostConfig: HostConfig): HostConfig {
+  const resolved = (mode: string | undefined) => {
+    const name = /^container:(.+)$/.exec(mode ?? "")?.[1];
+    return name === undefined ? mode : `container:${registry.get(name).id}`;
+  };
+  const { NetworkMode, IpcMode, PidMode } = hostConfig;
+  return { ...hostConfig, NetworkMode: resolved(NetworkMode), IpcMode: resolved(IpcMode), PidMode: resolved(PidMode) };
+}
+
+/** A container in the host's network or UTS namespace has the host's name. */
+function defaultHostname(id: string, { NetworkMode = "", UTSMode = "" }: HostConfig): string {
+  if (NetworkMode === "host" || UTSMode === "host") return machineName();
+  return NetworkMode.startsWith("container:") ? "" : shortId(id);
+}
+
+function wishedEndpoints(
+  config: ContainerConfig,
+  { NetworkMode = "" }: HostConfig,
+  networking: NetworkingConfig | undefined,
+): Record<string, EndpointSettings> {
+  if (NetworkMode.startsWith("container:")) return {};
+  const { default: standard, ...others } = networking?.EndpointsConfig ?? {};
+  const primary = { ...standard, ...others[NetworkMode] };
+  const mac = config.MacAddress || primary.MacAddress;
+  return { ...others, [NetworkMode]: mac ? { ...primary, MacAddress: mac } : primary };
+}
+
+function makeVolumes({ volumes }: Context, mounts: readonly PlannedMount[]): Promise<unknown>[] {
+  return mounts.flatMap(({ type, name, volume, anonymous }) => {
+    if (type !== "volume" || name === undefined || volume === undefined) return [];
+    const labels = anonymous ? { ...volume.labels, [ANONYMOUS]: "" } : volume.labels;
+    return [
+      volumes.create({
+        Name: name,
+        Driver: volume.driver,
+        DriverOpts: volume.options === undefined ? undefined : { ...volume.options },
+        Labels: labels === undefined ? undefined : { ...labels },
+      }),
+    ];
+  });
+}
+
+/** Waits for all, also when one fails, so that what undoes them finds them finished. */
+export async function allDone(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
+}

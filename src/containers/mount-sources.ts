@@ -1,0 +1,85 @@
+/** A container's binds and volumes at its start: sources made or acquired, empty volumes filled from the image. */
+import { closeSync, constants, mkdirSync, openSync, readlinkSync, statSync } from "node:fs";
+import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { fdPath, openIn } from "../kernel/rooted.ts";
+import type { ContainerMount } from "../runtime/container-mounts.ts";
+import type { Container } from "./container.ts";
+import type { Context } from "./context.ts";
+import type { MountRecord } from "./record.ts";
+
+/** `rootfs`: the mounted root file system. What is acquired is released by `releaseMounts`, also when this fails. */
+export async function prepareMounts(context: Context, container: Container, rootfs: string): Promise<ContainerMount[]> {
+  const prepared: ContainerMount[] = [];
+  for (const mount of container.definition.mounts)
+    prepared.push(mount.type === "bind" ? prepareBind(mount) : await prepareVolume(context, container, mount, rootfs));
+  return prepared;
+}
+
+export async function releaseMounts({ volumes }: Context, container: Container): Promise<void> {
+  for (const { type, name } of container.definition.mounts)
+    if (type === "volume" && name !== undefined) await volumes.release(name, container.id);
+}
+
+function prepareBind(mount: MountRecord): ContainerMount {
+  const { source, createSource } = mount;
+  if (statSync(source, { throwIfNoEntry: false }) === undefined) {
+    if (!createSource)
+      throw new EngineError(
+        "invalid",
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      );
+    try {
+      mkdirSync(source, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw new EngineError("internal", `error while creating mount source path '${source}': ${errorMessage(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  return {
+    type: "bind",
+    source,
+    target: mount.destination,
+    readOnly: !mount.writable,
+    propagation: mount.propagation,
+    nonRecursive: mount.nonRecursive,
+  };
+}
+
+async function prepareVolume(
+  { volumes }: Context,
+  container: Container,
+  { name = "", destination, writable, noCopy, subpath }: MountRecord,
+  rootfs: string,
+): Promise<ContainerMount> {
+  const folder = await volumes.acquire(name, container.id);
+  if (!noCopy && subpath === undefined) {
+    const content = realPathIn(rootfs, destination);
+    if (content !== undefined) await volumes.copyUp(name, content);
+  }
+  const source = subpath === undefined ? folder : realPathIn(folder, subpath);
+  if (source === undefined)
+    throw new EngineError("invalid", `cannot access path ${subpath} in volume ${name}: no such file or directory`);
+  return { type: "bind", source, target: destination, readOnly: !writable };
+}
+
+/** Where a path inside a root really lies, links followed inside the root; undefined when there is nothing. */
+function realPathIn(root: string, path: string): string | undefined {
+  const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const fd = openIn(rootFd, path, { flags: O_PATH });
+    try {
+      return readlinkSync(fdPath(fd));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "ELOOP", "EXDEV"].includes(errnoOf(error) ?? "")) return undefined;
+    throw error;
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+/** open(2)'s O_PATH, which Node has no name for. */
+const O_PATH = 0o10000000;

@@ -1,0 +1,93 @@
+/** A container's network at its start: the sandbox, and the files about it that are mounted into the container. */
+import { writeFileSync } from "node:fs";
+import { EngineError } from "../base/errors.ts";
+import type { Sandbox, SandboxRequest } from "../networks/networks.ts";
+import type { ContainerMount } from "../runtime/container-mounts.ts";
+import type { Container } from "./container.ts";
+import type { Context } from "./context.ts";
+import { donorOf } from "./namespaces.ts";
+
+export interface ContainerNetwork {
+  readonly sandbox: Sandbox;
+  /** Whose sandbox and files they are. */
+  readonly owner: Container;
+}
+
+/** Opens the sandbox, or finds that of the container whose network it shares. */
+export async function openNetwork(context: Context, container: Container): Promise<ContainerNetwork> {
+  const owner = networkOwner(context, container);
+  if (owner !== container) {
+    const sandbox = context.networks.sandbox(owner.id);
+    if (sandbox === undefined)
+      throw new EngineError("conflict", `cannot join network namespace of a non running container: ${owner.id}`);
+    return { sandbox, owner };
+  }
+  const request = sandboxRequest(container);
+  const sandbox = await context.networks.open(request);
+  writeFiles(context, container, request, sandbox);
+  return { sandbox, owner };
+}
+
+/** Follows "container:" to the end. */
+function networkOwner(context: Context, container: Container): Container {
+  const seen = new Set<Container>();
+  for (let owner = container; !seen.has(owner); ) {
+    const donor = donorOf(context, owner.definition.hostConfig.NetworkMode ?? "", "network namespace");
+    if (donor === undefined) return owner;
+    seen.add(owner);
+    owner = donor;
+  }
+  throw new EngineError("conflict", "cannot join own network");
+}
+
+function sandboxRequest(container: Container): SandboxRequest {
+  const { config, hostConfig, endpoints } = container.definition;
+  const exposedPorts = [
+    ...new Set([...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings ?? {})]),
+  ];
+  const primary = hostConfig.NetworkMode ?? "bridge";
+  return {
+    containerId: container.id,
+    name: container.name,
+    hostname: config.Hostname ?? "",
+    domainname: config.Domainname ?? "",
+    endpoints,
+    primary,
+    portBindings: hostConfig.PortBindings ?? {},
+    publishAll: hostConfig.PublishAllPorts ? exposedPorts : [],
+    exposedPorts,
+    macAddress: endpoints[primary]?.MacAddress || undefined,
+  };
+}
+
+function writeFiles(context: Context, container: Container, request: SandboxRequest, sandbox: Sandbox): void {
+  const { networks, settings, paths } = context;
+  const { hostConfig } = container.definition;
+  const own = (values: readonly string[] | null | undefined, standard: readonly string[]) =>
+    values?.length ? values : standard;
+  const files = networks.files(request, sandbox, {
+    dns: own(hostConfig.Dns, settings.dns),
+    dnsSearch: own(hostConfig.DnsSearch, settings.dnsSearch),
+    dnsOptions: own(hostConfig.DnsOptions, settings.dnsOptions),
+    extraHosts: hostConfig.ExtraHosts ?? [],
+  });
+  writeFileSync(paths.networkFile(container.id, "hosts"), files.hosts, { mode: 0o644 });
+  writeFileSync(paths.networkFile(container.id, "resolv.conf"), files.resolvConf, { mode: 0o644 });
+  writeFileSync(paths.networkFile(container.id, "hostname"), files.hostname, { mode: 0o644 });
+}
+
+const FILES = { "/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts" } as const;
+
+/** Their mounts, but for those that the container covers by mounts of its own. */
+export function networkFileMounts({ paths }: Context, container: Container, owner: Container): ContainerMount[] {
+  const { hostConfig, mounts } = container.definition;
+  const covered = new Set(mounts.map(({ destination }) => destination));
+  return Object.entries(FILES)
+    .filter(([target]) => !covered.has(target))
+    .map(([target, name]) => ({
+      type: "bind",
+      source: paths.networkFile(owner.id, name),
+      target,
+      readOnly: hostConfig.ReadonlyRootfs === true,
+    }));
+}
