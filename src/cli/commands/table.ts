@@ -80,6 +80,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./diff.ts")).command,
   },
   {
+    names: ["events", "system events"],
+    summary: "Show what happens in the daemon, as it happens",
+    load: async () => (await import("./events.ts")).command,
+  },
+  {
     names: ["export", "container export"],
     summary: "Write a container's file system as a tar archive",
     load: async () => (await import("./export.ts")).command,
@@ -186,9 +191,29 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./container-inspect.ts")).command,
   },
   {
+    names: ["container prune"],
+    summary: "Remove all stopped containers",
+    load: async () => (await import("./container-prune.ts")).command,
+  },
+  {
     names: ["image inspect"],
     summary: "Show images in full",
     load: async () => (await import("./image-inspect.ts")).command,
+  },
+  {
+    names: ["image prune"],
+    summary: "Remove images that nothing uses",
+    load: async () => (await import("./image-prune.ts")).command,
+  },
+  {
+    names: ["builder prune"],
+    summary: "Remove the build cache",
+    load: async () => (await import("./builder-prune.ts")).command,
+  },
+  {
+    names: ["volume create"],
+    summary: "Create a volume",
+    load: async () => (await import("./volume-create.ts")).command,
   },
   {
     names: ["volume inspect"],
@@ -196,8 +221,58 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./volume-inspect.ts")).command,
   },
   {
+    names: ["volume ls", "volume list"],
+    summary: "List volumes",
+    load: async () => (await import("./volume-ls.ts")).command,
+  },
+  {
+    names: ["volume prune"],
+    summary: "Remove volumes that nothing uses",
+    load: async () => (await import("./volume-prune.ts")).command,
+  },
+  {
+    names: ["volume rm", "volume remove"],
+    summary: "Remove volumes",
+    load: async () => (await import("./volume-rm.ts")).command,
+  },
+  {
+    names: ["network connect"],
+    summary: "Connect a container to a network",
+    load: async () => (await import("./network-connect.ts")).command,
+  },
+  {
+    names: ["network create"],
+    summary: "Create a network",
+    load: async () => (await import("./network-create.ts")).command,
+  },
+  {
+    names: ["network disconnect"],
+    summary: "Disconnect a container from a network",
+    load: async () => (await import("./network-disconnect.ts")).command,
+  },
+  {
     names: ["network inspect"],
     summary: "Show networks in full",
     load: async () => (await import("./network-inspect.ts")).command,
+  },
+  {
+    names: ["network ls", "network list"],
+    summary: "List networks",
+    load: async () => (await import("./network-ls.ts")).command,
+  },
+  {
+    names: ["network prune"],
+    summary: "Remove networks that nothing uses",
+    load: async () => (await import("./network-prune.ts")).command,
+  },
+  {
+    names: ["network rm", "network remove"],
+    summary: "Remove networks",
+    load: async () => (await import("./network-rm.ts")).command,
+  },
+  {
+    names: ["system prune"],
+    summary: "Remove everything that nothing uses",
+    load: async () => (await import("./system-prune.ts")).command,
   },
 ];

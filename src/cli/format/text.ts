@@ -28,6 +28,15 @@ export function localTime(date: Date, fraction = ""): string {
   return `${day} ${clock}${fraction} ${offset(date).replace(":", "")} ${zoneName(date)}`;
 }
 
+/** An RFC 3339 time as Go prints it, in its own zone: "2026-01-02 03:04:05.5 +0000 UTC". */
+export function goTime(text: string): string {
+  const match = /^(\S+)T([\d:]+)(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(text);
+  if (match === null) return text;
+  const [, day, clock, fraction = "", zone = "Z"] = match;
+  const shown = zone === "Z" ? "+0000 UTC" : `${zone.replace(":", "")} ${zone.replace(":", "")}`;
+  return `${day} ${clock}${fraction} ${shown}`;
+}
+
 /** As RFC 3339 in this machine's zone: "2026-01-02T03:04:05Z". */
 export function localRfc3339(date: Date, fraction = ""): string {
   const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
