@@ -2,13 +2,15 @@
 import type { Filters } from "../client/containers.ts";
 import type { FlagSpec } from "./flags/spec.ts";
 
-export const FILTER_FLAG: FlagSpec = {
+/** Where `-f` is something else. */
+export const LONG_FILTER_FLAG: FlagSpec = {
   name: "filter",
-  short: "f",
   type: "filter",
   help: "Only what matches KEY=VALUE",
   check: (text) => (text === "" || text.includes("=") ? undefined : "bad format of filter (expected name=value)"),
 };
+
+export const FILTER_FLAG: FlagSpec = { ...LONG_FILTER_FLAG, short: "f" };
 
 export function filtersOf(words: readonly string[]): Filters {
   const filters: Record<string, string[]> = {};

@@ -2,7 +2,7 @@
 import type { Filters } from "../client/containers.ts";
 import { ExitError } from "./command.ts";
 import type { Context } from "./context.ts";
-import { FILTER_FLAG, filtersOf } from "./filters.ts";
+import { filtersOf, LONG_FILTER_FLAG } from "./filters.ts";
 import type { FlagSpec, ParsedFlags } from "./flags/spec.ts";
 import { humanSize } from "./format/sizes.ts";
 
@@ -14,7 +14,7 @@ export interface Pruned {
 }
 
 export const PRUNE_FLAGS: readonly FlagSpec[] = [
-  FILTER_FLAG,
+  LONG_FILTER_FLAG,
   { name: "force", short: "f", type: "bool", help: "Don't ask" },
 ];
 

@@ -1,5 +1,8 @@
+/** As JSON.parse's; the source is the value's text. */
+export type Reviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
+
 /** JSON documents one after another in a stream: by line, as the API sends progress, events and stats. */
-export async function* jsonDocuments<T>(body: AsyncIterable<Uint8Array>): AsyncGenerator<T> {
+export async function* jsonDocuments<T>(body: AsyncIterable<Uint8Array>, reviver?: Reviver): AsyncGenerator<T> {
   const decoder = new TextDecoder();
   let held = "";
   for await (const chunk of body) {
@@ -7,18 +10,18 @@ export async function* jsonDocuments<T>(body: AsyncIterable<Uint8Array>): AsyncG
     for (let end = held.indexOf("\n"); end >= 0; end = held.indexOf("\n")) {
       const line = held.slice(0, end);
       held = held.slice(end + 1);
-      if (line.trim() !== "") yield* documentsOf<T>(line);
+      if (line.trim() !== "") yield* documentsOf<T>(line, reviver);
     }
   }
-  if (held.trim() !== "") yield* documentsOf<T>(held);
+  if (held.trim() !== "") yield* documentsOf<T>(held, reviver);
 }
 
 /** A line mostly is one document; some servers send several without a line break between. */
-function documentsOf<T>(line: string): T[] {
+function documentsOf<T>(line: string, reviver: Reviver | undefined): T[] {
   try {
-    return [JSON.parse(line) as T];
+    return [JSON.parse(line, reviver) as T];
   } catch {
-    return splitDocuments(line).map((text) => JSON.parse(text) as T);
+    return splitDocuments(line).map((text) => JSON.parse(text, reviver) as T);
   }
 }
 

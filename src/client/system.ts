@@ -4,6 +4,11 @@ import type { Filters } from "./containers.ts";
 import { jsonDocuments } from "./json-stream.ts";
 import type { Transport } from "./transport.ts";
 
+/** A JavaScript number cannot hold today's nanoseconds. */
+export interface ExactEvent extends Omit<EventMessage, "timeNano"> {
+  readonly timeNano: bigint;
+}
+
 export interface SystemClient {
   ping(): Promise<void>;
   version(): Promise<SystemVersion>;
@@ -16,7 +21,7 @@ export interface SystemClient {
     readonly until?: string | undefined;
     readonly filters: Filters;
     readonly signal?: AbortSignal | undefined;
-  }): Promise<AsyncIterable<EventMessage>>;
+  }): Promise<AsyncIterable<ExactEvent>>;
   login(auth: AuthConfig): Promise<{ readonly Status: string; readonly IdentityToken?: string | undefined }>;
   pruneBuildCache(
     filters: Filters,
@@ -34,7 +39,9 @@ export function systemClient(transport: Transport): SystemClient {
     diskUsage: (types = []) => transport.json("GET", "/system/df", { query: { type: types } }),
     events: async ({ since, until, filters, signal }) => {
       const response = await transport.call("GET", "/events", { query: { since, until, filters }, signal });
-      return jsonDocuments<EventMessage>(response.body);
+      return jsonDocuments<ExactEvent>(response.body, (key, value, { source }) =>
+        key === "timeNano" && source !== undefined ? BigInt(source) : value,
+      );
     },
     login: (auth) => transport.json("POST", "/auth", { json: auth }),
     pruneBuildCache: (filters, all) => transport.json("POST", "/build/prune", { query: { filters, all } }),

@@ -1,5 +1,5 @@
 /** `gantry events`. */
-import type { EventMessage } from "../../api/types/system.ts";
+import type { ExactEvent } from "../../client/system.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import type { Context } from "../context.ts";
 import { FILTER_FLAG, filtersOf } from "../filters.ts";
@@ -29,11 +29,11 @@ export const command: Command = {
   },
 };
 
-async function printer(context: Context, format: string): Promise<(event: EventMessage) => void> {
+async function printer(context: Context, format: string): Promise<(event: ExactEvent) => void> {
   if (format === "") return (event) => context.out.write(`${eventText(event)}\n`);
   const { goJson } = await import("../template/json.ts");
   const { structure } = await import("../template/print.ts");
-  const marked = (event: EventMessage) => fielded(structure(event, []));
+  const marked = (event: ExactEvent) => fielded(structure(event, []));
   if (format === "json") return (event) => context.out.write(`${goJson(marked(event), { html: true })}\n`);
   const { compiled, guarded } = await import("../format/rows-template.ts");
   const template = compiled(format);
@@ -41,8 +41,8 @@ async function printer(context: Context, format: string): Promise<(event: EventM
 }
 
 /** Go's fields have other names than their JSON. */
-function fielded(event: EventMessage): EventMessage {
-  const more = event as EventMessage & { status?: string; id?: string; from?: string };
+function fielded(event: ExactEvent): ExactEvent {
+  const more = event as ExactEvent & { status?: string; id?: string; from?: string };
   const names = {
     Status: more.status,
     ID: more.id,
@@ -56,7 +56,7 @@ function fielded(event: EventMessage): EventMessage {
   return event;
 }
 
-function eventText({ Type, Action, Actor, timeNano }: EventMessage): string {
+function eventText({ Type, Action, Actor, timeNano }: ExactEvent): string {
   const attributes = Object.entries(Actor.Attributes ?? {})
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}`);
@@ -64,10 +64,10 @@ function eventText({ Type, Action, Actor, timeNano }: EventMessage): string {
   return `${timeText(timeNano)} ${Type} ${Action} ${Actor.ID}${details}`;
 }
 
-/** With nine digits. JSON's number has lost the last two or three of them. */
-function timeText(nanoseconds: number): string {
-  const date = new Date(Math.floor(nanoseconds / 1e6));
-  const fraction = String(BigInt(nanoseconds) % 1_000_000_000n).padStart(9, "0");
+/** With nine digits. */
+function timeText(nanoseconds: bigint): string {
+  const date = new Date(Number(nanoseconds / 1_000_000n));
+  const fraction = String(nanoseconds % 1_000_000_000n).padStart(9, "0");
   const [day, clock, offset = ""] = localTime(date, `.${fraction}`).split(" ");
   return `${day}T${clock}${offset === "+0000" ? "Z" : offset.replace(/(..)$/, ":$1")}`;
 }

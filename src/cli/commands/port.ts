@@ -1,6 +1,7 @@
 /** `gantry port`. */
 import type { PortBinding } from "../../api/types/container.ts";
 import type { Command } from "../command.ts";
+import { naturalOrder } from "../format/natural-order.ts";
 
 export const command: Command = {
   usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
@@ -21,9 +22,8 @@ export const command: Command = {
       );
       return 0;
     }
-    const port = wanted.includes("/") ? wanted : `${wanted}/tcp`;
-    const bindings = Ports[port] ?? [];
-    if (bindings.length === 0) throw new Error(`Error: No public port '${port}' published for ${name}`);
+    const bindings = Ports[wanted.includes("/") ? wanted : `${wanted}/tcp`] ?? [];
+    if (bindings.length === 0) throw new Error(`Error: No public port '${wanted}' published for ${name}`);
     context.out.write(bindings.map((one) => `${address(one)}\n`).join(""));
     return 0;
   },
@@ -32,5 +32,3 @@ export const command: Command = {
 function address({ HostIp = "", HostPort = "" }: PortBinding): string {
   return `${HostIp.includes(":") ? `[${HostIp}]` : HostIp}:${HostPort}`;
 }
-
-const naturally = new Intl.Collator("en", { numeric: true }).compare;

@@ -34,7 +34,7 @@ export const command: Command = {
     const rows = await context.client.containers.list({
       all: flags.bool("all"),
       limit: last > 0 ? last : undefined,
-      size: sized || /\.Size\b|json/.test(format),
+      size: sized || /\.Size\b|json \./.test(format),
       filters: filtersOf(flags.list("filter")),
     });
     const listing = containerListing(flags.bool("no-trunc"), sized);

@@ -80,6 +80,14 @@ function versionText(client: ReturnType<typeof clientVersion>, server: SystemVer
   return alignCells(rows, 1, 20);
 }
 
+/** "Fri Jan  2 03:04:05 2026", as it was where it was built. */
+function builtText(time: string): string {
+  const match = /^(\d{4}-\d\d-\d\dT[\d:]{8})/.exec(time);
+  if (match === null) return time;
+  const [weekday, day, month, year, clock] = new Date(`${match[1]}Z`).toUTCString().replace(",", "").split(" ");
+  return `${weekday} ${month} ${String(Number(day)).padStart(2)} ${clock} ${year}`;
+}
+
 function serverRows(server: SystemVersion): string[][] {
   const platform = server.Platform?.Name ?? "";
   const rows = [[""], [`Server:${platform === "" ? "" : ` ${platform}`}`]];
@@ -92,9 +100,9 @@ function serverRows(server: SystemVersion): string[][] {
         ["  API version:", `${server.ApiVersion} (minimum version ${server.MinAPIVersion})`],
         ["  Go version:", server.GoVersion],
         ["  Git commit:", server.GitCommit],
-        ["  Built:", server.BuildTime],
+        ["  Built:", builtText(server.BuildTime)],
         ["  OS/Arch:", `${server.Os}/${server.Arch}`],
-        ["  Experimental:", String(server.Experimental)],
+        ["  Experimental:", String(server.Experimental ?? false)],
       );
     else for (const key of Object.keys(Details ?? {}).toSorted()) rows.push([`  ${key}:`, String(Details?.[key])]);
   }
