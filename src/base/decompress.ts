@@ -4,10 +4,10 @@ import { EngineError } from "./errors.ts";
 
 /**
  * The plain bytes of a stream that may be compressed by gzip or zstd, recognised by content. Leaving the iteration early
- * destroys the source. What does not decompress, and what ends early, is "invalid".
+ * stops reading and leaves the source open: who gave it closes it (a request must still be answered). What does not decompress, and what ends early, is "invalid".
  */
 export async function* decompress(source: Readable): AsyncGenerator<Buffer, void, undefined> {
-  const iterator = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const iterator = source.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
   try {
     const head = await readHead(iterator);
     const inflater = createDecompressor(detectCompression(head));

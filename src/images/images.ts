@@ -3,7 +3,8 @@
  *
  * Vocabulary
  *   image id   the digest of the image's configuration file (what `docker images` shows)
- *   target     the descriptor a name points to: a manifest, or an index when the image has several platforms
+ *   target     the descriptor a name points to: the image's manifest. Of an index with several platforms one image is kept,
+ *              the one that was asked for or that fits the host best
  *   reference  a name with a tag or digest, normalised ("docker.io/library/alpine:3"); shown familiar ("alpine:3")
  *
  * An image without a reference is dangling; it stays until pruned or removed.
@@ -46,7 +47,7 @@ export interface ImageUse {
 }
 
 export interface Images {
-  /** By reference, id, id prefix, digest. "not-found": `No such image: x`; an ambiguous prefix is refused. `platform`: must match, else "not-found". */
+  /** Records the use, and takes microseconds. By reference, id, id prefix, digest. "not-found": `No such image: x`; an ambiguous prefix is refused. `platform`: must match, else "not-found". */
   get(name: string, platform?: Platform | undefined): Image;
   list(options: {
     readonly all: boolean;
@@ -61,7 +62,7 @@ export interface Images {
   /** Docker's rules: untag, delete when the last reference goes, refuse while a container uses it. */
   remove(name: string, options: { readonly force: boolean; readonly prune: boolean }): Promise<ImageDeleteItem[]>;
   prune(filters: Filters): Promise<ImagePruneResult>;
-  /** Docker archives and OCI layouts; plain, gzip, zstd. "invalid" for what is neither; nothing is left then. */
+  /** Docker archives and OCI layouts; plain, gzip, zstd. "invalid" for what is neither; nothing is left then. The archive is read, not closed. */
   load(
     archive: Readable,
     options: {
@@ -95,7 +96,7 @@ export interface Images {
     readonly message?: string | undefined;
     readonly containerId: string;
   }): Promise<Digest>;
-  /** Removes blobs and layers that nothing reaches. Returns the bytes freed. */
+  /** Removes blobs and layers that nothing reaches (what a killed gantryd left; layers whose last container went after their image). Returns the bytes freed. */
   collect(): Promise<number>;
   /** Bytes of all layers and blobs, each once. */
   layersSize(): number;

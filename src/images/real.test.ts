@@ -1,31 +1,42 @@
 /** Images over real layers: overlay, workers, the machine's own busybox. */
 import assert from "node:assert/strict";
-import { createReadStream, lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createReadStream, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { makeBusyboxArchive } from "../../scripts/base-image.ts";
 import { silentLogger } from "../base/log.ts";
 import { openContent } from "../content/open.ts";
 import type { Events } from "../events/events.ts";
+import { mount, unmount } from "../kernel/mounts.ts";
 import { openSnapshots } from "../snapshots/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
-import { dockerFiles, makeImage, makeTar, streamOf } from "../testing/image-archives.ts";
+import { dockerFiles, makeImage, makeTar, streamOf, type TestImage } from "../testing/image-archives.ts";
 import type { Progress } from "./images.ts";
 import { openImages } from "./open.ts";
 
 const skip = process.getuid?.() === 0 ? false : "needs root";
 
-async function openReal(t: TestContext) {
+/** A folder, and what to do before it is removed, the latest first. */
+function temporary(t: TestContext): { readonly root: string; before(work: () => unknown): void } {
   const root = mkdtempSync(join(tmpdir(), "gantry-images-real-"));
-  const store = openStore(makePaths(join(root, "data"), join(root, "run")));
-  const snapshots = await openSnapshots({ store });
+  const works: (() => unknown)[] = [];
   t.after(async () => {
-    await snapshots.close();
-    store.close();
+    for (const work of works.reverse()) await work();
     rmSync(root, { recursive: true, force: true });
   });
+  return { root, before: (work) => works.push(work) };
+}
+
+async function openReal(t: TestContext, { root, before } = temporary(t)) {
+  const store = openStore(makePaths(join(root, "data"), join(root, "run")));
+  before(() => store.close());
+  const snapshots = await openSnapshots({ store });
+  before(() => snapshots.close());
   const content = openContent(store);
   const events = { publish() {} } as unknown as Events;
   const images = openImages({ store, content, snapshots, events, uses: () => [], logger: silentLogger });
@@ -86,3 +97,74 @@ test("what a container changed is committed, and its layer outlives the image wh
   await images.collect();
   assert.equal(images.layersSize(), 0);
 });
+
+test("a disk that fills up during a load is said to be full, and gets its space back", { skip }, async (t) => {
+  const folder = temporary(t);
+  const disk = join(folder.root, "data");
+  mkdirSync(disk);
+  mount({ source: "tmpfs", target: disk, type: "tmpfs", data: "size=6m" });
+  folder.before(() => unmount(disk, { detach: true }));
+  const { images, content, snapshots } = await openReal(t, folder);
+  const load = async (image: TestImage, tag: string) =>
+    images.load(streamOf(await makeTar(dockerFiles([[image, tag]]))), { onProgress: () => {} });
+  const small = await makeImage({ layers: ["small", "x".repeat(300_000)] });
+  for (const megabytes of [4, 9]) {
+    const large = await makeImage({ layers: ["small", "x".repeat(megabytes << 20)] });
+    await assert.rejects(load(large, "large:1"), { kind: "unavailable", message: /no space left on device/ });
+    assert.deepEqual([[...content.walk()], snapshots.layers()], [[], []]);
+  }
+  await load(small, "small:1");
+  assert.equal(images.get("small:1").id, small.id);
+});
+
+const LOADER = `
+  import { createReadStream } from "node:fs";
+  import { openContent } from "${import.meta.dirname}/../content/open.ts";
+  import { openSnapshots } from "${import.meta.dirname}/../snapshots/open.ts";
+  import { openStore } from "${import.meta.dirname}/../store/open.ts";
+  import { makePaths } from "${import.meta.dirname}/../store/paths.ts";
+  import { openImages } from "${import.meta.dirname}/open.ts";
+  const [root] = process.argv.slice(1);
+  const store = openStore(makePaths(root + "/data", root + "/run"));
+  const snapshots = await openSnapshots({ store });
+  const logger = { log() {} };
+  const images = openImages({ store, content: openContent(store), snapshots, events: { publish() {} }, uses: () => [], logger });
+  process.stdout.write("ready");
+  await images.load(createReadStream(root + "/image.tar"), { onProgress() {} });
+  process.exit(0);`;
+
+test("a kill during a load leaves the whole image or nothing that is not collected", { skip }, async (t) => {
+  const { root } = temporary(t);
+  const image = await makeImage({ layers: ["a".repeat(3 << 20), "b".repeat(3 << 20), "c"] });
+  writeFileSync(join(root, "image.tar"), await makeTar(dockerFiles([[image, "k:1"]])));
+  let finished = 0;
+  for (let round = 0; round < 12; round++) {
+    await killedAfter(root, 4 * round ** 2);
+    const store = openStore(makePaths(join(root, "data"), join(root, "run")));
+    const snapshots = await openSnapshots({ store });
+    const content = openContent(store);
+    const events = { publish() {} } as unknown as Events;
+    const images = openImages({ store, content, snapshots, events, uses: () => [], logger: silentLogger });
+    await images.collect();
+    const names = await images.list({ all: true, filters: {}, sharedSize: false, digests: false, manifests: false });
+    assert.equal([...content.walk()].length, names.length * 5);
+    assert.equal(snapshots.layers().length, names.length * 3);
+    finished += names.length;
+    if (names.length > 0) await images.remove("k:1", { force: false, prune: true });
+    await snapshots.close();
+    store.close();
+  }
+  t.diagnostic(`${finished} of 12 loads were finished`);
+});
+
+/** Lets a process of its own load the image, and kills it this long after it is ready. */
+async function killedAfter(root: string, milliseconds: number): Promise<void> {
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", LOADER, root], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  await once(child.stdout, "data");
+  await sleep(milliseconds);
+  child.kill("SIGKILL");
+  await exited;
+}
