@@ -70,9 +70,12 @@ async function send(socket: Duplex, { method, path, host, headers, body, upgrade
   if (fixed !== undefined) lines.push(`Content-Length: ${fixed.length}`);
   else if (body !== undefined) lines.push("Transfer-Encoding: chunked");
   else if (method !== "GET" && method !== "HEAD") lines.push("Content-Length: 0");
+  // In one piece: a server that answers after the head alone may close before a second one.
+  socket.cork();
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   if (fixed !== undefined) socket.write(fixed);
-  else if (body !== undefined) await sendChunks(socket, body as AsyncIterable<Uint8Array>);
+  socket.uncork();
+  if (fixed === undefined && body !== undefined) await sendChunks(socket, body as AsyncIterable<Uint8Array>);
 }
 
 async function sendChunks(socket: Duplex, body: AsyncIterable<Uint8Array>): Promise<void> {

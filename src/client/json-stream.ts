@@ -19,9 +19,9 @@ export async function* jsonDocuments<T>(body: AsyncIterable<Uint8Array>, reviver
 /** A line mostly is one document; some servers send several without a line break between. */
 function documentsOf<T>(line: string, reviver: Reviver | undefined): T[] {
   try {
-    return [JSON.parse(line, reviver) as T];
+    return [parse(line, reviver) as T];
   } catch {
-    return splitDocuments(line).map((text) => JSON.parse(text, reviver) as T);
+    return splitDocuments(line).map((text) => parse(text, reviver) as T);
   }
 }
 
@@ -44,4 +44,9 @@ function splitDocuments(text: string): string[] {
   }
   if (text.slice(start).trim() !== "") documents.push(text.slice(start));
   return documents;
+}
+
+/** TypeScript's library does not know the reviver's third parameter yet. */
+function parse(text: string, reviver: Reviver | undefined): unknown {
+  return JSON.parse(text, reviver as Parameters<typeof JSON.parse>[1]);
 }

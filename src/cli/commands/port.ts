@@ -16,7 +16,7 @@ export const command: Command = {
       );
       context.out.write(
         lines
-          .toSorted(naturally)
+          .toSorted(naturalOrder)
           .map((line) => `${line}\n`)
           .join(""),
       );

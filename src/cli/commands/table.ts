@@ -48,16 +48,46 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./ps.ts")).command,
   },
   {
+    names: ["build", "image build", "builder build"],
+    summary: "Build an image from a Dockerfile",
+    common: true,
+    load: async () => (await import("./build.ts")).command,
+  },
+  {
+    names: ["pull", "image pull"],
+    summary: "Fetch an image from a registry",
+    common: true,
+    load: async () => (await import("./pull.ts")).command,
+  },
+  {
+    names: ["push", "image push"],
+    summary: "Send an image to a registry",
+    common: true,
+    load: async () => (await import("./push.ts")).command,
+  },
+  {
     names: ["images", "image ls", "image list"],
     summary: "List images",
     common: true,
     load: async () => (await import("./images.ts")).command,
   },
   {
+    names: ["search"],
+    summary: "Search for images",
+    common: true,
+    load: async () => (await import("./search.ts")).command,
+  },
+  {
     names: ["version"],
     summary: "Show the versions of client and daemon",
     common: true,
     load: async () => (await import("./version.ts")).command,
+  },
+  {
+    names: ["info", "system info"],
+    summary: "Show what the daemon is and what it keeps",
+    common: true,
+    load: async () => (await import("./info.ts")).command,
   },
   {
     names: ["attach", "container attach"],
@@ -154,6 +184,11 @@ export const COMMANDS: readonly Entry[] = [
     names: ["start", "container start"],
     summary: "Start stopped containers",
     load: async () => (await import("./start.ts")).command,
+  },
+  {
+    names: ["stats", "container stats"],
+    summary: "Show what containers use, as it changes",
+    load: async () => (await import("./stats.ts")).command,
   },
   {
     names: ["stop", "container stop"],
@@ -271,8 +306,24 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./network-rm.ts")).command,
   },
   {
+    names: ["system df"],
+    summary: "Show how much disk is used",
+    load: async () => (await import("./system-df.ts")).command,
+  },
+  {
     names: ["system prune"],
     summary: "Remove everything that nothing uses",
     load: async () => (await import("./system-prune.ts")).command,
+  },
+  {
+    names: ["system dial-stdio"],
+    summary: "Carry standard input and output to the daemon's socket",
+    hidden: true,
+    load: async () => (await import("./system-dial-stdio.ts")).command,
+  },
+  {
+    names: ["daemon"],
+    summary: "Run the daemon in the foreground",
+    load: async () => (await import("./daemon.ts")).command,
   },
 ];

@@ -1,0 +1,31 @@
+/** `gantry pull`. */
+import { type Command, ONE_ARGUMENT } from "../command.ts";
+import { pullImage, splitImage, withTag } from "../images/pull.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
+  flags: [
+    { name: "all-tags", short: "a", type: "bool", help: "Fetch every tag of the repository" },
+    {
+      name: "disable-content-trust",
+      type: "bool",
+      help: "Skip the verification of images",
+      default: "true",
+      hidden: true,
+    },
+    { name: "platform", type: "string", help: "Platform of the image, where it has several" },
+    { name: "quiet", short: "q", type: "bool", help: "Don't show progress" },
+  ],
+  arguments: ONE_ARGUMENT,
+  complete: "images",
+  run: async (context, flags) => {
+    const [name = ""] = flags.positional;
+    const quiet = flags.bool("quiet");
+    if (flags.bool("all-tags") && splitImage(name).tag !== undefined)
+      throw new Error("tag can't be used with --all-tags/-a");
+    if (splitImage(name).tag === undefined && !quiet) context.out.write("Using default tag: latest\n");
+    await pullImage(context, name, { platform: flags.text("platform"), quiet, to: context.out });
+    context.out.write(`${withTag(name)}\n`);
+    return 0;
+  },
+};
