@@ -26,7 +26,8 @@ export function findKernel(): GuestKernel | undefined {
   const folder = cacheFolder();
   const [image] = globSync("boot/vmlinuz-*", { cwd: folder });
   if (image === undefined) return undefined;
-  return { image: join(folder, image), modules: inLoadOrder(MODULES, join(folder, "lib/modules")) };
+  const modules = globSync("modules/*.ko", { cwd: folder }).toSorted();
+  return { image: join(folder, image), modules: modules.map((name) => join(folder, name)) };
 }
 
 /** Downloads and unpacks the kernel unless it is there. Needs apt-get and dpkg-deb; throws what they say. */
@@ -42,6 +43,7 @@ export function prepareKernel(): GuestKernel {
     rmSync(archive);
     const packed = globSync("lib/modules/**/*.ko.xz", { cwd: work });
     if (packed.length > 0) command("xz", ["-d", ...packed], work);
+    keepModules(work);
     rmSync(cache, { recursive: true, force: true });
     renameSync(work, cache);
   } finally {
@@ -50,6 +52,16 @@ export function prepareKernel(): GuestKernel {
   const kernel = findKernel();
   if (kernel === undefined) throw new Error(`no kernel in ${PACKAGE}`);
   return kernel;
+}
+
+/** Of thousands the few that the guest loads, named so that they sort by that. */
+function keepModules(folder: string): void {
+  const all = join(folder, "lib");
+  mkdirSync(join(folder, "modules"));
+  for (const [index, file] of inLoadOrder(MODULES, all).entries()) {
+    renameSync(file, join(folder, "modules", `${String(index).padStart(3, "0")}-${basename(file)}`));
+  }
+  rmSync(all, { recursive: true });
 }
 
 function cacheFolder(): string {
