@@ -72,6 +72,18 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./images.ts")).command,
   },
   {
+    names: ["login"],
+    summary: "Log in to a registry",
+    common: true,
+    load: async () => (await import("./login.ts")).command,
+  },
+  {
+    names: ["logout"],
+    summary: "Log out from a registry",
+    common: true,
+    load: async () => (await import("./logout.ts")).command,
+  },
+  {
     names: ["search"],
     summary: "Search for images",
     common: true,
@@ -98,6 +110,11 @@ export const COMMANDS: readonly Entry[] = [
     names: ["commit", "container commit"],
     summary: "Make an image from a container's changes",
     load: async () => (await import("./commit.ts")).command,
+  },
+  {
+    names: ["cp", "container cp"],
+    summary: "Copy files between a container and this machine",
+    load: async () => (await import("./cp.ts")).command,
   },
   {
     names: ["create", "container create"],
@@ -322,8 +339,49 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./system-dial-stdio.ts")).command,
   },
   {
+    names: ["context create"],
+    summary: "Create a context",
+    load: async () => (await import("./context-create.ts")).command,
+  },
+  {
+    names: ["context inspect"],
+    summary: "Show contexts in full",
+    load: async () => (await import("./context-inspect.ts")).command,
+  },
+  {
+    names: ["context ls", "context list"],
+    summary: "List contexts",
+    load: async () => (await import("./context-ls.ts")).command,
+  },
+  {
+    names: ["context rm", "context remove"],
+    summary: "Remove contexts",
+    load: async () => (await import("./context-rm.ts")).command,
+  },
+  {
+    names: ["context show"],
+    summary: "Print the name of the context in use",
+    load: async () => (await import("./context-show.ts")).command,
+  },
+  {
+    names: ["context use"],
+    summary: "Choose the context to use",
+    load: async () => (await import("./context-use.ts")).command,
+  },
+  {
+    names: ["completion"],
+    summary: "Print the completion script of a shell",
+    load: async () => (await import("./completion.ts")).command,
+  },
+  {
     names: ["daemon"],
     summary: "Run the daemon in the foreground",
     load: async () => (await import("./daemon.ts")).command,
+  },
+  {
+    names: ["__complete"],
+    summary: "Complete the words given",
+    hidden: true,
+    load: async () => (await import("./complete.ts")).command,
   },
 ];
