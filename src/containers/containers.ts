@@ -14,6 +14,7 @@
  */
 import type { Duplex, Readable } from "node:stream";
 import type * as Wire from "../api/types/container.ts";
+import type { Digest } from "../base/digest.ts";
 import type { LogReadOptions } from "../logs/logs.ts";
 
 export type Filters = Readonly<Record<string, readonly string[]>>;
@@ -97,6 +98,8 @@ export interface Containers {
     },
   ): Promise<{ readonly raw: boolean; readonly chunks: AsyncIterable<Uint8Array> }>;
   export(name: string): Promise<Readable>;
+  /** An image of what the container changed; its id. */
+  commit(name: string, options: CommitOptions): Promise<Digest>;
   /** The tar of a path in the container, and its stat for the X-Docker-Container-Path-Stat header. */
   copyFrom(name: string, path: string): Promise<{ readonly stat: PathStat; readonly tar: Readable }>;
   statPath(name: string, path: string): Promise<PathStat>;
@@ -115,6 +118,18 @@ export interface Containers {
   execStart(execId: string, request: Wire.ExecStartRequest): Promise<PreparedAttach | undefined>;
   execInspect(execId: string): Wire.ExecInspect;
   execResize(execId: string, rows: number, columns: number): Promise<void>;
+}
+
+export interface CommitOptions {
+  readonly repo?: string | undefined;
+  readonly tag?: string | undefined;
+  readonly author?: string | undefined;
+  readonly message?: string | undefined;
+  /** Dockerfile instructions: see images/changes.ts. */
+  readonly changes: readonly string[];
+  /** Members replace the container's own. */
+  readonly config?: Wire.ContainerConfig | undefined;
+  readonly pause: boolean;
 }
 
 /** As in the API's path stat header. */

@@ -16,7 +16,7 @@ import type { PreparedAttach } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import type { Exec } from "./exec-registry.ts";
-import { joinClient } from "./join-client.ts";
+import { joinStreams } from "./join-streams.ts";
 import { notify } from "./notify.ts";
 import { consoleSize } from "./start.ts";
 
@@ -72,7 +72,7 @@ async function runAttached(
   const stream = await task.attach({ stdin: AttachStdin, stdout: AttachStdout, stderr: AttachStderr });
   task.proceed();
   const detachKeys = Tty ? parseDetachKeys(DetachKeys) : [];
-  if (await joinClient(stream, client, { stdin: AttachStdin, detachKeys })) {
+  if ((await joinStreams({ client, stream, stdin: AttachStdin, detachKeys })) === "detached") {
     notify(context, exec.container, "exec_detach", { execID: exec.id });
     return;
   }

@@ -1,51 +1,57 @@
-import type { ContainerInspect, ContainerState, MountPoint, NetworkSettings } from "../api/types/container.ts";
+import type { ContainerConfig, ContainerInspect, ContainerState } from "../api/types/container.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
-import { sizes } from "./list.ts";
+import { commandOf, mountViews } from "./list.ts";
+import type { State } from "./record.ts";
+import { containerSize } from "./size.ts";
 import { isRunning } from "./state.ts";
+import { networkView } from "./view-network.ts";
 
-/** GET /containers/{id}/json. */
+/** GET /containers/{id}/json, as Docker 28 answers. */
 export async function inspectContainer(
   context: Context,
   container: Container,
-  size: boolean,
+  { size }: { readonly size: boolean },
 ): Promise<ContainerInspect> {
-  const { paths, logs } = context;
-  const { id, name, definition, state, createdAt, imageId } = container;
-  const { config, hostConfig, platform } = definition;
-  const [path = "", ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  const ownFiles = !(hostConfig.NetworkMode ?? "").startsWith("container:");
-  const file = (name: "hosts" | "hostname" | "resolv.conf") => (ownFiles ? paths.networkFile(id, name) : "");
+  const { paths, snapshots, logs } = context;
+  const { id, definition, state } = container;
+  const { config, hostConfig, mounts } = definition;
+  const [Path = "", ...Args] = commandOf(config);
+  const file = (name: "hosts" | "hostname" | "resolv.conf") =>
+    state.startedAt.startsWith("0001") ? "" : paths.networkFile(id, name);
+  const sink = logs.sink(hostConfig.LogConfig ?? {}, paths.container(id), id);
   return {
     Id: id,
-    Created: createdAt,
-    Path: path,
-    Args: args,
-    State: inspectState(container),
-    Image: imageId,
+    Created: container.createdAt,
+    Path,
+    Args,
+    State: stateView(state),
+    Image: container.imageId,
     ResolvConfPath: file("resolv.conf"),
     HostnamePath: file("hostname"),
     HostsPath: file("hosts"),
-    LogPath: logs.sink(hostConfig.LogConfig ?? {}, paths.container(id), id).path ?? "",
-    Name: `/${name}`,
+    LogPath: sink.driver === "json-file" ? (sink.path ?? "") : "",
+    Name: `/${container.name}`,
     RestartCount: state.restartCount,
-    Driver: context.snapshots.driver === "overlay" ? "overlay2" : "vfs",
-    Platform: platform,
+    Driver: snapshots.driver === "overlay" ? "overlay2" : "vfs",
+    Platform: definition.platform,
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
-    ExecIDs: container.execIds.size > 0 ? [...container.execIds] : null,
+    AppArmorProfile: context.host.appArmor && !hostConfig.Privileged ? "docker-default" : "",
+    ExecIDs: execIds(container),
     HostConfig: hostConfig,
-    GraphDriver: { Name: context.snapshots.driver === "overlay" ? "overlay2" : "vfs", Data: {} },
-    ...(size ? await sizes(context, container) : {}),
-    Mounts: mountPoints(context, container),
-    Config: config,
-    NetworkSettings: networkSettings(context, container),
+    GraphDriver: {
+      Data: state.pid > 0 ? { MergedDir: paths.rootfs(id) } : {},
+      Name: snapshots.driver === "overlay" ? "overlay2" : "vfs",
+    },
+    ...(size ? await containerSize(context, container) : {}),
+    Mounts: mountViews(context, { ...definition, mounts }),
+    Config: configView(config),
+    NetworkSettings: networkView(context, container),
   };
 }
 
-function inspectState({ state, restartDelay }: Container): ContainerState {
-  void restartDelay;
+export function stateView(state: State): ContainerState {
   return {
     Status: state.status,
     Running: isRunning(state),
@@ -62,45 +68,41 @@ function inspectState({ state, restartDelay }: Container): ContainerState {
   };
 }
 
-export function mountPoints({ volumes }: Pick<Context, "volumes">, { definition }: Container): MountPoint[] {
-  const known = new Map(volumes.list().map((volume) => [volume.Name, volume]));
-  return definition.mounts.map(({ type, name, source, destination, mode, writable, propagation }) => {
-    const common = { Destination: destination, Mode: mode, RW: writable, Propagation: propagation };
-    if (type === "bind") return { Type: "bind", Source: source, ...common } as MountPoint;
-    const volume = known.get(name ?? "");
-    return {
-      Type: "volume",
-      Name: name ?? "",
-      Source: volume?.Mountpoint ?? source,
-      ...common,
-      Driver: volume?.Driver ?? "local",
-    };
-  });
+function execIds({ execIds: ids }: Container): string[] | null {
+  return ids.size === 0 ? null : [...ids];
 }
 
-function networkSettings({ networks }: Context, { id, definition }: Container): NetworkSettings {
-  const sandbox = networks.sandbox(id);
-  const endpoints = sandbox?.endpoints ?? definition.endpoints;
-  // Only the default bridge's address is shown at the top, as ever.
-  const top = sandbox?.endpoints.bridge ?? {};
+/** Fields in Docker's order; the ones that Docker leaves out when empty are left out. */
+function configView(config: ContainerConfig): ContainerConfig {
   return {
-    Bridge: "",
-    SandboxID: sandbox?.sandboxId ?? "",
-    SandboxKey: sandbox?.netns ?? "",
-    Ports: sandbox?.ports ?? {},
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    EndpointID: top.EndpointID ?? "",
-    Gateway: top.Gateway ?? "",
-    GlobalIPv6Address: top.GlobalIPv6Address ?? "",
-    GlobalIPv6PrefixLen: top.GlobalIPv6PrefixLen ?? 0,
-    IPAddress: top.IPAddress ?? "",
-    IPPrefixLen: top.IPPrefixLen ?? 0,
-    IPv6Gateway: top.IPv6Gateway ?? "",
-    MacAddress: top.MacAddress ?? "",
-    Networks: { ...endpoints },
+    Hostname: config.Hostname ?? "",
+    Domainname: config.Domainname ?? "",
+    User: config.User ?? "",
+    AttachStdin: config.AttachStdin ?? false,
+    AttachStdout: config.AttachStdout ?? false,
+    AttachStderr: config.AttachStderr ?? false,
+    ...(keys(config.ExposedPorts) ? { ExposedPorts: config.ExposedPorts } : {}),
+    Tty: config.Tty ?? false,
+    OpenStdin: config.OpenStdin ?? false,
+    StdinOnce: config.StdinOnce ?? false,
+    Env: config.Env ?? [],
+    Cmd: config.Cmd ?? null,
+    ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
+    ...(config.ArgsEscaped ? { ArgsEscaped: true } : {}),
+    Image: config.Image ?? "",
+    Volumes: keys(config.Volumes) ? config.Volumes : null,
+    WorkingDir: config.WorkingDir ?? "",
+    Entrypoint: config.Entrypoint ?? null,
+    ...(config.NetworkDisabled ? { NetworkDisabled: true } : {}),
+    ...(config.MacAddress ? { MacAddress: config.MacAddress } : {}),
+    OnBuild: config.OnBuild ?? null,
+    Labels: config.Labels ?? {},
+    ...(config.StopSignal ? { StopSignal: config.StopSignal } : {}),
+    ...(typeof config.StopTimeout === "number" ? { StopTimeout: config.StopTimeout } : {}),
+    ...(config.Shell?.length ? { Shell: config.Shell } : {}),
   };
+}
+
+function keys(map: object | null | undefined): boolean {
+  return Object.keys(map ?? {}).length > 0;
 }

@@ -1,148 +1,184 @@
-/** What `ps` and `container prune` filter by: each filter a function in a table; the values of one filter are alternatives. */
-
-import { parseDuration } from "../base/durations.ts";
-import { EngineError, errorKind } from "../base/errors.ts";
+/** The filters of `docker ps` and `container prune`. Values of one filter are alternatives, but labels must all match; filters must all match. */
+import { EngineError } from "../base/errors.ts";
+import { millisecondsOf, ZERO_TIME } from "../base/time.ts";
 import type { Container } from "./container.ts";
 import type { Filters } from "./containers.ts";
 import type { Context } from "./context.ts";
+import { isRunning } from "./state.ts";
+import { publishedPorts } from "./view-ports.ts";
 
-type Passes = (container: Container) => boolean;
-type Maker = (context: Context, values: readonly string[]) => Passes;
+export type Predicate = (container: Container) => boolean;
 
-const STATUSES = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
-const HEALTH = ["starting", "healthy", "unhealthy", "none"];
+type FilterMaker = (values: readonly string[], context: Context) => Predicate;
 
-const FILTERS: Readonly<Record<string, Maker>> = {
-  id:
-    (_, values) =>
-    ({ id }) =>
-      values.some((value) => id.startsWith(value) || matchesPattern(id, value)),
-  name:
-    (_, values) =>
-    ({ name }) =>
-      values.some((value) => matchesPattern(name, value) || matchesPattern(`/${name}`, value)),
-  label: (_, values) => (container) => values.every((value) => hasLabel(container, value)),
-  exited: (_, values) => {
-    const codes = values.map(exitCode);
-    return ({ state }) => state.status !== "running" && codes.includes(state.exitCode) && state.finishedAt > "0002";
-  },
-  status: (_, values) => {
-    for (const value of values)
-      if (!STATUSES.includes(value)) throw new EngineError("invalid", `invalid filter 'status=${value}'`);
+const STATUSES: readonly string[] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+const HEALTH: readonly string[] = ["starting", "healthy", "unhealthy", "none"];
+
+/** Docker looks at stopped containers too when one of these is given. */
+const IMPLY_ALL: readonly string[] = ["status", "before", "since", "exited"];
+
+const FILTERS: Readonly<Record<string, FilterMaker>> = {
+  id: (values) => (container) => values.some((value) => matchesText(container.id, value)),
+  name: (values) => (container) =>
+    values.some((value) => matchesText(container.name, value) || matchesText(`/${container.name}`, value)),
+  label: (values) => (container) => hasLabels(container.definition.config.Labels, values),
+  status: (values) => {
+    for (const value of values) if (!STATUSES.includes(value)) throw invalid("status", value);
     return ({ state }) => values.includes(state.status);
   },
-  ancestor: ({ images }, values) => {
-    const ids = new Set(values.flatMap((value) => imageId(images, value)));
-    return ({ imageId: id, definition }) => ids.has(id) || values.includes(definition.config.Image ?? "");
+  exited: (values) => {
+    const codes = values.map((value) => integer("exited", value));
+    return ({ state }) => !isRunning(state) && state.startedAt !== ZERO_TIME && codes.includes(state.exitCode);
   },
-  before: ({ registry }, values) => {
-    const others = values.map((value) => registry.get(value));
-    return (container) => others.every((other) => container.createdAt < other.createdAt);
+  ancestor: (values, context) => {
+    const ids = new Set(values.flatMap((value) => imageAndBelow(context, value)));
+    return ({ imageId, definition }) => ids.has(imageId) || values.some((value) => value === definition.config.Image);
   },
-  since: ({ registry }, values) => {
-    const others = values.map((value) => registry.get(value));
-    return (container) => others.every((other) => container.createdAt > other.createdAt);
+  before: (values, { registry }) => {
+    const before = Math.min(...values.map((value) => orderOf(registry.get(value))));
+    return (container) => orderOf(container) < before;
   },
-  volume:
-    (_, values) =>
-    ({ definition }) =>
-      definition.mounts.some(({ name, destination }) => values.includes(name ?? "") || values.includes(destination)),
-  network: ({ networks }, values) => {
-    const names = new Set(values.flatMap((value) => networkNames(networks, value)));
+  since: (values, { registry }) => {
+    const since = Math.max(...values.map((value) => orderOf(registry.get(value))));
+    return (container) => orderOf(container) > since;
+  },
+  volume: (values) => (container) =>
+    container.definition.mounts.some(
+      ({ name, source, destination }) =>
+        values.includes(destination) || values.includes(name ?? source) || values.includes(source),
+    ),
+  network: (values, { networks }) => {
+    const names = new Set(values.flatMap((value) => networkNames(networks.list(), value)));
     return ({ definition }) => Object.keys(definition.endpoints).some((name) => names.has(name));
   },
-  publish: (_, values) => portFilter(values, ({ definition }) => Object.keys(definition.hostConfig.PortBindings ?? {})),
-  expose: (_, values) => portFilter(values, ({ definition }) => Object.keys(definition.config.ExposedPorts ?? {})),
-  health: (_, values) => {
-    for (const value of values)
-      if (!HEALTH.includes(value)) throw new EngineError("invalid", `invalid filter 'health=${value}'`);
+  publish: (values, context) => portFilter("publish", values, (container) => publishedPorts(context, container)),
+  expose: (values) =>
+    portFilter("expose", values, ({ definition }) => Object.keys(definition.config.ExposedPorts ?? {})),
+  health: (values) => {
+    for (const value of values) if (!HEALTH.includes(value)) throw invalid("health", value);
     return ({ state }) => values.includes(state.health?.Status || "none");
   },
-  "is-task": (_, values) => () => values.every((value) => value === "false" || value === "0"),
-  isolation: () => () => true,
+  "is-task": (values) => {
+    const wanted = values.map((value) => boolean("is-task", value));
+    return () => wanted.includes(false);
+  },
+  isolation: (values) => () => values.some((value) => value === "" || value === "default"),
 };
 
-/** Throws "invalid" for a value that makes no sense, "not-found" for an unknown container in before or since. */
-export function listFilter(context: Context, filters: Filters): Passes {
-  const tests = Object.entries(filters)
-    .filter(([, values]) => values.length > 0)
-    .map(([name, values]) => {
-      const make = FILTERS[name];
-      if (make === undefined) throw new EngineError("invalid", `invalid filter '${name}'`);
-      return make(context, values);
-    });
-  return (container) => tests.every((passes) => passes(container));
+/** Throws "invalid" for unknown names and values. */
+export function listFilter(filters: Filters, context: Context): { readonly passes: Predicate; readonly all: boolean } {
+  const predicates = Object.entries(filters).map(([name, values]) => {
+    const make = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined;
+    if (make === undefined) throw new EngineError("invalid", `invalid filter '${name}'`);
+    return make(values, context);
+  });
+  return {
+    passes: (container) => predicates.every((passes) => passes(container)),
+    all: Object.keys(filters).some((name) => IMPLY_ALL.includes(name)),
+  };
 }
 
-/** Filters that look at ended containers want them listed without `--all`. */
-export function impliesAll(filters: Filters): boolean {
-  return (filters.status?.length ?? 0) > 0 || (filters.exited?.length ?? 0) > 0;
+/** `until` (a time), `label`, `label!`. */
+export function pruneFilter(filters: Filters): Predicate {
+  const until = filters.until?.map(untilTime) ?? [];
+  if (until.length > 1) throw new EngineError("invalid", "more than one until filter specified");
+  return ({ createdAt, definition }) =>
+    until.every((time) => millisecondsOf(createdAt) < time) &&
+    hasLabels(definition.config.Labels, filters.label ?? []) &&
+    !(filters["label!"] ?? []).some((value) => hasLabels(definition.config.Labels, [value]));
 }
 
-export function pruneFilter(filters: Filters): Passes {
-  const until = filters.until?.[0];
-  const before = until === undefined ? undefined : new Date(untilTime(until)).toISOString();
-  return (container) =>
-    (before === undefined || container.createdAt < before) &&
-    (filters.label ?? []).every((label) => hasLabel(container, label)) &&
-    !(filters["label!"] ?? []).some((label) => hasLabel(container, label));
+function invalid(name: string, value: string): EngineError {
+  return new EngineError("invalid", `invalid filter '${name}=${value}'`);
 }
 
-/** A time, seconds since the epoch, or a duration back from now; milliseconds since the epoch. */
-function untilTime(text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const time = Date.parse(text);
-  return Number.isNaN(time) ? Date.now() - Number(parseDuration(text)) / 1e6 : time;
-}
-
-function matchesPattern(text: string, pattern: string): boolean {
-  try {
-    return new RegExp(pattern).test(text);
-  } catch {
-    return text.includes(pattern);
-  }
-}
-
-function hasLabel({ definition }: Container, filter: string): boolean {
-  const labels = definition.config.Labels ?? {};
-  const equals = filter.indexOf("=");
-  const key = equals < 0 ? filter : filter.slice(0, equals);
-  return Object.hasOwn(labels, key) && (equals < 0 || labels[key] === filter.slice(equals + 1));
-}
-
-function exitCode(value: string): number {
-  if (!/^-?\d+$/.test(value)) throw new EngineError("invalid", `strconv.Atoi: parsing "${value}": invalid syntax`);
+function integer(name: string, value: string): number {
+  if (!/^-?\d+$/.test(value)) throw invalid(name, value);
   return Number(value);
 }
 
-function imageId(images: Context["images"], name: string): string[] {
+function boolean(name: string, value: string): boolean {
+  if (["1", "true"].includes(value)) return true;
+  if (["0", "false"].includes(value)) return false;
+  throw invalid(name, value);
+}
+
+/** A regular expression anywhere in the text, as Docker's; one that is none is taken literally. */
+function matchesText(text: string, pattern: string): boolean {
+  if (text === pattern) return true;
   try {
-    return [images.get(name).id];
-  } catch (error) {
-    if (errorKind(error) === "internal") throw error;
+    return new RegExp(pattern).test(text);
+  } catch {
+    return false;
+  }
+}
+
+/** "key" or "key=value". */
+function hasLabels(labels: Readonly<Record<string, string>> | null | undefined, wanted: readonly string[]): boolean {
+  return wanted.every((want) => {
+    const [key = "", ...rest] = want.split("=");
+    if (labels === null || labels === undefined || !Object.hasOwn(labels, key)) return false;
+    return rest.length === 0 || labels[key] === rest.join("=");
+  });
+}
+
+/** Creation times are unique to the nanosecond as far as one daemon makes them. */
+function orderOf({ createdAt }: Container): number {
+  const fraction = /\.(\d+)Z$/.exec(createdAt)?.[1] ?? "0";
+  return Math.floor(Date.parse(createdAt) / 1000) + Number(`0.${fraction}`);
+}
+
+/** The image, and those made of it: whose layers begin with its own. None when there is no such image. */
+function imageAndBelow({ images, registry }: Context, reference: string): string[] {
+  let layers: readonly string[];
+  let id: string;
+  try {
+    const image = images.get(reference);
+    id = image.id;
+    layers = image.config.rootfs.diff_ids;
+  } catch {
     return [];
   }
+  if (layers.length === 0) return [id];
+  const used = new Set(registry.all().map(({ imageId }) => imageId));
+  return [...used].filter((candidate) => candidate === id || startsWith(images, candidate, layers));
 }
 
-function networkNames(networks: Context["networks"], name: string): string[] {
+function startsWith(images: Context["images"], id: string, layers: readonly string[]): boolean {
   try {
-    const { Name, Id } = networks.inspect(name);
-    return [Name, Id];
+    const { diff_ids } = images.get(id).config.rootfs;
+    return layers.every((layer, at) => diff_ids[at] === layer);
   } catch {
-    return [name];
+    return false;
   }
 }
 
-/** "80", "80/tcp", "8000-8010/udp". */
-function portFilter(values: readonly string[], portsOf: (container: Container) => string[]): Passes {
-  const wanted = new Set(values.flatMap(portsIn));
-  return (container) => portsOf(container).some((port) => wanted.has(port.includes("/") ? port : `${port}/tcp`));
+/** A network filter names it by name or id; containers keep whichever they were made with. */
+function networkNames(networks: readonly { readonly Name: string; readonly Id: string }[], value: string): string[] {
+  const found = networks.filter(({ Name, Id }) => Name === value || Id.startsWith(value));
+  return [value, ...found.flatMap(({ Name, Id }) => [Name, Id])];
 }
 
-function portsIn(value: string): string[] {
-  const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/.exec(value);
-  if (match === null) throw new EngineError("invalid", `invalid port specification: '${value}'`);
-  const [, first = "", last = first, protocol = "tcp"] = match;
-  const count = Math.min(Number(last) - Number(first), 65535);
-  return Array.from({ length: count + 1 }, (_, i) => `${Number(first) + i}/${protocol}`);
+/** "80", "80/tcp", "80-90/udp". */
+function portFilter(name: string, values: readonly string[], portsOf: (container: Container) => string[]): Predicate {
+  const wanted = values.map((value) => {
+    const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/.exec(value);
+    if (match === null) throw new EngineError("invalid", `invalid filter '${name}=${value}'`);
+    const [, from = "", to = from, protocol = "tcp"] = match;
+    return { from: Number(from), to: Number(to), protocol };
+  });
+  return (container) =>
+    portsOf(container).some((port) => {
+      const [number = "", protocol = "tcp"] = port.split("/");
+      return wanted.some(
+        (range) => range.protocol === protocol && range.from <= Number(number) && Number(number) <= range.to,
+      );
+    });
+}
+
+/** Seconds since the epoch or RFC 3339; the API has turned durations into times. */
+function untilTime(value: string): number {
+  const time = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value);
+  if (Number.isNaN(time)) throw new EngineError("invalid", `invalid value for "until": ${JSON.stringify(value)}`);
+  return time;
 }

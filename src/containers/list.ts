@@ -1,77 +1,96 @@
-import type { ContainerSummary, MountPoint, Port, PortMap } from "../api/types/container.ts";
+import type { ContainerSummary, MountPoint } from "../api/types/container.ts";
+import type { EndpointSettings } from "../api/types/network.ts";
+import { millisecondsOf } from "../base/time.ts";
 import type { Container } from "./container.ts";
 import type { ListOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
-import { mountPoints } from "./inspect.ts";
-import { impliesAll, listFilter } from "./list-filters.ts";
+import { listFilter } from "./list-filters.ts";
+import type { Definition } from "./record.ts";
+import { containerSize } from "./size.ts";
 import { isRunning } from "./state.ts";
 import { statusText } from "./status-text.ts";
+import { endpointViews } from "./view-network.ts";
+import { portList, portsOf } from "./view-ports.ts";
 
-/** GET /containers/json, newest first. */
+/** Newest first. */
 export async function listContainers(context: Context, options: ListOptions): Promise<ContainerSummary[]> {
-  const { all, limit = 0, size, filters } = options;
-  const passes = listFilter(context, filters);
-  const showAll = all || limit > 0 || impliesAll(filters);
-  const chosen = context.registry
+  const { passes, all } = listFilter(options.filters, context);
+  const limited = options.limit !== undefined && options.limit > 0;
+  const everything = options.all || all || limited;
+  let chosen = context.registry
     .all()
-    .filter((container) => (showAll || isRunning(container.state)) && passes(container));
-  const listed = limit > 0 ? chosen.slice(0, limit) : chosen;
-  return Promise.all(listed.map((container) => summary(context, container, size)));
+    .filter((container) => (everything || isRunning(container.state)) && passes(container));
+  if (limited) chosen = chosen.slice(0, options.limit);
+  const names = new Map<string, string>();
+  return Promise.all(
+    chosen.map(async (container) => ({
+      ...summary(context, container, names),
+      ...(options.size ? await containerSize(context, container) : {}),
+    })),
+  );
 }
 
-async function summary(context: Context, container: Container, size: boolean): Promise<ContainerSummary> {
-  const { id, name, state, definition, createdAt, imageId } = container;
+/** `names` keeps what an image reference stands for now, across one list. */
+function summary(context: Context, container: Container, names: Map<string, string>): ContainerSummary {
+  const { definition, state, id } = container;
   const { config, hostConfig } = definition;
-  const sandbox = context.networks.sandbox(id);
   return {
     Id: id,
-    Names: [`/${name}`],
-    Image: config.Image ?? imageId,
-    ImageID: imageId,
-    Command: [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])].join(" "),
-    Created: Math.floor(Date.parse(createdAt) / 1000),
-    Ports: sandbox === undefined ? [] : summaryPorts(sandbox.ports),
-    ...(size ? await sizes(context, container) : {}),
-    Labels: config.Labels ?? {},
+    Names: [`/${container.name}`],
+    Image: imageName(context, container, names),
+    ImageID: container.imageId,
+    Command: commandLine(definition),
+    Created: Math.floor(millisecondsOf(container.createdAt) / 1000),
+    Ports: portList(portsOf(context, container)),
+    Labels: { ...config.Labels },
     State: state.status,
     Status: statusText(state, Date.now()),
     HostConfig: {
       NetworkMode: hostConfig.NetworkMode,
       ...(hostConfig.Annotations ? { Annotations: hostConfig.Annotations } : {}),
     },
-    NetworkSettings: { Networks: { ...(sandbox?.endpoints ?? definition.endpoints) } },
-    Mounts: mountPoints(context, container) satisfies MountPoint[],
+    NetworkSettings: { Networks: endpointViews(context, container) as Record<string, EndpointSettings> },
+    Mounts: mountViews(context, definition),
   };
 }
 
-/** Bytes of the writable layer, and with the image's below it. */
-export async function sizes(
-  context: Context,
-  { id, imageId }: Container,
-): Promise<{ SizeRw: number; SizeRootFs: number }> {
-  const written = await context.snapshots.usage(id).catch(() => 0);
-  return { SizeRw: written, SizeRootFs: written + imageSize(context, imageId) };
-}
-
-function imageSize({ images, snapshots }: Context, imageId: string): number {
-  let size = 0;
-  try {
-    for (let id = images.get(imageId).chainId; id !== undefined; ) {
-      const layer = snapshots.layer(id);
-      size += layer?.size ?? 0;
-      id = layer?.parent;
+/** The reference it was made from, while that still is the same image; its id otherwise. */
+function imageName({ images }: Context, { definition, imageId }: Container, names: Map<string, string>): string {
+  const reference = definition.config.Image ?? imageId;
+  let now = names.get(reference);
+  if (now === undefined) {
+    try {
+      now = images.get(reference).id;
+    } catch {
+      now = "";
     }
-  } catch {
-    // The image was removed by force.
+    names.set(reference, now);
   }
-  return size;
+  return now === imageId ? reference : imageId;
 }
 
-function summaryPorts(ports: PortMap): Port[] {
-  return Object.entries(ports).flatMap(([key, bindings]) => {
-    const [port = "", type = "tcp"] = key.split("/");
-    const base = { PrivatePort: Number(port), Type: type };
-    if (bindings === null) return [base];
-    return bindings.map(({ HostIp, HostPort }) => ({ IP: HostIp, ...base, PublicPort: Number(HostPort) }));
+/** Path and arguments; those with a space are quoted, as Docker does. */
+function commandLine({ config }: Definition): string {
+  const [path = "", ...args] = commandOf(config);
+  return [path, ...args.map((arg) => (arg.includes(" ") ? `'${arg}'` : arg))].join(" ");
+}
+
+export function commandOf({ Entrypoint, Cmd }: Definition["config"]): string[] {
+  return [...(Entrypoint ?? []), ...(Cmd ?? [])];
+}
+
+export function mountViews({ volumes }: Context, { mounts }: Definition): MountPoint[] {
+  return mounts.map(({ type, name, source, destination, mode, writable, propagation }) => {
+    const common = { Destination: destination, Mode: mode, RW: writable, Propagation: propagation };
+    if (type === "bind") return { Type: type, Source: source, ...common } as MountPoint;
+    return { Type: type, Name: name ?? "", Source: volumeFolder(volumes, name ?? ""), Driver: "local", ...common };
   });
+}
+
+function volumeFolder(volumes: Context["volumes"], name: string): string {
+  try {
+    return volumes.inspect(name).Mountpoint;
+  } catch {
+    return "";
+  }
 }

@@ -12,6 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import { copyFrom, copyTo, exportContainer, statInContainer } from "./archive.ts";
 import { prepareAttach } from "./attach.ts";
+import { commitContainer } from "./commit.ts";
 import type { Containers } from "./containers.ts";
 import type { ContainerSettings, Context } from "./context.ts";
 import { createContainer } from "./create.ts";
@@ -110,11 +111,12 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
     },
 
     list: (options) => listContainers(context, options),
-    inspect: async (name, { size }) => inspectContainer(context, get(name), size),
+    inspect: async (name, { size }) => inspectContainer(context, get(name), { size }),
     top: async (name, psArguments) => containerTop(context, get(name), psArguments),
     changes: async (name) => parts.snapshots.changes(get(name).id),
     stats: (name, options) => containerStats(context, get(name), options),
     logs: async (name, options) => readLogs(context, get(name), options),
+    commit: async (name, options) => commitContainer(context, get(name), options),
     export: async (name) => exportContainer(context, get(name)),
     copyFrom: async (name, path) => copyFrom(context, get(name), path),
     statPath: async (name, path) => statInContainer(context, get(name), path),

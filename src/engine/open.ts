@@ -80,6 +80,8 @@ async function compose(
   });
   closers.defer(() => containers.dispose());
   await containers.restore();
+  // What a load that was killed left, and layers whose last user has gone.
+  await images.collect();
 
   const volumeUsers = () => containers.volumeUsers();
   const sources = { containers, images, volumes, networks, events, volumeUsers };

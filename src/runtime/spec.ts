@@ -48,11 +48,12 @@ export interface SpecDefaults {
   /** A profile's text, "unconfined", or undefined for the built-in one. */
   readonly seccompProfile: string | undefined;
   readonly init: boolean;
-  /** gantry-init on the host; bound to /sbin/docker-init in containers that want it. */
+  /** On the host; bound to /sbin/docker-init in containers that want it. Default: gantry-init. */
   readonly initPath: string | undefined;
 }
 
 const INIT_TARGET = "/sbin/docker-init";
+const INIT_PATH = new URL("../../native/build/gantry-init", import.meta.url).pathname;
 
 /** Pure but for looks at the host's /dev. Throws "invalid" with Docker's texts for what cannot be given. */
 export function buildSpec(input: SpecInput): Spec {
@@ -159,10 +160,9 @@ function specMounts(input: SpecInput, { writableCgroups }: SecurityOptions): Spe
     privileged,
     writableCgroups,
   });
-  const init: ContainerMount[] =
-    wantsInit(input) && defaults.initPath !== undefined
-      ? [{ type: "bind", source: defaults.initPath, target: INIT_TARGET, readOnly: true }]
-      : [];
+  const init: ContainerMount[] = wantsInit(input)
+    ? [{ type: "bind", source: defaults.initPath ?? INIT_PATH, target: INIT_TARGET, readOnly: true }]
+    : [];
   const tmpfs = tmpfsMounts(hostConfig.Tmpfs ?? {}, hostConfig.Mounts ?? []);
   return arrangeMounts(always, [...init, ...tmpfs, ...input.mounts].map(specMount));
 }

@@ -203,6 +203,8 @@ const endpointSettings = struct<EndpointSettings>("EndpointSettings", {
   DNSNames: strings,
 });
 
+export const containerConfig = struct<Wire.ContainerConfig>("Config", containerConfigFields);
+
 export const containerCreate = struct<Wire.ContainerCreateRequest>("CreateRequest", {
   ...containerConfigFields,
   HostConfig: hostConfig,

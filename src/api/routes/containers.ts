@@ -3,7 +3,7 @@ import { EngineError } from "../../base/errors.ts";
 import type { AttachOptions, PathStat, WaitCondition } from "../../containers/containers.ts";
 import { adaptCreate } from "../compat.ts";
 import { ACCEPTED } from "../filters.ts";
-import { containerCreate, containerUpdate } from "../json/requests.ts";
+import { containerConfig, containerCreate, containerUpdate } from "../json/requests.ts";
 import {
   filters,
   flag,
@@ -12,6 +12,7 @@ import {
   required,
   requiredInteger,
   text,
+  texts,
   timestamp,
   verbatim,
 } from "../query.ts";
@@ -31,6 +32,15 @@ const logsQuery = {
   details: flag,
 };
 const statsQuery = { stream: flagOnByDefault, "one-shot": flag };
+const commitQuery = {
+  container: required,
+  repo: text,
+  tag: text,
+  comment: text,
+  author: text,
+  pause: flagOnByDefault,
+  changes: texts,
+};
 const archiveQuery = { path: required };
 
 export const containerRoutes: readonly Route[] = [
@@ -116,6 +126,14 @@ export const containerRoutes: readonly Route[] = [
   route("POST", "/containers/{id}/update", {
     handle: async ({ engine, path, ...call }) =>
       json(await engine.containers.update(path.id, (await call.json(containerUpdate)) ?? {})),
+  }),
+  route("POST", "/commit", {
+    query: commitQuery,
+    handle: async ({ engine, query, ...call }) => {
+      const { container, comment: message, ...options } = query;
+      const config = await call.json(containerConfig);
+      return json({ Id: await engine.containers.commit(container, { ...options, message, config }) }, 201);
+    },
   }),
   route("POST", "/containers/{id}/rename", {
     query: { name: verbatim },

@@ -56,12 +56,6 @@ const NOT_DONE: readonly (readonly [...Row, message: string, hint: string])[] = 
   ["GET", "/distribution/{name}/json", "asking a registry is not implemented", REGISTRY_HINT],
   ["GET", "/images/search", "searching a registry is not implemented", REGISTRY_HINT],
   ["POST", "/images/{name}/push", "pushing images is not implemented", REGISTRY_HINT],
-  [
-    "POST",
-    "/commit",
-    "committing a container is not implemented",
-    "Use export and import to make an image of a container's files.",
-  ],
   ["GET", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   ["POST", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   [

@@ -1,0 +1,51 @@
+import type { ContainerConfig } from "../api/types/container.ts";
+import type { Digest } from "../base/digest.ts";
+import { applyChanges } from "../images/changes.ts";
+import type { ImageRunConfig } from "../oci/types.ts";
+import type { Container } from "./container.ts";
+import type { CommitOptions } from "./containers.ts";
+import type { Context } from "./context.ts";
+import { notify } from "./notify.ts";
+import { pauseContainer, unpauseContainer } from "./pause.ts";
+
+/** An image of what the container changed, on top of its own image. With `pause` it stands still meanwhile. */
+export async function commitContainer(context: Context, container: Container, options: CommitOptions): Promise<Digest> {
+  const { images, snapshots } = context;
+  const pausing = options.pause && container.state.status === "running";
+  if (pausing) await pauseContainer(context, container);
+  try {
+    const config = applyChanges(runConfig({ ...container.definition.config, ...options.config }), options.changes);
+    const { repo, tag, author, message } = options;
+    const parent = images.get(container.imageId);
+    const diff = snapshots.diff(container.id);
+    const id = await images.commit({ parent, diff, config, repo, tag, author, message, containerId: container.id });
+    notify(context, container, "commit", {
+      comment: message ?? "",
+      imageID: id,
+      imageRef: repo ? `${repo}:${tag || "latest"}` : "",
+    });
+    return id;
+  } finally {
+    if (pausing) await unpauseContainer(context, container);
+  }
+}
+
+const KEPT = [
+  "User",
+  "ExposedPorts",
+  "Env",
+  "Entrypoint",
+  "Cmd",
+  "Volumes",
+  "WorkingDir",
+  "Labels",
+  "StopSignal",
+  "Healthcheck",
+  "OnBuild",
+  "Shell",
+] as const satisfies readonly (keyof ContainerConfig & keyof ImageRunConfig)[];
+
+/** What of a container's configuration an image can say. */
+function runConfig(config: ContainerConfig): ImageRunConfig {
+  return Object.fromEntries(KEPT.map((key) => [key, config[key] ?? undefined])) as ImageRunConfig;
+}
