@@ -67,7 +67,9 @@ class ProcessContext implements Context {
   }
 
   async #startDaemon(): Promise<boolean> {
-    if (this.env.GANTRY_NO_AUTOSTART === "1" || process.getuid?.() !== 0) return false;
+    // Pressing TAB starts nothing.
+    const completing = this.name.endsWith(" __complete");
+    if (completing || this.env.GANTRY_NO_AUTOSTART === "1" || process.getuid?.() !== 0) return false;
     const { startDaemon } = await import("./autostart.ts");
     await startDaemon(this.env);
     return true;
