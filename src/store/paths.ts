@@ -39,6 +39,12 @@ export interface Paths {
   readonly execsFolder: string;
   container(id: string): string;
   bundle(id: string): string;
+  /** Where a container's root file system is mounted. */
+  rootfs(id: string): string;
+  /** A shared /dev/shm, mounted while the container runs. */
+  shm(id: string): string;
+  /** A file of the network that is mounted over the container's own. */
+  networkFile(id: string, name: "hosts" | "hostname" | "resolv.conf"): string;
   exec(id: string): string;
   netns(id: string): string;
   snapshot(id: string): string;
@@ -70,6 +76,9 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     execsFolder: exec("execs"),
     container: (id: string) => data("containers", id),
     bundle: (id: string) => exec("containers", id),
+    rootfs: (id: string) => exec("containers", id, "rootfs"),
+    shm: (id: string) => exec("containers", id, "shm"),
+    networkFile: (id: string, name: string) => data("containers", id, name),
     exec: (id: string) => exec("execs", id),
     netns: (id: string) => exec("netns", id),
     snapshot: (id: string) => data("snapshots", id),
