@@ -3,7 +3,6 @@ import type { SystemInfo } from "../../api/types/system.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
-import { printObject } from "../format/object-format.ts";
 import { binarySize } from "../format/sizes.ts";
 import { packageVersion } from "../package-version.ts";
 
@@ -29,7 +28,11 @@ export const command: Command = {
     const format = flags.text("format");
     if (format !== "") {
       const { structure } = await import("../template/print.ts");
-      await printObject(context, format, structure({ ...info, ClientInfo: client }, []));
+      await (await import("../format/object-format.ts")).printObject(
+        context,
+        format,
+        structure({ ...info, ClientInfo: client }, []),
+      );
     } else {
       context.out.write(clientText(context));
       context.out.write(info === undefined ? "\nServer:\n" : `\nServer:\n${serverText(info)}\n`);

@@ -4,7 +4,6 @@ import { API_VERSION } from "../../client/transport.ts";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import type { Context } from "../context.ts";
 import { errorText } from "../errors.ts";
-import { printObject } from "../format/object-format.ts";
 import { alignCells } from "../format/tabwriter.ts";
 import type { Output } from "../output.ts";
 import { packageVersion } from "../package-version.ts";
@@ -23,7 +22,11 @@ export const command: Command = {
       failure = error;
     }
     const format = flags.text("format");
-    if (format !== "") await printObject(context, format, { Client: client, Server: server && serverObject(server) });
+    if (format !== "")
+      await (await import("../format/object-format.ts")).printObject(context, format, {
+        Client: client,
+        Server: server && serverObject(server),
+      });
     else context.out.write(versionText(client, server));
     if (failure === undefined) return 0;
     context.err.write(`${errorText(failure)}\n`);
