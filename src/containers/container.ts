@@ -1,5 +1,6 @@
 import type { ContainerWaitResult } from "../api/types/container.ts";
 import type { AttachStream, Task } from "../runtime/runtime.ts";
+import type { Process } from "../runtime/spec-types.ts";
 import type { Definition, State } from "./record.ts";
 
 /** A client that attached before the container runs: called with the task, or with undefined when there will be none. */
@@ -28,6 +29,8 @@ export class Container {
   /** More than 0: it will be started again at once, so `--rm` does not remove it. */
   keptAlive = 0;
   stopHealth: (() => void) | undefined;
+  /** The running process's specification, for execs; read when first needed. */
+  process: Process | undefined;
   #definition: WeakRef<Definition> | undefined;
   readonly #load: () => Definition;
 

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+/** Further processes in a running container. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ExecCreateRequest, ExecInspect, ExecStartRequest } from "../api/types/container.ts";
@@ -6,7 +7,7 @@ import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { availableCapabilities } from "../runtime/capabilities.ts";
 import { buildExecProcess } from "../runtime/process.ts";
-import type { Task } from "../runtime/runtime.ts";
+import type { ExitRecord, Task } from "../runtime/runtime.ts";
 import type { Process, Spec } from "../runtime/spec-types.ts";
 import { startErrorExitCode } from "../runtime/start-errors.ts";
 import { readUserFiles, resolveUser } from "../runtime/users.ts";
@@ -18,148 +19,182 @@ import { parseDetachKeys } from "./detach-keys.ts";
 import type { Exec } from "./exec-registry.ts";
 import { joinStreams } from "./join-streams.ts";
 import { notify } from "./notify.ts";
+import { refuseNotRunning } from "./pause.ts";
 import { consoleSize } from "./start.ts";
 
+/** What is kept beside the monitor's files, so that the next engine knows whose it is. */
+export const EXEC_FILE = "exec.json";
+
+/** Makes the exec's record; nothing runs. Returns its id. */
 export function createExec(context: Context, container: Container, request: ExecCreateRequest): string {
-  refuseIdle(container);
-  if (!request.Cmd?.length) throw new EngineError("invalid", "No exec command specified");
-  parseDetachKeys(request.DetachKeys);
+  refuseExec(container);
+  if ((request.Cmd ?? []).length === 0) throw new EngineError("invalid", "No exec command specified");
+  parseDetachKeys(request.DetachKeys || undefined);
   context.runtime.prepare();
-  const { id } = context.execs.add(newId(), container, request);
-  notify(context, container, `exec_create: ${commandLine(request)}`, { execID: id });
-  return id;
+  const exec: Exec = {
+    id: newId(),
+    containerId: container.id,
+    request,
+    task: undefined,
+    status: "new",
+    pid: 0,
+    exitCode: null,
+  };
+  context.execs.add(container, exec);
+  notify(context, container, `exec_create: ${commandText(exec)}`, { execID: exec.id });
+  return exec.id;
 }
 
-function refuseIdle({ id, state }: Container): void {
-  if (state.status === "paused")
-    throw new EngineError("conflict", `Container ${id} is paused, unpause the container before exec`);
-  if (state.status === "restarting")
-    throw new EngineError("conflict", `Container ${id} is restarting, wait until the container is running`);
-  if (state.status !== "running") throw new EngineError("conflict", `container ${id} is not running`);
-}
-
-/** Detached: resolves when it runs. Otherwise `run` starts it. */
+/** Detached: resolves when it runs, with undefined. */
 export async function startExec(
   context: Context,
-  exec: Exec,
-  { Detach = false, Tty, ConsoleSize }: ExecStartRequest,
+  execId: string,
+  { Detach, ConsoleSize }: ExecStartRequest,
 ): Promise<PreparedAttach | undefined> {
-  if (exec.state !== "created")
+  const exec = context.execs.get(execId);
+  const container = context.registry.get(exec.containerId);
+  if (exec.status !== "new")
     throw new EngineError(
       "conflict",
-      exec.state === "ended" ? `exec command ${exec.id} has already run` : `exec command ${exec.id} is already running`,
+      `exec command ${execId} ${exec.status === "ended" ? "has already run" : "is already running"}`,
     );
-  refuseIdle(exec.container);
-  exec.state = "starting";
-  const size = consoleSize(ConsoleSize) ?? consoleSize(exec.request.ConsoleSize);
+  refuseExec(container);
+  const size = consoleSize(ConsoleSize ?? exec.request.ConsoleSize);
   if (Detach) {
-    await launch(context, exec, { size, attached: false });
+    await launchExec(context, container, exec, { size, hold: false, stdin: false });
     return undefined;
   }
-  const raw = Tty === true || exec.request.Tty === true;
-  return { raw, run: (client) => runAttached(context, exec, client, size) };
+  return { raw: exec.request.Tty === true, run: (client) => runAttached(context, container, exec, client, size) };
 }
+
+type Size = readonly [number, number] | undefined;
 
 async function runAttached(
   context: Context,
+  container: Container,
   exec: Exec,
   client: Duplex,
-  size: [number, number] | undefined,
+  size: Size,
 ): Promise<void> {
-  const { AttachStdin = false, AttachStdout = false, AttachStderr = false, Tty = false, DetachKeys } = exec.request;
-  client.on("error", () => {});
-  const task = await launch(context, exec, { size, attached: true });
-  const stream = await task.attach({ stdin: AttachStdin, stdout: AttachStdout, stderr: AttachStderr });
+  const { AttachStdin, AttachStdout, AttachStderr, Tty, DetachKeys } = exec.request;
+  if (exec.status !== "new") throw new EngineError("conflict", `exec command ${exec.id} is already running`);
+  const stdin = AttachStdin === true;
+  const task = await launchExec(context, container, exec, { size, hold: true, stdin });
+  const stream = await task.attach({ stdin, stdout: AttachStdout === true, stderr: AttachStderr === true });
   task.proceed();
-  const detachKeys = Tty ? parseDetachKeys(DetachKeys) : [];
-  if ((await joinStreams({ client, stream, stdin: AttachStdin, detachKeys })) === "detached") {
-    notify(context, exec.container, "exec_detach", { execID: exec.id });
-    return;
-  }
-  // Who reads the end of the stream may ask for the exit code at once.
-  if (!client.destroyed) await task.exited;
+  const detachKeys = Tty ? parseDetachKeys(DetachKeys || undefined) : [];
+  const outcome = await joinStreams({ client, stream, stdin, detachKeys });
+  if (outcome === "detached") notify(context, container, "exec_detach", { execID: exec.id });
+  // Clients ask for the exit code as soon as the stream ends.
+  if (outcome === "ended") await task.exited;
 }
 
-interface Launch {
-  readonly size: [number, number] | undefined;
-  readonly attached: boolean;
+interface LaunchOptions {
+  readonly size: Size;
+  readonly hold: boolean;
+  readonly stdin: boolean;
 }
 
-async function launch(context: Context, exec: Exec, { size, attached }: Launch): Promise<Task> {
-  const { paths, runtime, host } = context;
-  const { id, container, request } = exec;
-  const bundle = paths.exec(id);
-  const containerBundle = paths.bundle(container.id);
+async function launchExec(context: Context, container: Container, exec: Exec, options: LaunchOptions): Promise<Task> {
+  exec.status = "running";
+  context.execs.started(exec);
+  notify(context, container, `exec_start: ${commandText(exec)}`, { execID: exec.id });
   try {
-    const spec = JSON.parse(readFileSync(join(containerBundle, "config.json"), "utf8")) as Spec;
-    mkdirSync(bundle, { recursive: true, mode: 0o711 });
-    const task = await runtime.exec({
-      execId: id,
-      containerId: container.id,
-      containerBundle,
-      bundle,
-      process: execProcess(context, container, request, spec.process, availableCapabilities(host.capabilities)),
-      runtime: container.definition.hostConfig.Runtime || undefined,
-      terminal: request.Tty === true,
-      size,
-      stdin: attached && request.AttachStdin === true,
-      hold: attached,
-    });
-    adopt(context, exec, task);
+    const task = await spawnExec(context, container, exec.id, { ...options, request: exec.request });
+    watchExec(context, container, exec, task);
     return task;
   } catch (error) {
-    rmSync(bundle, { recursive: true, force: true });
-    context.execs.ended(exec, startErrorExitCode(error));
+    endExec(context, container, exec, startErrorExitCode(error));
     throw error;
   }
 }
 
-function execProcess(
-  { paths }: Context,
+/** Starts the process in a folder of its own, which is removed when all is over. */
+export async function spawnExec(
+  context: Context,
   container: Container,
-  { Cmd = [], Env, WorkingDir, Tty = false, User, Privileged = false }: ExecCreateRequest,
-  process: Process,
-  capabilities: readonly string[],
-): Process {
-  const groups = container.definition.hostConfig.GroupAdd ?? [];
+  execId: string,
+  { request, size, hold, stdin }: LaunchOptions & { readonly request: ExecCreateRequest },
+): Promise<Task> {
+  const { paths, runtime } = context;
+  const bundle = paths.exec(execId);
+  const process = execProcess(context, container, request);
+  mkdirSync(bundle, { mode: 0o711 });
+  try {
+    writeFileSync(join(bundle, EXEC_FILE), JSON.stringify({ containerId: container.id, request }));
+    const task = await runtime.exec({
+      execId,
+      containerId: container.id,
+      containerBundle: paths.bundle(container.id),
+      bundle,
+      process,
+      runtime: container.definition.hostConfig.Runtime || undefined,
+      terminal: request.Tty === true,
+      size,
+      stdin,
+      hold,
+    });
+    void inBackground(context, "removing an exec's folder", async () => {
+      await task.released;
+      if (!context.closing()) rmSync(bundle, { recursive: true, force: true });
+    });
+    return task;
+  } catch (error) {
+    rmSync(bundle, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function execProcess(context: Context, container: Container, request: ExecCreateRequest): Process {
+  const { hostConfig } = container.definition;
+  const user = request.User
+    ? resolveUser(request.User, readUserFiles(context.paths.rootfs(container.id)), hostConfig.GroupAdd ?? [])
+    : undefined;
   return buildExecProcess({
-    container: process,
-    args: Cmd,
-    env: Env,
-    cwd: WorkingDir || undefined,
-    tty: Tty,
-    user: User ? resolveUser(User, readUserFiles(paths.rootfs(container.id)), groups) : undefined,
-    privileged: Privileged,
-    availableCapabilities: capabilities,
+    container: mainProcess(context, container),
+    args: request.Cmd ?? [],
+    env: request.Env ?? [],
+    cwd: request.WorkingDir || undefined,
+    tty: request.Tty === true,
+    user,
+    privileged: request.Privileged === true,
+    availableCapabilities: availableCapabilities(context.host.capabilities),
   });
 }
 
-/** The task is the exec's from here on. */
-function adopt(context: Context, exec: Exec, task: Task): void {
+/** From the run's config.json: kept after the first exec, a few KB. */
+function mainProcess({ paths }: Context, container: Container): Process {
+  container.process ??= (
+    JSON.parse(readFileSync(join(paths.bundle(container.id), "config.json"), "utf8")) as Spec
+  ).process;
+  return container.process;
+}
+
+/** Also for one that an earlier engine started. */
+export function watchExec(context: Context, container: Container, exec: Exec, task: Task): void {
   exec.task = task;
   exec.pid = task.pid;
-  exec.state = "running";
-  notify(context, exec.container, `exec_start: ${commandLine(exec.request)}`, { execID: exec.id });
-  void task.exited.then(({ exitCode }) => {
-    context.execs.ended(exec, exitCode);
-    if (context.closing()) return;
-    notify(context, exec.container, "exec_die", { execID: exec.id, exitCode: String(exitCode) });
-    void inBackground(context, "letting go of an exec", async () => {
-      await task.released;
-      rmSync(context.paths.exec(exec.id), { recursive: true, force: true });
-    });
+  exec.status = "running";
+  void task.exited.then((record: ExitRecord) => {
+    if (!context.closing()) endExec(context, container, exec, record.exitCode);
   });
 }
 
-function commandLine({ Cmd = [] }: ExecCreateRequest): string {
-  return Cmd.join(" ");
+function endExec(context: Context, container: Container, exec: Exec, exitCode: number): void {
+  exec.task = undefined;
+  exec.status = "ended";
+  exec.exitCode = exitCode;
+  if (!context.registry.has(container.id)) return;
+  context.execs.ended(container, exec);
+  notify(context, container, "exec_die", { execID: exec.id, exitCode: String(exitCode) });
 }
 
-export function inspectExec({ id, container, request, state, exitCode, pid }: Exec): ExecInspect {
+export function inspectExec({ execs }: Context, execId: string): ExecInspect {
+  const { id, containerId, request, status, exitCode, pid } = execs.get(execId);
   const [entrypoint = "", ...args] = request.Cmd ?? [];
   return {
     ID: id,
-    Running: state === "running",
+    Running: status === "running",
     ExitCode: exitCode,
     ProcessConfig: {
       tty: request.Tty === true,
@@ -171,9 +206,25 @@ export function inspectExec({ id, container, request, state, exitCode, pid }: Ex
     OpenStdin: request.AttachStdin === true,
     OpenStderr: request.AttachStderr === true,
     OpenStdout: request.AttachStdout === true,
-    CanRemove: state === "ended",
-    ContainerID: container.id,
-    DetachKeys: "",
+    CanRemove: status === "ended",
+    ContainerID: containerId,
+    DetachKeys: request.DetachKeys ?? "",
     Pid: pid,
   };
+}
+
+export async function resizeExec({ execs }: Context, execId: string, rows: number, columns: number): Promise<void> {
+  const { task } = execs.get(execId);
+  if (task === undefined) throw new EngineError("conflict", `exec ${execId} is not running`);
+  await task.resize(rows, columns);
+}
+
+function refuseExec(container: Container): void {
+  refuseNotRunning(container);
+  if (container.state.status === "paused")
+    throw new EngineError("conflict", `Container ${container.id} is paused, unpause the container before exec`);
+}
+
+function commandText({ request }: Exec): string {
+  return (request.Cmd ?? []).join(" ");
 }

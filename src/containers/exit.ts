@@ -34,6 +34,7 @@ export function handleExit(
     container.keptAlive === 0 &&
     wantsRestart(hostConfig, { ...state, exitCode: record.exitCode });
   container.task = undefined;
+  container.process = undefined;
   container.stopHealth?.();
   context.registry.change(container, { kind: "exit", record, restarting });
   if (record.oomKilled) notify(context, container, "oom");
@@ -75,7 +76,6 @@ export function giveUpRestart(context: Context, container: Container): boolean {
   container.cancelRestart?.();
   context.registry.change(container, { kind: "give-up" });
   context.registry.change(container, { kind: "stop-by-hand" });
-  if (container.definition.hostConfig.AutoRemove) removeInBackground(context, container);
   return true;
 }
 

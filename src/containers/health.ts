@@ -1,154 +1,168 @@
-/** Health checks: a command run inside every so often; its exit code says how the container is. */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+/** Health checks: a command run inside the container every so often; three failures in a row (or as set) make it unhealthy. */
 import type { Health, HealthConfig, HealthcheckResult } from "../api/types/container.ts";
 import { errorMessage } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
-import { timestamp } from "../base/time.ts";
-import { buildExecProcess } from "../runtime/process.ts";
-import type { Spec } from "../runtime/spec-types.ts";
+import { millisecondsOf, timestamp } from "../base/time.ts";
+import type { Task } from "../runtime/runtime.ts";
+import { startErrorExitCode } from "../runtime/start-errors.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
+import { spawnExec } from "./exec.ts";
 import { notify } from "./notify.ts";
+import { isLive } from "./state.ts";
 
-/** Nanoseconds, as in the configuration; Docker's defaults. */
-const DEFAULTS = { Interval: 30e9, Timeout: 30e9, Retries: 3, StartPeriod: 0, StartInterval: 5e9 };
 const KEPT_RESULTS = 5;
 const KEPT_OUTPUT = 4096;
+const NANOSECONDS = 1e6;
 
-/** Begins to check a container that runs; ends by itself with the run. No effect without a check. */
+interface Probe {
+  readonly command: readonly string[];
+  /** Milliseconds. */
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  readonly retries: number;
+}
+
+/** Begins the checks of a container that has just started; they end with its run. */
 export function watchHealth(context: Context, container: Container): void {
   container.stopHealth?.();
-  const { Healthcheck } = container.definition.config;
-  const command = healthCommand(Healthcheck);
-  if (Healthcheck === undefined || command === undefined) return;
-  const watch = new HealthWatch(context, container, Healthcheck, command);
-  container.stopHealth = () => watch.stop();
-  watch.start();
+  const { config } = container.definition;
+  const probe = probeOf(config.Healthcheck, config.Shell);
+  const health = probe === undefined ? undefined : { Status: "starting", FailingStreak: 0, Log: [] };
+  if (probe === undefined && container.state.health === undefined) return;
+  context.registry.change(container, { kind: "health", health });
+  if (probe !== undefined) begin(context, container, probe);
 }
 
-function healthCommand(check: HealthConfig | null | undefined): string[] | undefined {
-  const [kind, ...words] = check?.Test ?? [];
-  if (kind === "CMD") return words;
-  return kind === "CMD-SHELL" ? ["/bin/sh", "-c", words.join(" ")] : undefined;
+/** The checks of a container that an earlier engine watched go on. */
+export function resumeHealth(context: Context, container: Container): void {
+  const { config } = container.definition;
+  const probe = probeOf(config.Healthcheck, config.Shell);
+  if (probe !== undefined) begin(context, container, probe);
 }
 
-class HealthWatch {
-  readonly #context: Context;
-  readonly #container: Container;
-  readonly #check: Required<Omit<HealthConfig, "Test">>;
-  readonly #command: readonly string[];
-  readonly #startedAt = Date.now();
-  #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+function begin(context: Context, container: Container, probe: Probe): void {
+  let timer: NodeJS.Timeout;
+  let stopped = false;
+  const schedule = () => {
+    timer = setTimeout(
+      async () => {
+        await check(context, container, probe, () => stopped);
+        if (!stopped) schedule();
+      },
+      pauseBefore(container, probe),
+    );
+    timer.unref();
+  };
+  container.stopHealth = () => {
+    stopped = true;
+    clearTimeout(timer);
+    container.stopHealth = undefined;
+  };
+  schedule();
+}
 
-  constructor(context: Context, container: Container, check: HealthConfig, command: readonly string[]) {
-    this.#context = context;
-    this.#container = container;
-    const given = Object.fromEntries(Object.entries(check).filter(([, value]) => value));
-    this.#check = { ...DEFAULTS, ...given } as Required<Omit<HealthConfig, "Test">>;
-    this.#command = command;
+function pauseBefore({ state }: Container, { interval, startInterval, startPeriod }: Probe): number {
+  const starting = state.health?.Status === "starting" && Date.now() - millisecondsOf(state.startedAt) < startPeriod;
+  return starting ? Math.min(startInterval, interval) : interval;
+}
+
+async function check(context: Context, container: Container, probe: Probe, stopped: () => boolean): Promise<void> {
+  if (container.state.status === "paused") return;
+  const result = await runProbe(context, container, probe);
+  if (stopped() || !isLive(container.state)) return;
+  const before = container.state.health;
+  const after = judge(before, result, probe, Date.now() - millisecondsOf(container.state.startedAt));
+  context.registry.change(container, { kind: "health", health: after });
+  if (before?.Status !== after.Status) notify(context, container, `health_status: ${after.Status}`);
+}
+
+/** `age`: milliseconds since the start. Failures inside the start period do not count until it was healthy once. */
+export function judge(
+  before: Health | undefined,
+  result: HealthcheckResult,
+  { retries, startPeriod }: Pick<Probe, "retries" | "startPeriod">,
+  age: number,
+): Health {
+  const { Status = "starting", FailingStreak = 0, Log = [] } = before ?? {};
+  const log = [...Log, result].slice(-KEPT_RESULTS);
+  if (result.ExitCode === 0) return { Status: "healthy", FailingStreak: 0, Log: log };
+  if (Status === "starting" && age < startPeriod) return { Status, FailingStreak, Log: log };
+  const streak = FailingStreak + 1;
+  return { Status: streak >= retries ? "unhealthy" : Status, FailingStreak: streak, Log: log };
+}
+
+/** Undefined where nothing is to be checked. */
+export function probeOf(
+  config: HealthConfig | undefined | null,
+  shell: readonly string[] | null | undefined,
+): Probe | undefined {
+  const [kind, ...words] = config?.Test ?? [];
+  if (kind === undefined || kind === "NONE" || words.length === 0) return undefined;
+  const milliseconds = (value: number | undefined, standard: number) => (value ? value / NANOSECONDS : standard);
+  return {
+    command: kind === "CMD-SHELL" ? [...(shell?.length ? shell : ["/bin/sh", "-c"]), ...words] : words,
+    interval: milliseconds(config?.Interval, 30_000),
+    timeout: milliseconds(config?.Timeout, 30_000),
+    startPeriod: milliseconds(config?.StartPeriod, 0),
+    startInterval: milliseconds(config?.StartInterval, 5_000),
+    retries: config?.Retries || 3,
+  };
+}
+
+async function runProbe(
+  context: Context,
+  container: Container,
+  { command, timeout }: Probe,
+): Promise<HealthcheckResult> {
+  const Start = timestamp();
+  const done = (ExitCode: number, Output: string) => ({ Start, End: timestamp(), ExitCode, Output });
+  let task: Task;
+  try {
+    const request = { Cmd: [...command], AttachStdout: true, AttachStderr: true };
+    task = await spawnExec(context, container, newId(), { request, size: undefined, hold: true, stdin: false });
+  } catch (error) {
+    const code = startErrorExitCode(error);
+    return done(code === 128 ? -1 : code, errorMessage(error));
   }
-
-  start(): void {
-    const { health } = this.#container.state;
-    this.#save({ Status: "starting", FailingStreak: 0, Log: health?.Log ?? [] });
-    this.#schedule();
+  const output = collect(task);
+  const timer = Promise.withResolvers<"late">();
+  const late = setTimeout(() => timer.resolve("late"), timeout);
+  const outcome = await Promise.race([task.exited, timer.promise]);
+  clearTimeout(late);
+  if (outcome === "late") {
+    await task.kill(9).catch(() => {});
+    const seconds = timeout >= 1000 ? `${timeout / 1000}s` : `${timeout}ms`;
+    return done(-1, `Health check exceeded timeout (${seconds})`);
   }
+  return done(outcome.exitCode, await output);
+}
 
-  stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-    this.#container.stopHealth = undefined;
-  }
-
-  get #starting(): boolean {
-    const { StartPeriod = 0 } = this.#check;
-    return this.#container.state.health?.Status === "starting" && Date.now() - this.#startedAt < StartPeriod / 1e6;
-  }
-
-  #schedule(): void {
-    const { Interval = 0, StartInterval = 0 } = this.#check;
-    const wait = this.#starting ? StartInterval : Interval;
-    this.#timer = setTimeout(() => void this.#probe(), wait / 1e6);
-    this.#timer.unref();
-  }
-
-  async #probe(): Promise<void> {
-    const { status } = this.#container.state;
-    if (status !== "paused") {
-      const result = await this.#run();
-      if (this.#stopped || this.#context.closing()) return;
-      this.#judge(result);
+/** The first bytes of both streams, as text. */
+async function collect(task: Task): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    const stream = await task.attach();
+    task.proceed();
+    for await (const chunk of stream.output as AsyncIterable<Buffer>) {
+      if (size <= 2 * KEPT_OUTPUT) chunks.push(chunk);
+      size += chunk.length;
     }
-    if (!this.#stopped) this.#schedule();
+  } catch {
+    task.proceed();
   }
+  return payloadOf(Buffer.concat(chunks)).subarray(0, KEPT_OUTPUT).toString();
+}
 
-  #judge(result: HealthcheckResult): void {
-    const before = this.#container.state.health ?? { Status: "starting", FailingStreak: 0, Log: [] };
-    const healthy = result.ExitCode === 0;
-    const forgiven = !healthy && this.#starting;
-    const streak = healthy ? 0 : forgiven ? before.FailingStreak : before.FailingStreak + 1;
-    const { Retries = 0 } = this.#check;
-    const status = healthy ? "healthy" : streak >= Retries ? "unhealthy" : before.Status;
-    this.#save({ Status: status, FailingStreak: streak, Log: [...before.Log, result].slice(-KEPT_RESULTS) });
-    if (status !== before.Status) notify(this.#context, this.#container, `health_status: ${status}`);
+function payloadOf(frames: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = 0; at + 8 <= frames.length; ) {
+    const length = frames.readUInt32BE(at + 4);
+    parts.push(frames.subarray(at + 8, at + 8 + length));
+    at += 8 + length;
   }
-
-  #save(health: Health): void {
-    if (this.#context.registry.has(this.#container.id))
-      this.#context.registry.change(this.#container, { kind: "health", health });
-  }
-
-  async #run(): Promise<HealthcheckResult> {
-    const { runtime, paths } = this.#context;
-    const { id } = this.#container;
-    const execId = newId();
-    const bundle = paths.exec(execId);
-    const Start = timestamp();
-    let output = "";
-    try {
-      const spec = JSON.parse(readFileSync(join(paths.bundle(id), "config.json"), "utf8")) as Spec;
-      mkdirSync(bundle, { recursive: true, mode: 0o711 });
-      const task = await runtime.exec({
-        execId,
-        containerId: id,
-        containerBundle: paths.bundle(id),
-        bundle,
-        process: buildExecProcess({
-          container: spec.process,
-          args: this.#command,
-          tty: false,
-          privileged: false,
-          availableCapabilities: [],
-        }),
-        terminal: true,
-        stdin: false,
-        hold: true,
-      });
-      const stream = await task.attach({});
-      task.proceed();
-      stream.output.on("data", (chunk: Buffer) => {
-        if (output.length < KEPT_OUTPUT) output = (output + chunk.toString()).slice(0, KEPT_OUTPUT);
-      });
-      const timer = setTimeout(() => void task.kill(9).catch(() => {}), (this.#check.Timeout ?? 0) / 1e6);
-      const started = Date.now();
-      const { exitCode } = await task.exited;
-      clearTimeout(timer);
-      await task.released;
-      const late = Date.now() - started >= (this.#check.Timeout ?? 0) / 1e6;
-      if (late)
-        return {
-          Start,
-          End: timestamp(),
-          ExitCode: -1,
-          Output: `Health check exceeded timeout (${(this.#check.Timeout ?? 0) / 1e9}s): ${output}`,
-        };
-      return { Start, End: timestamp(), ExitCode: exitCode, Output: output.replaceAll("\r\n", "\n") };
-    } catch (error) {
-      return { Start, End: timestamp(), ExitCode: -1, Output: errorMessage(error) };
-    } finally {
-      rmSync(bundle, { recursive: true, force: true });
-    }
-  }
+  return Buffer.concat(parts);
 }

@@ -79,7 +79,7 @@ function inherited(entry: string, { mountsOf }: MountSources): MountRecord[] {
 
 function ofBind(spec: BindSpec, driver: string | undefined): PlannedMount {
   const { destination, mode, writable, propagation } = spec;
-  if (spec.source !== undefined && spec.source.startsWith("/"))
+  if (spec.source?.startsWith("/"))
     return {
       type: "bind",
       source: cleanTarget(spec.source),

@@ -16,7 +16,7 @@ import { commitContainer } from "./commit.ts";
 import type { Containers } from "./containers.ts";
 import type { ContainerSettings, Context } from "./context.ts";
 import { createContainer } from "./create.ts";
-import { createExec, inspectExec, startExec } from "./exec.ts";
+import { createExec, inspectExec, resizeExec, startExec } from "./exec.ts";
 import { Execs } from "./exec-registry.ts";
 import { inspectContainer } from "./inspect.ts";
 import { listContainers } from "./list.ts";
@@ -131,9 +131,9 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
     },
 
     execCreate: async (name, request) => createExec(context, get(name), request),
-    execStart: async (id, request) => startExec(context, execs.get(id), request),
-    execInspect: (id) => inspectExec(execs.get(id)),
-    execResize: async (id, rows, columns) => execs.get(id).task?.resize(rows, columns),
+    execStart: async (id, request) => startExec(context, id, request),
+    execInspect: (id) => inspectExec(context, id),
+    execResize: async (id, rows, columns) => resizeExec(context, id, rows, columns),
 
     restore: () => restoreContainers(context),
     imageUses: () =>
@@ -146,7 +146,7 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
         container.cancelRestart?.();
         container.task?.release();
       }
-      for (const { task } of execs.running()) task?.release();
+      execs.dispose();
       await Promise.race([
         Promise.allSettled([...background]),
         new Promise((resolve) => setTimeout(resolve, 5000).unref()),

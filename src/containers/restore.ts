@@ -1,54 +1,56 @@
-/** After a start of the engine: what an earlier one left is found, finished or taken away. */
-import { existsSync, readdirSync, rmSync } from "node:fs";
+/** At the engine's start: what an earlier one left, however it ended, is known again, finished or taken back. */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { ExecCreateRequest } from "../api/types/container.ts";
 import { errorMessage } from "../base/errors.ts";
 import { timestamp } from "../base/time.ts";
 import type { ExitRecord, Task } from "../runtime/runtime.ts";
+import { unmountShm } from "../runtime/shm.ts";
 import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
+import { EXEC_FILE, watchExec } from "./exec.ts";
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
-import { watchHealth } from "./health.ts";
-import { releaseRun } from "./release.ts";
-import { eraseLocked } from "./remove.ts";
+import { resumeHealth } from "./health.ts";
+import { removeBundle } from "./release.ts";
+import { eraseLocked, removeInBackground } from "./remove.ts";
 import { wantsStartWithEngine } from "./restart-policy.ts";
 import { adopt, startLocked } from "./start.ts";
 import { isLive } from "./state.ts";
 
-/** Of a container whose monitor and record are gone: the machine went down, or someone killed everything. */
-const LOST_EXIT = 255;
+type Found = { readonly task: Task } | { readonly exit: ExitRecord } | { readonly lost: true };
 
-/** Post-condition: states are true, networks and volumes are those of the running containers, nothing unknown is left. */
 export async function restoreContainers(context: Context): Promise<void> {
-  const { registry, networks, volumes } = context;
+  const containers = context.registry.everything();
   const found = new Map<Container, Found>();
-  for (const container of registry.everything()) found.set(container, await find(context, container));
-  const running = [...found].filter(([, { task }]) => task !== undefined).map(([container]) => container);
-  await networks.restore(new Set(running.map(({ id }) => id)));
-  await volumes.restore(usersOf(running));
-  for (const [container, { task, exit }] of found) await settle(context, container, task, exit);
+  await Promise.all(containers.map(async (container) => found.set(container, await findTask(context, container))));
+  const alive = containers.filter((container) => hasTask(found.get(container)));
+  for (const { id } of alive) context.rootfs.adopt(id, context.registry.get(id));
+  await context.networks.restore(new Set(alive.map(({ id }) => id)));
+  await context.volumes.restore(usersOf(alive));
+  // Takes back what is not alive before anything is started anew.
+  for (const container of containers) await settle(context, container, found.get(container) ?? { lost: true });
   await removeUnknown(context);
-  for (const container of registry.all()) startWithEngine(context, container);
+  await restoreExecs(context);
+  for (const container of context.registry.everything()) resumeLife(context, container);
 }
 
-interface Found {
-  readonly task?: Task | undefined;
-  readonly exit?: ExitRecord | undefined;
-}
-
-async function find({ runtime, paths, logger }: Context, { id }: Container): Promise<Found> {
-  const bundle = paths.bundle(id);
-  if (!existsSync(bundle)) return {};
+/** A bundle is the mark of a run, whatever the database says: the kill may have come between the two. */
+async function findTask({ paths, runtime, logger }: Context, { id }: Container): Promise<Found> {
+  if (!existsSync(paths.bundle(id))) return { lost: true };
   try {
-    const found = await runtime.open(id, bundle);
-    return "lost" in found ? {} : found;
+    return await runtime.open(id, paths.bundle(id));
   } catch (error) {
-    logger.log("warn", "a container's monitor could not be asked", { container: id, error: errorMessage(error) });
-    return {};
+    logger.log("warn", "a container's monitor does not answer", { container: id, error: errorMessage(error) });
+    return { lost: true };
   }
 }
 
-/** Volume → the running containers that use it. */
+function hasTask(found: Found | undefined): found is { readonly task: Task } {
+  return found !== undefined && "task" in found;
+}
+
 function usersOf(containers: readonly Container[]): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const { id, definition } of containers)
@@ -56,77 +58,109 @@ function usersOf(containers: readonly Container[]): Map<string, string[]> {
   return users;
 }
 
-async function settle(
-  context: Context,
-  container: Container,
-  task: Task | undefined,
-  exit: ExitRecord | undefined,
-): Promise<void> {
-  const { rootfs } = context;
-  const { status, finishedAt } = container.state;
-  if (task !== undefined) rootfs.adopt(container.id, container);
-  if (status === "creating") return discard(context, container);
-  if (status === "removing") {
-    if (task !== undefined) container.task = task;
-    return eraseLocked(context, container, container.state.removeVolumes).catch(() => {});
-  }
-  if (task !== undefined) return resume(context, container, task);
-  if (isLive(container.state)) return handleExit(context, container, exit ?? lost());
-  // The engine died between the process's start and its record, and the process has ended since.
-  if (exit !== undefined && exit.finishedAt > finishedAt) return handleExit(context, container, exit);
-  await context.runtime.cleanup(container.id);
-  await releaseRun(context, container);
-  if (status === "restarting") scheduleRestart(context, container, 0);
+async function settle(context: Context, container: Container, found: Found): Promise<void> {
+  if (container.state.status === "creating") return discard(context, container);
+  if (hasTask(found)) return takeOver(context, container, found.task);
+  await clear(context, container);
+  const { state } = container;
+  const ended = "exit" in found ? found.exit : lostRecord();
+  const unseen =
+    "exit" in found && state.finishedAt !== found.exit.finishedAt && !["removing", "dead"].includes(state.status);
+  if (isLive(state) || unseen) handleExit(context, container, ended);
 }
 
-function lost(): ExitRecord {
-  return { exitCode: LOST_EXIT, oomKilled: false, finishedAt: timestamp() };
+/** Nobody saw its end: the machine went down, or the monitor was killed. */
+function lostRecord(): ExitRecord {
+  return { exitCode: 255, oomKilled: false, finishedAt: timestamp() };
 }
 
-/** It runs on. One whose start was not recorded any more is recorded now. */
-function resume(context: Context, container: Container, task: Task): void {
-  if (!isLive(container.state)) return adopt(context, container, task, container.state.restartCount);
+async function takeOver(context: Context, container: Container, task: Task): Promise<void> {
+  const { state, id } = container;
   container.task = task;
-  watchExit(context, container, task);
-  watchHealth(context, container);
+  if (isLive(state)) {
+    watchExit(context, container, task);
+    // The kill may have come between the freezer and the database.
+    const inStep = state.status === "paused" ? context.runtime.pause(id) : context.runtime.resume(id);
+    await inStep.catch(() => {});
+    resumeHealth(context, container);
+  } else if (state.status === "removing") watchExit(context, container, task);
+  else adopt(context, container, task, state.restartCount);
 }
 
-async function removeUnknown(context: Context): Promise<void> {
-  const { paths, registry, runtime, snapshots, rootfs } = context;
-  for (const id of readdirSync(paths.bundlesFolder)) {
-    if (registry.has(id)) continue;
-    await runtime.cleanup(id).catch(() => {});
-    await rootfs.clear(id).catch(() => {});
-    rmSync(paths.bundle(id), { recursive: true, force: true });
+/** Of a run that is over: processes, control group, mounts, bundle. */
+async function clear(context: Context, { id }: Container | { readonly id: string }): Promise<void> {
+  const { runtime, rootfs, paths, logger } = context;
+  if (!existsSync(paths.bundle(id))) return;
+  try {
+    await runtime.cleanup(id);
+    await rootfs.clear(id);
+    unmountShm(paths.shm(id));
+  } catch (error) {
+    logger.log("warn", "what an earlier run left could not be taken away", {
+      container: id,
+      error: errorMessage(error),
+    });
   }
-  for (const key of snapshots.keys()) if (!registry.has(key)) await snapshots.remove(key).catch(() => {});
+  removeBundle(context, id);
+}
+
+/** Bundles and snapshots of containers that the database does not know. */
+async function removeUnknown(context: Context): Promise<void> {
+  const { paths, registry, snapshots } = context;
+  for (const id of readdirSync(paths.bundlesFolder)) if (!registry.has(id)) await clear(context, { id });
   for (const id of readdirSync(paths.containersFolder))
     if (!registry.has(id)) rmSync(paths.container(id), { recursive: true, force: true });
-  for (const id of readdirSync(paths.execsFolder)) forgetExec(context, id);
+  for (const key of snapshots.keys()) if (/^[0-9a-f]{64}$/.test(key) && !registry.has(key)) await snapshots.remove(key);
 }
 
-/** An exec outlives the engine, but nobody can ask for it any more: its folder goes when it ends. */
-function forgetExec({ runtime, paths, closing, logger }: Context, id: string): void {
-  const remove = () => {
-    if (!closing()) rmSync(paths.exec(id), { recursive: true, force: true });
+async function restoreExecs(context: Context): Promise<void> {
+  const { paths } = context;
+  await Promise.all(
+    readdirSync(paths.execsFolder).map(async (id) => {
+      const kept = await findExec(context, id).catch(() => false);
+      if (!kept) rmSync(paths.exec(id), { recursive: true, force: true });
+    }),
+  );
+}
+
+async function findExec(context: Context, id: string): Promise<boolean> {
+  const { paths, registry, execs, runtime } = context;
+  const { containerId, request } = JSON.parse(readFileSync(join(paths.exec(id), EXEC_FILE), "utf8")) as {
+    containerId: string;
+    request: ExecCreateRequest;
   };
-  runtime.openExec(id, paths.exec(id)).then(
-    (found) => ("task" in found ? void found.task.released.then(remove) : remove()),
-    (error) => logger.log("warn", "an exec's monitor could not be asked", { exec: id, error: errorMessage(error) }),
-  );
+  const container = registry.find(containerId);
+  const found = await runtime.openExec(id, paths.exec(id));
+  if (container === undefined || "lost" in found) return false;
+  const exitCode = "exit" in found ? found.exit.exitCode : null;
+  const exec = { id, containerId, request, task: undefined, status: "ended" as const, pid: 0, exitCode };
+  execs.add(container, exec);
+  if (!hasTask(found)) return false;
+  execs.started(exec);
+  watchExec(context, container, exec, found.task);
+  void inBackground(context, "removing an exec's folder", async () => {
+    await found.task.released;
+    if (!context.closing()) rmSync(paths.exec(id), { recursive: true, force: true });
+  });
+  return true;
 }
 
-function startWithEngine(context: Context, container: Container): void {
-  const { definition, state, id } = container;
-  if (isLive(state) || state.status === "restarting" || state.status === "created") return;
-  if (definition.hostConfig.AutoRemove) {
+/** What was under way goes on; what starts with the engine is started, without being waited for. */
+function resumeLife(context: Context, container: Container): void {
+  const { state, definition } = container;
+  const { hostConfig } = definition;
+  if (state.status === "removing") {
     void inBackground(context, "removing a container", () =>
-      context.locks.run(id, () => eraseLocked(context, container, true)),
+      context.locks.run(container.id, () => eraseLocked(context, container, state.removeVolumes)),
     );
-    return;
+  } else if (state.status === "restarting") {
+    if (container.cancelRestart === undefined) scheduleRestart(context, container, 0);
+  } else if (state.status === "exited" && hostConfig.AutoRemove) removeInBackground(context, container);
+  else if (state.status === "exited" && wantsStartWithEngine(hostConfig, state)) {
+    void inBackground(context, "starting a container with the engine", () =>
+      context.locks.run(container.id, async () => {
+        if (container.state.status === "exited") await startLocked(context, container, state.restartCount);
+      }),
+    );
   }
-  if (!wantsStartWithEngine(definition.hostConfig, state)) return;
-  void inBackground(context, "starting a container with the engine", () =>
-    context.locks.run(id, () => startLocked(context, container)),
-  );
 }
