@@ -70,7 +70,7 @@ const SAME_BODY = [
   "create --device /dev/null:/dev/x:r --add-host db:1.2.3.4 --dns 9.9.9.9 --init --stop-signal INT --stop-timeout 3 busybox",
   "create --cap-add ALL --cap-drop NET_ADMIN --privileged --read-only --hostname h --domainname d --network none busybox",
   "create --pid host --ipc host --uts host --shm-size 1m --log-driver json-file --log-opt max-size=1m busybox",
-  "create --network name=foo,alias=x,ip=1.2.3.4 --network-alias q --health-cmd x --health-interval 3s busybox",
+  "create --network name=foo,alias=x,ip=1.2.3.4 --health-cmd x --health-interval 3s busybox",
   "create --security-opt no-new-privileges --security-opt systempaths=unconfined --group-add 5 --gpus all busybox",
 ];
 

@@ -16,7 +16,10 @@ export const command: Command = {
     try {
       request = containerRequest(flags, context.env);
     } catch (error) {
-      throw new ExitError(125, `${errorMessage(error)}\n\nRun '${context.name} --help' for more information`);
+      throw new ExitError(
+        125,
+        `${context.program}: ${errorMessage(error)}\n\nRun '${context.name} --help' for more information`,
+      );
     }
     context.out.write(`${await createContainer(context, flags, request)}\n`);
     return 0;

@@ -28,6 +28,10 @@ function fromFlags(flags: ParsedFlags, first: Attachment): EndpointSettings {
   const aliases = [...flags.list("network-alias"), ...flags.list("net-alias")];
   const [ip, ip6, mac] = [flags.text("ip"), flags.text("ip6"), flags.text("mac-address")];
   const local = [...flags.list("link-local-ip")];
+  if (aliases.length > 0 && first.settings.Aliases !== undefined)
+    throw new Error("conflicting options: cannot specify both --network-alias and per-network alias");
+  if (ip !== "" && first.settings.IPAMConfig?.IPv4Address !== undefined)
+    throw new Error("conflicting options: cannot specify both --ip and per-network IPv4 address");
   if (mac !== "" && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(mac))
     throw new Error(`${mac} is not a valid mac address`);
   const links = flags.list("link");
