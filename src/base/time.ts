@@ -19,6 +19,12 @@ export function timestampOf(nanoseconds: bigint): string {
   return fraction === "" ? `${whole}Z` : `${whole}.${fraction}Z`;
 }
 
+/** Nanoseconds since the epoch of a time as `timestampOf` writes it: exact, for comparing. */
+export function nanosecondsOf(time: string): bigint {
+  const [, whole = "", fraction = ""] = /^([^.Z]*)(?:\.(\d+))?Z$/.exec(time) ?? [];
+  return BigInt(Date.parse(`${whole}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
+}
+
 /** Milliseconds since the epoch; 0 for the zero time and for what is no time. */
 export function millisecondsOf(time: string): number {
   if (time === ZERO_TIME) return 0;

@@ -1,4 +1,5 @@
 import type { ContainerWaitResult } from "../api/types/container.ts";
+import { nanosecondsOf } from "../base/time.ts";
 import type { AttachStream, Task } from "../runtime/runtime.ts";
 import type { Process } from "../runtime/spec-types.ts";
 import type { Definition, State } from "./record.ts";
@@ -11,6 +12,8 @@ export class Container {
   readonly id: string;
   readonly imageId: string;
   readonly createdAt: string;
+  /** The same, to compare. */
+  readonly createdNs: bigint;
   name: string;
   state: State;
   /** While it has a process. */
@@ -42,6 +45,7 @@ export class Container {
     this.name = name;
     this.imageId = imageId;
     this.createdAt = createdAt;
+    this.createdNs = nanosecondsOf(createdAt);
     this.state = state;
     this.#load = load;
   }

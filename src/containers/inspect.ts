@@ -33,22 +33,36 @@ export async function inspectContainer(
     LogPath: sink.driver === "json-file" ? (sink.path ?? "") : "",
     Name: `/${container.name}`,
     RestartCount: state.restartCount,
-    Driver: snapshots.driver === "overlay" ? "overlay2" : "vfs",
+    Driver: DRIVER_NAMES[snapshots.driver],
     Platform: definition.platform,
     MountLabel: "",
     ProcessLabel: "",
     AppArmorProfile: context.host.appArmor && !hostConfig.Privileged ? "docker-default" : "",
     ExecIDs: execIds(container),
     HostConfig: hostConfig,
-    GraphDriver: {
-      Data: state.pid > 0 ? { MergedDir: paths.rootfs(id) } : {},
-      Name: snapshots.driver === "overlay" ? "overlay2" : "vfs",
-    },
+    GraphDriver: graphDriver(context, container),
     ...(size ? await containerSize(context, container) : {}),
     Mounts: mountViews(context, { ...definition, mounts }),
     Config: configView(config),
     NetworkSettings: networkView(context, container),
   };
+}
+
+const DRIVER_NAMES = { overlay: "overlay2", copy: "vfs" } as const;
+
+/** Docker's names for what an overlay is made of. */
+function graphDriver({ snapshots, paths }: Context, { id, state }: Container): ContainerInspect["GraphDriver"] {
+  const Name = DRIVER_NAMES[snapshots.driver];
+  const folders = state.status === "removing" || state.status === "dead" ? undefined : snapshots.folders(id);
+  if (folders === undefined) return { Data: {}, Name };
+  const Data = {
+    ID: id,
+    LowerDir: folders.lower.join(":"),
+    MergedDir: paths.rootfs(id),
+    UpperDir: folders.upper,
+    WorkDir: folders.work,
+  };
+  return { Data, Name };
 }
 
 export function stateView(state: State): ContainerState {

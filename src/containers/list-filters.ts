@@ -1,4 +1,5 @@
 /** The filters of `docker ps` and `container prune`. Values of one filter are alternatives, but labels must all match; filters must all match. */
+import { parseDuration } from "../base/durations.ts";
 import { EngineError } from "../base/errors.ts";
 import { millisecondsOf, ZERO_TIME } from "../base/time.ts";
 import type { Container } from "./container.ts";
@@ -35,12 +36,12 @@ const FILTERS: Readonly<Record<string, FilterMaker>> = {
     return ({ imageId, definition }) => ids.has(imageId) || values.some((value) => value === definition.config.Image);
   },
   before: (values, { registry }) => {
-    const before = Math.min(...values.map((value) => orderOf(registry.get(value))));
-    return (container) => orderOf(container) < before;
+    const others = values.map((value) => registry.get(value).createdNs);
+    return ({ createdNs }) => others.every((other) => createdNs < other);
   },
   since: (values, { registry }) => {
-    const since = Math.max(...values.map((value) => orderOf(registry.get(value))));
-    return (container) => orderOf(container) > since;
+    const others = values.map((value) => registry.get(value).createdNs);
+    return ({ createdNs }) => others.every((other) => createdNs > other);
   },
   volume: (values) => (container) =>
     container.definition.mounts.some(
@@ -122,12 +123,6 @@ function hasLabels(labels: Readonly<Record<string, string>> | null | undefined, 
   });
 }
 
-/** Creation times are unique to the nanosecond as far as one daemon makes them. */
-function orderOf({ createdAt }: Container): number {
-  const fraction = /\.(\d+)Z$/.exec(createdAt)?.[1] ?? "0";
-  return Math.floor(Date.parse(createdAt) / 1000) + Number(`0.${fraction}`);
-}
-
 /** The image, and those made of it: whose layers begin with its own. None when there is no such image. */
 function imageAndBelow({ images, registry }: Context, reference: string): string[] {
   let layers: readonly string[];
@@ -176,9 +171,11 @@ function portFilter(name: string, values: readonly string[], portsOf: (container
     });
 }
 
-/** Seconds since the epoch or RFC 3339; the API has turned durations into times. */
+/** Seconds since the epoch, RFC 3339, or a duration back from now; milliseconds since the epoch. */
 function untilTime(value: string): number {
-  const time = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value);
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
+  const duration = parseDuration(value);
+  const time = duration === undefined ? Date.parse(value) : Date.now() - duration / 1e6;
   if (Number.isNaN(time)) throw new EngineError("invalid", `invalid value for "until": ${JSON.stringify(value)}`);
   return time;
 }

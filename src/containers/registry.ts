@@ -29,7 +29,7 @@ export class Registry {
   all(): Container[] {
     return this.everything()
       .filter(({ state }) => state.status !== "creating")
-      .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+      .sort((a, b) => (a.createdNs < b.createdNs ? 1 : -1));
   }
 
   everything(): Container[] {

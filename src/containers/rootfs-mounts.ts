@@ -19,12 +19,15 @@ export class RootfsMounts {
     this.#paths = paths;
   }
 
-  /** Mounts it if nobody uses it yet. Pair with `release` of the same user, which is idempotent. */
-  async acquire(id: string, user: unknown): Promise<string> {
+  /**
+   * Mounts it if nobody uses it yet. Pair with `release` of the same user, which is idempotent. `ephemeral`: nobody wants the tree
+   * after the run.
+   */
+  async acquire(id: string, user: unknown, { ephemeral = false } = {}): Promise<string> {
     const target = this.#paths.rootfs(id);
     await this.#locks.run(id, async () => {
       const users = this.#users.get(id) ?? new Set();
-      if (users.size === 0) await this.#snapshots.mount(id, target);
+      if (users.size === 0) await this.#snapshots.mount(id, target, { ephemeral });
       this.#users.set(id, users.add(user));
     });
     return target;

@@ -58,7 +58,7 @@ async function launch(context: Context, container: Container): Promise<Task> {
   const { config, hostConfig } = definition;
   mkdirSync(paths.bundle(id), { recursive: true, mode: 0o711 });
   mkdirSync(paths.container(id), { recursive: true, mode: 0o710 });
-  const files = rootfs.acquire(id, container).then(async (root) => ({
+  const files = rootfs.acquire(id, container, { ephemeral: hostConfig.AutoRemove === true }).then(async (root) => ({
     root,
     mounts: await prepareMounts(context, container, root),
   }));

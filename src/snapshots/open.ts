@@ -161,6 +161,15 @@ class EngineSnapshots implements Snapshots {
     }
   }
 
+  folders(key: string) {
+    if (this.#driver.kind !== "overlay") return undefined;
+    const { folder, parent, initFolder } = this.#catalog.snapshot(key);
+    const home = this.#paths.snapshot(folder);
+    const init = this.#tree(initFolder);
+    const stack = this.#stack(parent);
+    return { lower: init === undefined ? stack : [init, ...stack], upper: `${home}/fs`, work: `${home}/work` };
+  }
+
   usage(key: string): Promise<number> {
     return treeSize(this.#maker.treeOf(this.#catalog.snapshot(key).folder));
   }

@@ -60,6 +60,10 @@ export interface Snapshots {
   ): Promise<void>;
   /** May wait for the disk (an overlay syncs its file system); never blocks the event loop. Nothing mounted there is no error. */
   unmount(target: string): Promise<void>;
+  /** Where an overlay's parts lie, lower ones topmost first; undefined with the copy driver. */
+  folders(
+    key: string,
+  ): { readonly lower: readonly string[]; readonly upper: string; readonly work: string } | undefined;
   /** Bytes on the disk of the writable part. */
   usage(key: string): Promise<number>;
   /** Differences from the parent, sorted by path, as `docker diff`. */
