@@ -22,7 +22,7 @@ async function main(): Promise<void> {
       if (i >= 0) times[name].push(taken);
     }
   });
-  raw.dispose();
+  await raw.dispose();
   floor.value = median(times.raw);
   const bridge = median(times.bridge);
   const figures: Figure[] = [

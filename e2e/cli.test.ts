@@ -453,7 +453,19 @@ function suite(name: CliName): void {
       expected,
     );
     const json = lines(
-      await cli.ok("events", "--since", since, "--until", "0s", "--filter", "event=die", "--filter", "container=noisy", "--format", "json"),
+      await cli.ok(
+        "events",
+        "--since",
+        since,
+        "--until",
+        "0s",
+        "--filter",
+        "event=die",
+        "--filter",
+        "container=noisy",
+        "--format",
+        "json",
+      ),
     );
     assert.equal(JSON.parse(json[0] ?? "{}").Actor.Attributes.exitCode, "0");
   });

@@ -63,7 +63,7 @@ interface Import {
 }
 
 const sources = globSync("**/*.ts", { cwd: import.meta.dirname }).filter(
-  (path) => !path.endsWith(".test.ts") && !path.startsWith("testing/"),
+  (path) => !/\.(test|fixture)\.ts$/.test(path) && !path.startsWith("testing/"),
 );
 const text = (path: string) => readFileSync(join(import.meta.dirname, path), "utf8");
 const moduleOf = (path: string) => path.split("/")[0] ?? "";

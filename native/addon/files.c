@@ -224,23 +224,12 @@ static napi_value try_lock(napi_env env, napi_callback_info info) {
   return value;
 }
 
-/* renameExchange(from, to): swaps two names atomically (renameat2 RENAME_EXCHANGE). */
-static napi_value rename_exchange(napi_env env, napi_callback_info info) {
-  struct call call = call_begin(env, info);
-  char *from = arg_string(&call, 0), *to = arg_string(&call, 1);
-  int result = call.failed ? 0 : renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE);
-  napi_value value = result < 0 ? throw_errno(env, errno, "renameat2", from) : value_undefined(env);
-  free(from);
-  free(to);
-  return value;
-}
-
 void init_files(napi_env env, napi_value exports) {
   static const struct function functions[] = {
       {"makeNode", make_node},       {"setTimes", set_times},     {"listXattrs", list_xattrs},
       {"getXattr", get_xattr},       {"setXattr", set_xattr},     {"removeXattr", remove_xattr},
       {"openAt2", open_at2},         {"cloneFile", clone_file},   {"copyRange", copy_range},
-      {"tryLock", try_lock},         {"renameExchange", rename_exchange},
+      {"tryLock", try_lock},         
       {"createFile", create_file},
   };
   add_functions(env, exports, functions, sizeof functions / sizeof *functions);

@@ -21,16 +21,3 @@ export class KeyedLock {
     return this.#tails.has(key);
   }
 }
-
-/** One run shared by all who ask for the same key while it is under way. */
-export class SharedWork<T> {
-  readonly #running = new Map<string, Promise<T>>();
-
-  run(key: string, task: () => Promise<T>): Promise<T> {
-    const running = this.#running.get(key);
-    if (running !== undefined) return running;
-    const started = task().finally(() => this.#running.delete(key));
-    this.#running.set(key, started);
-    return started;
-  }
-}

@@ -41,7 +41,7 @@ export async function inspectObjects(context: Context, flags: ParsedFlags, optio
       `unknown type: ${JSON.stringify(type)}: must be one of ${INSPECTED_TYPES.map((one) => `"${one}"`).join(", ")}`,
     );
   if (flags.changed("type") && type === "")
-    throw new Error("type is empty: must be one of " + INSPECTED_TYPES.map((one) => `"${one}"`).join(", "));
+    throw new Error(`type is empty: must be one of ${INSPECTED_TYPES.map((one) => `"${one}"`).join(", ")}`);
   const format = flags.text("format");
   const found: string[] = [];
   const complaints: string[] = [];

@@ -38,7 +38,9 @@ export async function demultiplex(source: AsyncIterable<Buffer>, sink: StreamSin
         if (piece.kind !== kind) await flush();
         piece.add(kind, held, at - part.length, at);
       }
-      if (kind === 3 && left === 0) throw new EngineError("internal", `error from daemon in stream: ${systemError}`);
+      if (kind !== 3 || left > 0) continue;
+      await flush();
+      throw new EngineError("internal", `error from daemon in stream: ${systemError}`);
     }
     await flush();
     held = held.subarray(at);

@@ -12,7 +12,7 @@ import type { Logger } from "../base/log.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
-import type { Networks } from "../networks/networks.ts";
+import type { NetworkSettings, Networks } from "../networks/networks.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
 
@@ -55,29 +55,6 @@ export interface EngineSettings {
   /** Seconds given to containers when gantryd is told to stop them. */
   readonly shutdownTimeout: number;
   readonly network: NetworkSettings;
-}
-
-export interface NetworkSettings {
-  /** The default bridge's name; "none": no default bridge. Chosen by the engine when undefined. */
-  readonly bridge: string | undefined;
-  /** "172.30.0.1/16". */
-  readonly bip: string | undefined;
-  readonly bip6: string | undefined;
-  readonly fixedCidr: string | undefined;
-  readonly fixedCidr6: string | undefined;
-  readonly defaultGateway: string | undefined;
-  readonly defaultGateway6: string | undefined;
-  readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
-  /** Default host address of published ports. */
-  readonly ip: string;
-  readonly mtu: number;
-  /** Containers of the default bridge may talk to each other. */
-  readonly icc: boolean;
-  readonly ipForward: boolean;
-  readonly ipMasq: boolean;
-  readonly iptables: boolean;
-  readonly ip6tables: boolean;
-  readonly ipv6: boolean;
 }
 
 export interface Engine {

@@ -1,4 +1,5 @@
-import type { EngineSettings, NetworkSettings } from "./engine.ts";
+import type { NetworkSettings } from "../networks/networks.ts";
+import type { EngineSettings } from "./engine.ts";
 
 /** dockerd's defaults, where Gantry has no better one. */
 const NETWORK: NetworkSettings = {

@@ -23,7 +23,6 @@ export interface Native {
   cloneFile(sourceFd: number, targetFd: number): boolean;
   copyRange(sourceFd: number, targetFd: number, length: number): number;
   tryLock(fd: number): boolean;
-  renameExchange(from: string, to: string): void;
   mount(source: string | null, target: string, type: string | null, flags: number, data: string | null): void;
   unmount(target: string, flags: number): void;
   unmountAside(target: string, flags: number): Promise<void>;

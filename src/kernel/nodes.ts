@@ -38,8 +38,3 @@ export function deviceNumbers(rdev: number | bigint): { major: number; minor: nu
   const minor = (packed & 0xffn) | ((packed >> 12n) & 0xffffff00n);
   return { major: Number(major), minor: Number(minor) };
 }
-
-/** Swaps two names in one step. */
-export function renameExchange(from: string, to: string): void {
-  native.renameExchange(from, to);
-}

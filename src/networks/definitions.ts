@@ -2,10 +2,10 @@
 import type { IPAMConfig, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
-import type { NetworkSettings } from "../engine/engine.ts";
 import { type Cidr, contains, formatCidr, formatIp, overlaps, parseCidr, parseIp } from "./addresses.ts";
 import { OPTION } from "./bridges.ts";
 import { GATEWAY_KEY } from "./drivers.ts";
+import type { NetworkSettings } from "./networks.ts";
 import { DEFAULT_POOLS, firstAddress, freeSubnet, localIpv6Subnet } from "./pools.ts";
 import type { NetworkConfig, NetworkRecord } from "./records.ts";
 

@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newId } from "../base/ids.ts";
-import type { NetworkSettings } from "../engine/engine.ts";
 import type { EventInput } from "../events/events.ts";
 import { deleteLink, RouteSocket } from "../kernel/netlink.ts";
 import { removeNetns } from "../kernel/netns.ts";
@@ -13,7 +12,7 @@ import { openStore } from "../store/open.ts";
 import { makePaths, type Paths } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
 import { makeNames } from "./names.ts";
-import type { Networks, Sandbox, SandboxRequest } from "./networks.ts";
+import type { NetworkSettings, Networks, Sandbox, SandboxRequest } from "./networks.ts";
 import { openNetworks } from "./open.ts";
 
 export const DEFAULTS: NetworkSettings = {

@@ -13,6 +13,30 @@
 import type { PortMap } from "../api/types/container.ts";
 import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
 
+/** What the daemon's flags set of networks; dockerd's names and meanings. */
+export interface NetworkSettings {
+  /** The default bridge's name; "none": no default bridge. Chosen by the engine when undefined. */
+  readonly bridge: string | undefined;
+  /** "172.30.0.1/16". */
+  readonly bip: string | undefined;
+  readonly bip6: string | undefined;
+  readonly fixedCidr: string | undefined;
+  readonly fixedCidr6: string | undefined;
+  readonly defaultGateway: string | undefined;
+  readonly defaultGateway6: string | undefined;
+  readonly defaultAddressPools: readonly { readonly base: string; readonly size: number }[];
+  /** Default host address of published ports. */
+  readonly ip: string;
+  readonly mtu: number;
+  /** Containers of the default bridge may talk to each other. */
+  readonly icc: boolean;
+  readonly ipForward: boolean;
+  readonly ipMasq: boolean;
+  readonly iptables: boolean;
+  readonly ip6tables: boolean;
+  readonly ipv6: boolean;
+}
+
 export interface SandboxRequest {
   readonly containerId: string;
   /** Without the leading "/". */

@@ -1,6 +1,5 @@
 /** What the files of this module share: one of each per engine. */
 import type { Logger } from "../base/log.ts";
-import type { NetworkSettings } from "../engine/engine.ts";
 import type { Events } from "../events/events.ts";
 import { RouteSocket } from "../kernel/netlink.ts";
 import type { Store } from "../store/store.ts";
@@ -11,6 +10,7 @@ import { type BridgeRules, Firewall } from "./firewall.ts";
 import { Ipam } from "./ipam.ts";
 import { makeNames, type Names } from "./names.ts";
 import { Namespaces } from "./namespaces.ts";
+import type { NetworkSettings } from "./networks.ts";
 import { PortHolder } from "./port-holder.ts";
 import { Ports } from "./ports.ts";
 import { type NetworkRecord, Records } from "./records.ts";

@@ -23,8 +23,3 @@ export function specNamespaces(choices: NamespaceChoices): Namespace[] {
   }
   return namespaces;
 }
-
-/** Whether the container has a namespace of its own of this type (made or prepared for it). */
-export function isPrivate(choice: NamespaceChoice): boolean {
-  return choice === "new";
-}

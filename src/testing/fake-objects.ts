@@ -6,7 +6,7 @@ const container = (changed: object) => ({
   Id: "a".repeat(64),
   Names: ["/web"],
   Image: "busybox",
-  ImageID: "sha256:" + "b".repeat(64),
+  ImageID: `sha256:${"b".repeat(64)}`,
   Command: "sh -c 'echo hello world and more'",
   Created: now - 7200,
   Ports: [
@@ -39,10 +39,10 @@ const container = (changed: object) => ({
   ...changed,
 });
 const img = {
-  Id: "sha256:" + "c".repeat(64),
+  Id: `sha256:${"c".repeat(64)}`,
   ParentId: "",
   RepoTags: ["busybox:latest"],
-  RepoDigests: ["busybox@sha256:" + "d".repeat(64)],
+  RepoDigests: [`busybox@sha256:${"d".repeat(64)}`],
   Created: now - 864000,
   Size: 4567890,
   SharedSize: -1,
@@ -50,7 +50,7 @@ const img = {
   Labels: null,
   Containers: -1,
 };
-const dang = { ...img, Id: "sha256:" + "e".repeat(64), RepoTags: [], RepoDigests: [] };
+const dang = { ...img, Id: `sha256:${"e".repeat(64)}`, RepoTags: [], RepoDigests: [] };
 const vol = [
   {
     Name: "kept",
@@ -102,7 +102,7 @@ const nets = [
 ];
 const history = [
   {
-    Id: "sha256:" + "c".repeat(64),
+    Id: `sha256:${"c".repeat(64)}`,
     Created: now - 100,
     CreatedBy: '/bin/sh -c #(nop)  CMD ["sh"] and something that is rather long indeed',
     Tags: ["busybox:latest"],
@@ -290,8 +290,8 @@ export const ANSWERS: Answers = {
   "POST /containers/web/update": { Warnings: ["w"] },
   "POST /networks/create": { Id: "3".repeat(64), Warning: "" },
   "POST /volumes/create": { Name: "vv" },
-  "GET /images/busybox/json": { Id: "sha256:" + "c".repeat(64), RepoTags: ["busybox:latest"] },
-  "POST /commit": { Id: "sha256:" + "7".repeat(64) },
+  "GET /images/busybox/json": { Id: `sha256:${"c".repeat(64)}`, RepoTags: ["busybox:latest"] },
+  "POST /commit": { Id: `sha256:${"7".repeat(64)}` },
   "GET /containers/web/stats": {
     id: "a".repeat(64),
     name: "/web",

@@ -42,7 +42,7 @@ export async function copyOut(
 function placeFor(name: string, folder: boolean, contents: boolean, target: string): string {
   const existing = statSync(target, { throwIfNoEntry: false });
   if (existing === undefined) {
-    if (!folder && target.endsWith("/")) throw new Error("destination directory must exist: " + target);
+    if (!folder && target.endsWith("/")) throw new Error(`destination directory must exist: ${target}`);
     const parent = join(target, "..");
     if (lstatSync(parent, { throwIfNoEntry: false }) === undefined)
       throw new Error(`invalid output path: directory ${JSON.stringify(parent)} does not exist`);

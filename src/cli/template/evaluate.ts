@@ -182,7 +182,7 @@ class Evaluation {
     if (first.kind === "constant") {
       if (first.value === null) throw this.#fail(first.at, "nil", "nil is not a command");
       if (rest.length > 0)
-        throw this.#fail(first.at, first.source, "can't give argument to non-function " + first.source);
+        throw this.#fail(first.at, first.source, `can't give argument to non-function ${first.source}`);
       return first.value;
     }
     const fields = first.fields;
