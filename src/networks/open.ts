@@ -1,4 +1,4 @@
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import { parseIp } from "./addresses.ts";
 import { type FileContext, type FileOptions, hostsFile, resolvConfFile } from "./files.ts";
 import type { Networks, Sandbox, SandboxRequest } from "./networks.ts";
@@ -6,7 +6,7 @@ import { makeParts, type Parts, type PartsOptions } from "./parts.ts";
 import { checkPools } from "./pools.ts";
 import { definePredefined } from "./predefined.ts";
 import { Registry } from "./registry.ts";
-import { restoreKernel } from "./restore.ts";
+import { leaveKernel, restoreKernel } from "./restore.ts";
 import { Sandboxes } from "./sandboxes.ts";
 
 export interface NetworksOptions extends PartsOptions {
@@ -105,6 +105,9 @@ class OpenNetworks implements Networks {
     await this.#ready?.catch(() => {});
     await this.#parts.namespaces.dispose();
     this.#parts.holder.dispose();
+    await leaveKernel(this.#parts).catch((error) =>
+      this.#parts.logger.log("warn", "networks could not be taken away", { error: errorMessage(error) }),
+    );
     this.#parts.firewall?.close();
     this.#parts.host.close();
   }

@@ -71,6 +71,17 @@ async function warnOfOthers({ firewall, logger }: Parts): Promise<void> {
   );
 }
 
+/**
+ * When the engine goes and no container uses a network, nothing of it stays in the kernel; the next start makes it again from the
+ * database. With a container that runs on, all stays.
+ */
+export async function leaveKernel(parts: Parts): Promise<void> {
+  const { records, firewall } = parts;
+  if (records.sandboxes().length > 0) return;
+  sweep(parts, []);
+  await firewall?.remove();
+}
+
 /** Bridges of ours that the database does not know. */
 function sweep({ host, names }: Parts, networks: readonly NetworkRecord[]): void {
   const known = new Set(networks.map(({ link }) => link));

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeBusyboxArchive } from "../../scripts/base-image.ts";
+import { makeNames } from "../networks/names.ts";
 import { unmountBelow } from "./unmount.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -152,8 +153,20 @@ class SpawnedDaemon implements TestDaemon {
   #takeAway(): void {
     for (const pid of processesOf(this.folder)) spawnSync("kill", ["-9", String(pid)]);
     unmountBelow(this.folder);
+    removeNetworks(this.dataRoot);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** The links and rules of an engine that could not take them away itself. */
+function removeNetworks(dataRoot: string): void {
+  const { alias, linkPrefix, table } = makeNames(dataRoot);
+  const links: { ifname: string; ifalias?: string }[] = JSON.parse(
+    spawnSync("ip", ["-j", "link"], { encoding: "utf8" }).stdout || "[]",
+  );
+  for (const { ifname, ifalias } of links)
+    if (ifalias === alias || ifname.startsWith(linkPrefix)) spawnSync("ip", ["link", "del", ifname]);
+  spawnSync("nft", ["delete", "table", "inet", table]);
 }
 
 /** Pids whose command line names the folder: monitors and runtimes. */
