@@ -14,7 +14,7 @@ export async function releaseRun(context: Context, container: Container): Promis
     () => networks.close(id),
     () => rootfs.release(id, container),
     () => releaseMounts(context, container),
-    () => unmountShm(paths.shm(id)),
+    () => (container.definition.hostConfig.IpcMode === "shareable" ? unmountShm(paths.shm(id)) : undefined),
   ];
   const results = await Promise.allSettled(steps.map(async (step) => step()));
   for (const result of results)
