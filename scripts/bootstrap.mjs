@@ -42,9 +42,10 @@ function main() {
   installPackages();
   if (command === "test" && !program("docker")) dockerCli();
   step("make", ["--silent", "-C", at("native")], "the native part could not be built");
+  const node = at("node_modules", ".bin", "node");
+  step(node, [at("scripts", "bundle.ts")], "the CLI could not be bundled");
   const script = scripts[command];
   if (script === undefined) return;
-  const node = at("node_modules", ".bin", "node");
   const { status, signal } = spawnSync(node, [at("scripts", script), ...rest], { stdio: "inherit", cwd: root });
   process.exitCode = signal === null ? status : 1;
 }

@@ -1,11 +1,14 @@
 /** Go's predeclared template functions and Docker's additions. `and` and `or` are the evaluator's, which short-circuits them. */
+import { NIL, Spelled, traitsOf } from "./go-values.ts";
 import { goJson } from "./json.ts";
 import { goText, sprintf, structureOf, typeName, type Value } from "./print.ts";
 
 export type TemplateFunction = (...args: Value[]) => Value;
 
 export function isTrue(value: Value): boolean {
-  if (value === null || value === undefined || value === false || value === 0 || value === "") return false;
+  if (value === null || value === undefined || value === NIL) return false;
+  if (value instanceof Spelled) return value.json !== 0;
+  if (value === false || value === 0 || value === "") return false;
   if (Array.isArray(value)) return value.length > 0;
   if (typeof value === "object" && structureOf(value) === undefined) return Object.keys(value).length > 0;
   return true;
@@ -33,7 +36,7 @@ function order(a: Value, b: Value): number {
 }
 
 function equal(a: Value, b: Value): boolean {
-  const nil = (value: Value) => value === null || value === undefined;
+  const nil = (value: Value) => value === null || value === undefined || value === NIL;
   if (nil(a) || nil(b)) return nil(a) && nil(b);
   if (typeof a === "object" || typeof b === "object") throw new Error("non-comparable type");
   if (typeof a !== typeof b) throw new Error("incompatible types for comparison");
@@ -50,7 +53,7 @@ function index(item: Value, ...keys: Value[]): Value {
       value = typeof value === "string" ? Buffer.from(value)[key] : value[key];
     } else if (typeof value === "object") {
       if (typeof key !== "string") throw new Error(`value has type ${typeName(key)}; should be string`);
-      value = Object.hasOwn(value, key) ? (value as Record<string, Value>)[key] : undefined;
+      value = Object.hasOwn(value, key) ? (value as Record<string, Value>)[key] : traitsOf(value).element;
     } else throw new Error(`can't index item of type ${typeName(value)}`);
   }
   return value;
@@ -139,7 +142,7 @@ export const FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
   join: (values, separator) => (Array.isArray(values) ? values.map(goText).join(text(separator)) : text(values)),
   title: (value) =>
     text(value).replace(
-      /(^|[^\p{L}\p{Nd}_'])(\p{L})/gu,
+      /(^|[^\p{L}\p{Nd}_])(\p{L})/gu,
       (_, before: string, letter: string) => before + letter.toUpperCase(),
     ),
   lower: (value) => text(value).toLowerCase(),

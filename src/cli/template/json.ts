@@ -1,4 +1,5 @@
 /** JSON as Go's encoder writes it: maps by sorted keys, structs in their fields' order, without HTML escapes unless asked. */
+import { NIL, Spelled, traitsOf } from "./go-values.ts";
 import { sortedKeys, structureOf, type Value } from "./print.ts";
 
 export function goJson(value: Value, { html = false }: { readonly html?: boolean } = {}): string {
@@ -8,7 +9,11 @@ export function goJson(value: Value, { html = false }: { readonly html?: boolean
 }
 
 function encode(value: Value): string {
-  if (value === null || value === undefined || typeof value === "function") return "null";
+  if (value === null || value === undefined || value === NIL || typeof value === "function") return "null";
+  if (value instanceof Spelled) return JSON.stringify(value.json);
+  const { nil, members: encoded } = typeof value === "object" ? traitsOf(value) : {};
+  if (nil) return "null";
+  if (encoded !== undefined) return `{${encoded.map(([key, one]) => `${JSON.stringify(key)}:${encode(one)}`).join(",")}}`;
   if (Array.isArray(value)) return `[${value.map(encode).join(",")}]`;
   if (typeof value !== "object") return typeof value === "bigint" ? String(value) : JSON.stringify(value);
   const record = value as Record<string, Value>;

@@ -1,4 +1,5 @@
 /** Values as Go's fmt prints them, and its printf. Numbers that are whole count as integers. */
+import { NIL, Spelled } from "./go-values.ts";
 import { quote } from "./quote.ts";
 
 /**
@@ -23,7 +24,8 @@ export function structureOf(value: Value): readonly (readonly [string, Value])[]
 
 /** %v. */
 export function goText(value: Value): string {
-  if (value === null || value === undefined) return "<nil>";
+  if (value === null || value === undefined || value === NIL) return "<nil>";
+  if (value instanceof Spelled) return value.text;
   if (typeof value === "string") return value;
   if (typeof value === "number") return goNumber(value);
   if (typeof value === "boolean" || typeof value === "bigint") return String(value);
