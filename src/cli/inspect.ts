@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { errorText } from "./errors.ts";
 import type { FlagSpec, ParsedFlags } from "./flags/spec.ts";
 import { indentJson } from "./format/indent-json.ts";
+import type { InspectedType } from "./format/typed.ts";
 
 export const INSPECT_FORMAT: FlagSpec = {
   name: "format",
@@ -24,14 +25,14 @@ interface Options {
 type Read = (context: Context, name: string, options: Options) => Promise<string>;
 
 /** In the order in which a name is looked for. */
-const TYPES: Readonly<Record<string, Read>> = {
+const TYPES: Readonly<Record<InspectedType, Read>> = {
   container: ({ client }, name, { size = false }) => client.containers.inspectText(name, size),
   image: ({ client }, name, { platform }) => client.images.inspectText(name, platform),
   network: ({ client }, name, { verbose }) => client.networks.inspectText(name, verbose),
   volume: ({ client }, name) => client.volumes.inspectText(name),
 };
 
-export const INSPECTED_TYPES: readonly string[] = Object.keys(TYPES);
+export const INSPECTED_TYPES = Object.keys(TYPES) as readonly InspectedType[];
 
 /** Goes on after errors and tells them at the end. Resolves with the exit code. */
 export async function inspectObjects(context: Context, flags: ParsedFlags, options: Options): Promise<number> {
@@ -48,26 +49,36 @@ export async function inspectObjects(context: Context, flags: ParsedFlags, optio
   const print = await printer(context, format);
   for (const name of flags.positional)
     try {
-      const text = await read(context, name, options);
+      const { type, text } = await read(context, name, options);
       if (print === undefined) found.push(text.trim());
-      else print(text);
+      else print(text, type);
     } catch (error) {
       complaints.push(error instanceof ExitError ? error.message : errorText(error));
       if (print !== undefined) context.out.write("\n");
     }
-  if (print === undefined) context.out.write(found.length === 0 ? "[]\n" : `${indentJson(`[${found.join(",")}]`)}\n`);
+  if (print === undefined) context.out.write(`${together(found, format)}\n`);
   if (complaints.length > 0) context.err.write(`${complaints.join("\n")}\n`);
   return complaints.length > 0 ? 1 : 0;
 }
 
-async function read(context: Context, name: string, options: Options): Promise<string> {
-  if (options.type !== "") return (await (TYPES[options.type] as Read)(context, name, options)) as string;
-  for (const one of Object.values(TYPES))
+function together(found: readonly string[], format: string): string {
+  const list = `[${found.join(",")}]`;
+  return format === "json" || found.length === 0 ? list : indentJson(list);
+}
+
+interface Found {
+  readonly type: InspectedType;
+  readonly text: string;
+}
+
+async function read(context: Context, name: string, options: Options): Promise<Found> {
+  const types = options.type === "" ? INSPECTED_TYPES : [options.type as InspectedType];
+  for (const type of types)
     try {
-      return await one(context, name, options);
+      return { type, text: await TYPES[type](context, name, options) };
     } catch (error) {
       const other = errorKind(error) === "not-found" || isNoName(error);
-      if (!other) throw error;
+      if (options.type !== "" || !other) throw error;
     }
   throw new ExitError(1, `Error: No such object: ${name}`);
 }
@@ -80,13 +91,12 @@ function isNoName(error: unknown): boolean {
 }
 
 /** Undefined: all of them together as one JSON text. */
-async function printer(context: Context, format: string): Promise<((text: string) => void) | undefined> {
-  if (format === "") return undefined;
-  if (format === "json") return (text) => context.out.write(`${text.trim()}\n`);
-  const { compiled, guarded } = await import("./format/rows-template.ts");
-  const template = compiled(format);
-  return (text) => {
-    const value: unknown = JSON.parse(text);
-    context.out.write(`${guarded(() => template.run(value, { missingKey: "error" }), "template parsing error: ")}\n`);
-  };
+async function printer(
+  context: Context,
+  format: string,
+): Promise<((text: string, type: InspectedType) => void) | undefined> {
+  if (format === "" || format === "json") return undefined;
+  const { inspectTemplate } = await import("./format/inspect-template.ts");
+  const run = inspectTemplate(format);
+  return (text, type) => context.out.write(`${run(text, type)}\n`);
 }

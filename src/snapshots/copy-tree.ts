@@ -1,20 +1,17 @@
 import {
   type BigIntStats,
   chmodSync,
-  closeSync,
-  constants,
   lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readlinkSync,
   symlinkSync,
 } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errnoOf } from "../base/errors.ts";
-import { cloneFile, copyRange } from "../kernel/copy.ts";
+import { copyFile } from "../kernel/copy.ts";
 import { deviceNumbers, makeNode, setTimes } from "../kernel/nodes.ts";
 import { applyXattrs, readXattrs } from "./attributes.ts";
 
@@ -73,20 +70,6 @@ function copyEntry(from: string, to: string, stats: BigIntStats): void {
   else {
     const { major, minor } = deviceNumbers(stats.rdev);
     makeNode(to, Number(stats.mode), major, minor);
-  }
-}
-
-function copyFile(from: string, to: string): void {
-  const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    const target = openSync(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-    try {
-      if (!cloneFile(source, target)) while (copyRange(source, target, 64 << 20) > 0);
-    } finally {
-      closeSync(target);
-    }
-  } finally {
-    closeSync(source);
   }
 }
 

@@ -1,21 +1,8 @@
 /** Copies of file trees that keep everything: owners, modes, times, links, devices, extended attributes, holes. */
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  lchownSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  symlinkSync,
-} from "node:fs";
+import { chmodSync, lchownSync, linkSync, lstatSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { cloneFile, copyRange } from "../kernel/copy.ts";
+import { errnoOf } from "../base/errors.ts";
+import { copyFile } from "../kernel/copy.ts";
 import { deviceNumbers, makeNode, setTimes } from "../kernel/nodes.ts";
 import { getXattr, listXattrs, setXattr } from "../kernel/xattrs.ts";
 
@@ -64,35 +51,24 @@ function copyEntry(source: string, target: string, stat: Stats, links: Map<strin
   copyAttributes(source, target, stat);
 }
 
-function copyFile(source: string, target: string): void {
-  const input = openSync(source, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    const output = openSync(target, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-    try {
-      if (cloneFile(input, output)) return;
-      let left = fstatSync(input).size;
-      while (left > 0) {
-        const copied = copyRange(input, output, Math.min(left, 1 << 30));
-        if (copied === 0) break;
-        left -= copied;
-      }
-      if (left > 0) ftruncateSync(output, fstatSync(input).size);
-    } finally {
-      closeSync(output);
-    }
-  } finally {
-    closeSync(input);
-  }
-}
-
 /** Owner first: changing it takes setuid bits and capabilities away. */
 function copyAttributes(source: string, target: string, stat: Stats): void {
   lchownSync(target, Number(stat.uid), Number(stat.gid));
   if (!stat.isSymbolicLink()) chmodSync(target, Number(stat.mode) & 0o7777);
-  for (const name of listXattrs(source)) {
-    if (name.startsWith("trusted.overlay.")) continue;
-    const value = getXattr(source, name);
-    if (value !== undefined) setXattr(target, name, value);
-  }
+  for (const name of listXattrs(source)) if (!OVERLAY.test(name)) copyXattr(source, target, name);
   setTimes(target, stat.atimeNs, stat.mtimeNs);
+}
+
+/** Overlay's own notes, which mean nothing elsewhere. */
+const OVERLAY = /^(?:trusted|user)\.overlay\./;
+/** Not every file system takes every attribute; a tmpfs or nfs volume does without. */
+const REFUSED = new Set(["ENOTSUP", "EOPNOTSUPP", "EPERM", "EINVAL"]);
+
+function copyXattr(source: string, target: string, name: string): void {
+  const value = getXattr(source, name);
+  try {
+    if (value !== undefined) setXattr(target, name, value);
+  } catch (error) {
+    if (!REFUSED.has(errnoOf(error) ?? "")) throw error;
+  }
 }

@@ -215,6 +215,8 @@ class Evaluation {
         first.name,
         `wrong number of args for ${first.name}: want ${wanted} got ${args.length}`,
       );
+    if (args.length === 0 && NEEDS_ONE.has(first.name))
+      throw this.#fail(first.at, first.name, `wrong number of args for ${first.name}: want at least 1 got 0`);
     try {
       return fn(...args);
     } catch (error) {
@@ -274,20 +276,9 @@ class Evaluation {
     field: string,
     args: readonly Value[],
   ): Value {
-    const fail = (why: string) => {
-      const source = this.#sourceOf({ ...word, fields: word.fields.slice(0, index + 1) } as Operand);
-      const at = word.at + Math.max(0, source.lastIndexOf("."));
-      return this.#fail(
-        word.kind === "dot" || word.kind === "variable"
-          ? word.at + (index === 0 && word.kind === "dot" ? 0 : at - word.at)
-          : word.at,
-        source,
-        why,
-      );
-    };
+    const fail = (why: string) => this.#fail(chainPosition(word), this.#sourceOf(word), why);
     if (value === null || value === undefined) {
-      if (index === 0 && this.#options.missingKey === "no-value" && this.#options.rootType === undefined)
-        return undefined;
+      if (value === undefined && this.#options.missingKey === "no-value") return undefined;
       throw fail(
         value === null || index > 0
           ? `nil pointer evaluating interface {}.${field}`
@@ -303,6 +294,7 @@ class Evaluation {
     if (found !== undefined) return found;
     const zero = structureOf(value)?.find(([name]) => name === field);
     if (zero !== undefined) return zero[1];
+    if ((structureOf(value)?.length ?? 0) > 0) throw fail(`can't evaluate field ${field} in type struct`);
     if (value === this.#root && this.#options.rootType !== undefined)
       throw fail(`can't evaluate field ${field} in type ${this.#options.rootType}`);
     if (this.#options.missingKey === "error") throw fail(`map has no entry for key ${JSON.stringify(field)}`);
@@ -321,9 +313,8 @@ class Evaluation {
   }
 
   #fail(at: number, source: string, why: string): TemplateError {
-    const shown = source.length > 20 ? `${source.slice(0, 20)}...` : source;
     return new TemplateError(
-      `template: :${this.#position(at)}: executing ${JSON.stringify(this.#name)} at <${shown}>: ${why}`,
+      `template: :${this.#position(at)}: executing ${JSON.stringify(this.#name)} at <${source}>: ${why}`,
     );
   }
 
@@ -354,6 +345,12 @@ class Evaluation {
   }
 }
 
+/** Where Go sees a chain of fields: at the first one that hangs on another. */
+function chainPosition(word: Exclude<Operand, { kind: "constant" | "function" }>): number {
+  if (word.kind === "variable") return word.at + word.name.length;
+  return word.kind === "dot" && word.fields.length > 1 ? word.at + 1 + (word.fields[0] as string).length : word.at;
+}
+
 /** Functions with a fixed number of arguments. */
 const ARITY: Readonly<Record<string, number>> = {
   not: 1,
@@ -372,6 +369,8 @@ const ARITY: Readonly<Record<string, number>> = {
   pad: 3,
   truncate: 2,
 };
+
+const NEEDS_ONE: ReadonlySet<string> = new Set(["index", "slice", "printf", "eq", "call"]);
 
 function printed(value: Value): string {
   return typeof value === "string" ? value : goText(value);

@@ -13,7 +13,8 @@ function encode(value: Value): string {
   if (value instanceof Spelled) return JSON.stringify(value.json);
   const { nil, members: encoded } = typeof value === "object" ? traitsOf(value) : {};
   if (nil) return "null";
-  if (encoded !== undefined) return `{${encoded.map(([key, one]) => `${JSON.stringify(key)}:${encode(one)}`).join(",")}}`;
+  if (encoded !== undefined)
+    return `{${encoded.map(([key, one]) => `${JSON.stringify(key)}:${encode(one)}`).join(",")}}`;
   if (Array.isArray(value)) return `[${value.map(encode).join(",")}]`;
   if (typeof value !== "object") return typeof value === "bigint" ? String(value) : JSON.stringify(value);
   const record = value as Record<string, Value>;
