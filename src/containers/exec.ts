@@ -11,7 +11,6 @@ import type { ExitRecord, Task } from "../runtime/runtime.ts";
 import type { Process, Spec } from "../runtime/spec-types.ts";
 import { startErrorExitCode } from "../runtime/start-errors.ts";
 import { readUserFiles, resolveUser } from "../runtime/users.ts";
-import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
 import type { PreparedAttach } from "./containers.ts";
 import type { Context } from "./context.ts";
@@ -134,15 +133,19 @@ export async function spawnExec(
       stdin,
       hold,
     });
-    void inBackground(context, "removing an exec's folder", async () => {
-      await task.released;
-      if (!context.closing()) rmSync(bundle, { recursive: true, force: true });
-    });
+    removeWhenReleased(context, execId, task);
     return task;
   } catch (error) {
     rmSync(bundle, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Its folder goes when all is over; nobody waits for that, an engine that ends least of all. */
+export function removeWhenReleased({ paths, closing }: Context, execId: string, task: Task): void {
+  void task.released.then(() => {
+    if (!closing()) rmSync(paths.exec(execId), { recursive: true, force: true });
+  });
 }
 
 function execProcess(context: Context, container: Container, request: ExecCreateRequest): Process {

@@ -10,7 +10,7 @@ import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
-import { EXEC_FILE, watchExec } from "./exec.ts";
+import { EXEC_FILE, removeWhenReleased, watchExec } from "./exec.ts";
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
 import { resumeHealth } from "./health.ts";
 import { removeBundle } from "./release.ts";
@@ -138,10 +138,7 @@ async function findExec(context: Context, id: string): Promise<boolean> {
   if (!hasTask(found)) return false;
   execs.started(exec);
   watchExec(context, container, exec, found.task);
-  void inBackground(context, "removing an exec's folder", async () => {
-    await found.task.released;
-    if (!context.closing()) rmSync(paths.exec(id), { recursive: true, force: true });
-  });
+  removeWhenReleased(context, id, found.task);
   return true;
 }
 
