@@ -32,17 +32,13 @@ const MAX_HEAD = 256 * 1024;
 
 /** Resolves when the response's head is there; rejects when the connection breaks before. The body may still be going out then. */
 export async function exchange(socket: Duplex, request: Request): Promise<Response> {
-  const head = readHead(socket);
-  const sent = send(socket, request);
-  // A server may answer and close before it has read the whole body (a 4xx): the answer counts, not the broken pipe.
-  sent.catch(() => {});
-  const { status, headers, rest } = await Promise.race([
-    head,
-    sent.then(
-      () => head,
-      (error) => lateAnswer(head, error),
-    ),
-  ]);
+  const refusal = new AbortController();
+  const head = readHead(socket).then((answer) => {
+    if (answer.status >= 300) refusal.abort();
+    return answer;
+  });
+  const sent = send(socket, request, refusal.signal);
+  const { status, headers, rest } = await Promise.race([head, sent.then(() => head)]);
   if (rest.length > 0) socket.unshift(rest);
   return {
     status,
@@ -53,16 +49,11 @@ export async function exchange(socket: Duplex, request: Request): Promise<Respon
   };
 }
 
-/** The answer that was under way when sending broke, else the reason it broke. */
-async function lateAnswer<T>(head: Promise<T>, error: unknown): Promise<T> {
-  try {
-    return await head;
-  } catch {
-    throw error;
-  }
-}
-
-async function send(socket: Duplex, { method, path, host, headers, body, upgrade }: Request): Promise<void> {
+async function send(
+  socket: Duplex,
+  { method, path, host, headers, body, upgrade }: Request,
+  refused: AbortSignal,
+): Promise<void> {
   const fixed = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : undefined;
   const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
@@ -75,22 +66,39 @@ async function send(socket: Duplex, { method, path, host, headers, body, upgrade
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   if (fixed !== undefined) socket.write(fixed);
   socket.uncork();
-  if (fixed === undefined && body !== undefined) await sendChunks(socket, body as AsyncIterable<Uint8Array>);
+  if (fixed === undefined && body !== undefined) await sendChunks(socket, body as AsyncIterable<Uint8Array>, refused);
 }
 
-async function sendChunks(socket: Duplex, body: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of body) {
-    if (chunk.length === 0) continue;
-    if (socket.destroyed || socket.writableEnded)
-      throw new EngineError("unavailable", "the daemon closed the connection");
-    socket.cork();
-    socket.write(`${chunk.length.toString(16)}\r\n`);
-    socket.write(chunk);
-    const room = socket.write("\r\n");
-    socket.uncork();
-    if (!room) await drained(socket);
+/**
+ * Stops when the answer is a refusal. Whoever refuses may close at once, and writing to a closed connection loses the
+ * answer that waits in it: so what has come is read before each piece. A source that fails closes the connection.
+ */
+async function sendChunks(socket: Duplex, body: AsyncIterable<Uint8Array>, refused: AbortSignal): Promise<void> {
+  try {
+    for await (const chunk of body) {
+      await nextTurn();
+      if (refused.aborted || socket.destroyed) return;
+      if (chunk.length > 0 && !writeChunk(socket, chunk)) await drained(socket);
+    }
+    socket.write("0\r\n\r\n");
+  } catch (error) {
+    socket.destroy(error instanceof Error ? error : new Error(String(error)));
   }
-  socket.write("0\r\n\r\n");
+}
+
+/** Resolves when the event loop has looked at what came. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** False: the socket wants a pause. */
+function writeChunk(socket: Duplex, chunk: Uint8Array): boolean {
+  socket.cork();
+  socket.write(`${chunk.length.toString(16)}\r\n`);
+  socket.write(chunk);
+  const room = socket.write("\r\n");
+  socket.uncork();
+  return room;
 }
 
 function drained(socket: Duplex): Promise<void> {
@@ -128,14 +136,13 @@ function readHead(socket: Duplex): Promise<Head> {
     const onReadable = () => {
       for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
         held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-        const end = held.indexOf("\r\n\r\n");
-        if (end < 0 && held.length < MAX_HEAD) continue;
-        const head = end < 0 ? undefined : parseHead(held.toString("latin1", 0, end));
-        if (head === undefined)
-          return settle(() => reject(new EngineError("internal", "the answer is no HTTP response")));
-        held = held.subarray(end + 4);
-        if (head.status >= 100 && head.status < 200 && head.status !== 101) continue;
-        return settle(() => resolve({ ...head, rest: held }));
+        for (let end = endOfHead(held); end !== undefined; end = endOfHead(held)) {
+          const head = parseHead(held.toString("latin1", 0, end));
+          if (head === undefined)
+            return settle(() => reject(new EngineError("internal", "the answer is no HTTP response")));
+          held = held.subarray(end + 4);
+          if (!isInterim(head.status)) return settle(() => resolve({ ...head, rest: held }));
+        }
       }
     };
     socket.on("readable", onReadable);
@@ -143,6 +150,15 @@ function readHead(socket: Duplex): Promise<Head> {
     socket.once("close", onEnd);
     socket.once("error", onError);
   });
+}
+
+const isInterim = (status: number) => status >= 100 && status < 200 && status !== 101;
+
+/** Where the head ends, or where it must have ended. */
+function endOfHead(held: Buffer): number | undefined {
+  const end = held.indexOf("\r\n\r\n");
+  if (end >= 0) return end;
+  return held.length < MAX_HEAD ? undefined : MAX_HEAD;
 }
 
 function parseHead(text: string): Omit<Head, "rest"> | undefined {
