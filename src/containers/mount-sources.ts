@@ -1,7 +1,7 @@
 /** A container's binds and volumes at its start: sources made or acquired, empty volumes filled from the image. */
 import { closeSync, constants, mkdirSync, openSync, readlinkSync, statSync } from "node:fs";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
-import { fdPath, openIn } from "../kernel/rooted.ts";
+import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import type { ContainerMount } from "../runtime/container-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
@@ -80,6 +80,3 @@ function realPathIn(root: string, path: string): string | undefined {
     closeSync(rootFd);
   }
 }
-
-/** open(2)'s O_PATH, which Node has no name for. */
-const O_PATH = 0o10000000;

@@ -2,10 +2,10 @@
 import { closeSync, constants, openSync } from "node:fs";
 import type { OverlayRequest } from "./mounts.ts";
 import { native } from "./native.ts";
+import { O_PATH } from "./rooted.ts";
 
 /** What the kernel reads of the option string: a page, its last byte zero. The rest would be cut off without a word. */
 const ROOM = 4095;
-const O_PATH = 0o10000000;
 const MS_RDONLY = 1;
 
 /** Holds about 220 lower folders: where their names are too long together, descriptors stand for them. */

@@ -8,6 +8,9 @@ const RESOLVE = {
   beneath: 0x08 | 0x02,
 } as const;
 
+/** open(2)'s O_PATH, which Node has no name for: a place, not its content. */
+export const O_PATH = 0o10000000;
+
 export interface OpenInOptions {
   /** fs.constants.O_*; O_CLOEXEC is added. */
   readonly flags: number;

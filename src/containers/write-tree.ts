@@ -1,0 +1,141 @@
+/** A part of a container's tree into a tar, while the container may be changing it. */
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  createReadStream,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+} from "node:fs";
+import { posix } from "node:path";
+import { errnoOf } from "../base/errors.ts";
+import type { TarHeader, TarInput } from "../base/tar/tar.ts";
+import type { TarWriter } from "../base/tar/writer.ts";
+import { deviceNumbers } from "../kernel/nodes.ts";
+import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
+import { getXattr, listXattrs } from "../kernel/xattrs.ts";
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+
+export function names(root: number, path: string): string[] {
+  const fd = openIn(root, path, { flags: O_RDONLY | O_DIRECTORY });
+  try {
+    return readdirSync(fdPath(fd)).sort();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Adds what is at `path` under `name`, and all below it. What vanishes meanwhile is left out. */
+export async function archiveTree(
+  root: number,
+  path: string,
+  name: string,
+  writer: TarWriter,
+  links = new Map<string, string>(),
+): Promise<void> {
+  let fd: number;
+  try {
+    fd = openIn(root, path, { flags: O_PATH | O_NOFOLLOW });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return;
+    throw error;
+  }
+  try {
+    const stat = fstatSync(fd, { bigint: true });
+    const header = headerOf(root, path, name, stat);
+    if (header === undefined) return;
+    const inode = `${stat.dev}:${stat.ino}`;
+    const first = stat.nlink > 1n && !stat.isDirectory() ? links.get(inode) : undefined;
+    if (first !== undefined) return await writer.add({ ...header, type: "hardlink", linkPath: first, size: 0 });
+    if (stat.nlink > 1n) links.set(inode, name);
+    if (!stat.isFile()) await writer.add(header);
+    else await addFile(fd, header, writer);
+    if (!stat.isDirectory()) return;
+  } finally {
+    closeSync(fd);
+  }
+  for (const entry of names(root, path))
+    await archiveTree(
+      root,
+      posix.join(path, entry),
+      name === "/" || name === "." ? `${name === "." ? "./" : ""}${entry}` : `${name}/${entry}`,
+      writer,
+      links,
+    );
+}
+
+/** A file that grows or shrinks while it is read gives the size that its header says. */
+async function addFile(fd: number, header: TarInput, writer: TarWriter): Promise<void> {
+  const file = openSync(fdPath(fd), O_RDONLY);
+  const size = Number(header.size);
+  if (size === 0) {
+    closeSync(file);
+    await writer.add(header);
+    return;
+  }
+  await writer.add(header, exactly(createReadStream("", { fd: file, end: size - 1, highWaterMark: 1 << 18 }), size));
+}
+
+async function* exactly(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let left = size;
+  for await (const chunk of source) {
+    left -= chunk.length;
+    yield chunk;
+  }
+  while (left > 0) {
+    const zeros = Buffer.alloc(Math.min(left, 1 << 18));
+    left -= zeros.length;
+    yield zeros;
+  }
+}
+
+function headerOf(
+  root: number,
+  path: string,
+  name: string,
+  stat: BigIntStats,
+): (TarInput & { size: number }) | undefined {
+  const type = typeOf(stat);
+  if (type === undefined) return undefined;
+  const device = deviceNumbers(stat.rdev);
+  const place = openIn(root, posix.dirname(path), { flags: O_PATH | O_DIRECTORY });
+  const own = `${fdPath(place)}/${posix.basename(path)}`;
+  try {
+    return {
+      path: type === "directory" && !name.endsWith("/") ? `${name}/` : name,
+      type,
+      linkPath: type === "symlink" ? readlinkSync(own) : undefined,
+      mode: Number(stat.mode) & 0o7777,
+      uid: Number(stat.uid),
+      gid: Number(stat.gid),
+      size: type === "file" ? Number(stat.size) : 0,
+      mtime: stat.mtimeNs,
+      ...(type === "char" || type === "block" ? device : {}),
+      xattrs: path === "/" ? new Map() : attributes(own),
+    };
+  } finally {
+    closeSync(place);
+  }
+}
+
+function attributes(path: string): Map<string, Buffer> {
+  const kept = listXattrs(path).filter((name) => name === "security.capability" || name.startsWith("user."));
+  return new Map(
+    kept.flatMap((name) => {
+      const value = getXattr(path, name);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+}
+
+function typeOf(stat: BigIntStats): TarHeader["type"] | undefined {
+  if (stat.isFile()) return "file";
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isCharacterDevice()) return "char";
+  if (stat.isBlockDevice()) return "block";
+  return stat.isFIFO() ? "fifo" : undefined;
+}
