@@ -8,6 +8,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { unmountBelow } from "../testing/unmount.ts";
 import { optionsTable } from "./help.ts";
 
 const LAUNCHER = join(import.meta.dirname, "main.ts");
@@ -25,9 +26,19 @@ interface Daemon {
 
 function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "gantryd-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(async () => {
+    for (const { child, exited } of daemonsOf.get(folder) ?? []) {
+      child.kill("SIGTERM");
+      await exited;
+    }
+    unmountBelow(folder);
+    rmSync(folder, { recursive: true, force: true });
+  });
   return folder;
 }
+
+/** Those that must have ended before their folder goes. */
+const daemonsOf = new Map<string, Pick<Daemon, "child" | "exited">[]>();
 
 function launch(
   t: TestContext,
@@ -52,10 +63,7 @@ function launch(
       wake();
     }),
   );
-  t.after(async () => {
-    child.kill("SIGKILL");
-    await exited;
-  });
+  daemonsOf.set(folder, [...(daemonsOf.get(folder) ?? []), { child, exited }]);
   return {
     child,
     folder,
