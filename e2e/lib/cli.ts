@@ -25,12 +25,14 @@ export function missing(name: CliName): string | false {
 
 export class Cli {
   readonly name: CliName;
-  readonly #env: Readonly<Record<string, string>>;
+  readonly file: string;
+  readonly env: Readonly<Record<string, string>>;
 
   constructor(name: CliName, daemon: TestDaemon) {
     this.name = name;
+    this.file = FILES[name];
     const { PATH = "" } = process.env;
-    this.#env = { PATH, HOME: daemon.folder, DOCKER_HOST: daemon.host, DOCKER_CLI_HINTS: "false", TERM: "xterm" };
+    this.env = { PATH, HOME: daemon.folder, DOCKER_HOST: daemon.host, DOCKER_CLI_HINTS: "false", TERM: "xterm" };
   }
 
   /** Runs to its end with an empty standard input. */
@@ -55,7 +57,7 @@ export class Cli {
 
   /** The caller ends its standard input. */
   spawn(args: readonly string[]): ChildProcess {
-    return spawn(FILES[this.name], args, { env: this.#env, stdio: ["pipe", "pipe", "pipe"] });
+    return spawn(this.file, args, { env: this.env, stdio: ["pipe", "pipe", "pipe"] });
   }
 }
 

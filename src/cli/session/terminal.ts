@@ -11,9 +11,21 @@ export function isTerminal(fd: 0 | 1 | 2): boolean {
   return isatty(fd);
 }
 
+/** What ends a process that does not listen. */
+const FATAL: readonly NodeJS.Signals[] = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGALRM",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGABRT",
+];
+
 /**
- * Keys come byte by byte and output goes out as it is. Returns the way back, which may be called twice. Node itself restores
- * the terminal when the process ends otherwise.
+ * Keys come byte by byte and output goes out as it is. Returns the way back, which may be called twice and is taken by itself
+ * when the process ends, also by a signal that nobody else listens to.
  */
 export function rawTerminal(): () => void {
   const { stdin } = process;
@@ -22,13 +34,18 @@ export function rawTerminal(): () => void {
   // Node's raw mode still turns \n into \r\n, which breaks full-screen programs.
   spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
   const restore = () => {
+    process.off("exit", restore);
+    for (const signal of FATAL) process.off(signal, ended);
     stdin.setRawMode(false);
   };
-  process.once("exit", restore);
-  return () => {
-    process.off("exit", restore);
+  const ended = (signal: NodeJS.Signals) => {
+    if (process.listenerCount(signal) > 1) return;
     restore();
+    process.kill(process.pid, signal);
   };
+  process.once("exit", restore);
+  for (const signal of FATAL) process.on(signal, ended);
+  return restore;
 }
 
 export function terminalSize(): Size | undefined {
