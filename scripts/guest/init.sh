@@ -31,7 +31,8 @@ $bb mount -t devpts -o mode=620,ptmxmode=666 devpts $at/dev/pts
 $bb mount -t tmpfs -o mode=1777 shm $at/dev/shm
 $bb mount -t mqueue mqueue $at/dev/mqueue
 $bb mount -t tmpfs -o mode=755 run $at/run
-$bb mount --bind /scratch/tmp $at/tmp
+# Not at /tmp, where the project itself may be.
+$bb mount --bind /scratch/tmp $at/mnt
 $bb mount -t cgroup2 -o nsdelegate cgroup2 $at/sys/fs/cgroup || fail "no control groups of version 2"
 $bb ifconfig lo up
 $bb hostname guest
