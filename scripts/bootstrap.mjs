@@ -27,6 +27,7 @@ const TESTING = [
   { what: "runc", found: () => program("runc"), package: "runc" },
   { what: "valgrind", found: () => program("valgrind"), package: "valgrind" },
   { what: "skopeo", found: () => program("skopeo"), package: "skopeo" },
+  { what: "bsdtar", found: () => program("bsdtar"), package: "libarchive-tools" },
   { what: "umoci", found: () => program("umoci"), package: "umoci" },
   { what: "qemu", found: () => process.arch !== "x64" || program("qemu-system-x86_64"), package: "qemu-system-x86" },
   { what: "mkfs.ext4", found: () => program("mkfs.ext4"), package: "e2fsprogs" },
