@@ -59,6 +59,24 @@ const SAME_OUTPUT = [
   "create -p 80:x busybox",
   "create --restart always:x busybox",
   "create --rm --restart always busybox",
+  "create --env-file /no/such/file busybox",
+  "create --network host --network-alias x busybox",
+  "create --link a:b:c busybox",
+  "create --gpus count=x busybox",
+  "create --security-opt x busybox",
+  "create -p 1:2:3:4 busybox",
+  "import /no/such/file",
+  "load -i /no/such/file",
+  "pull A",
+  "push busybox:",
+  "tag busybox A",
+  "commit web A",
+  "start nothing other",
+  "rename nothing other",
+  "inspect -f {{.State}}{{.Mounts}}{{.HostConfig.PortBindings}} web",
+  "inspect -f {{.State.Health}}{{.Config.StopSignal}}{{.ID}} web",
+  "inspect -f {{.State.Nope}} web",
+  "inspect -f json web",
 ];
 
 const SAME_BODY = [
@@ -117,7 +135,9 @@ describe("gantry beside docker", { skip: hasDocker ? false : "no docker CLI on t
 
 function createBody({ asked }: Result): unknown {
   const { url, body } = asked.find((one) => one.url.startsWith("/containers/create")) as Asked;
-  const request = JSON.parse(body) as { HostConfig: Record<string, unknown> };
+  const request = JSON.parse(body) as { HostConfig: Record<string, unknown> & { Binds?: string[] | null } };
+  // docker takes them from a map, in no order.
+  request.HostConfig.Binds?.sort();
   // What docker sends in place of nothing.
   if (request.HostConfig.MemorySwappiness === -1) delete request.HostConfig.MemorySwappiness;
   delete request.HostConfig.ConsoleSize;

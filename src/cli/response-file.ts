@@ -6,11 +6,13 @@ import type { Response } from "../client/http.ts";
 import type { Context } from "./context.ts";
 import { fileOutput } from "./output.ts";
 
+const WHAT = { save: "image", export: "container" } as const;
+
 /** `ask` is called after it is known that there is where to write. */
 export async function writeResponse(
   context: Context,
   path: string,
-  verb: string,
+  verb: keyof typeof WHAT,
   ask: () => Promise<Response>,
 ): Promise<void> {
   if (path === "") {
@@ -34,17 +36,17 @@ export async function writeResponse(
   }
 }
 
-function checkPlace(path: string, verb: string): void {
+function checkPlace(path: string, verb: keyof typeof WHAT): void {
   const folder = dirname(path);
   try {
     statSync(folder);
   } catch (error) {
-    throw new Error(`failed to ${verb}: invalid output path: stat ${folder}: no such file or directory`, {
+    throw new Error(`failed to ${verb} ${WHAT[verb]}: invalid output path: stat ${folder}: no such file or directory`, {
       cause: error,
     });
   }
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
-    throw new Error(`failed to ${verb}: invalid output path: "${path}" must be a regular file`);
+    throw new Error(`failed to ${verb} ${WHAT[verb]}: cannot write to a directory`);
 }
 
 /** A device or pipe is written as it is. */

@@ -3,7 +3,7 @@
  * connection handed over after the head (hijack). node:http costs 7 ms of start-up; this costs less than one.
  */
 import type { Duplex } from "node:stream";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errnoOf } from "../base/errors.ts";
 
 export interface Request {
   readonly method: string;
@@ -32,6 +32,7 @@ const MAX_HEAD = 256 * 1024;
 
 /** Resolves when the response's head is there; rejects when the connection breaks before. The body may still be going out then. */
 export async function exchange(socket: Duplex, request: Request): Promise<Response> {
+  ignoreBrokenPipe(socket);
   const refusal = new AbortController();
   const head = readHead(socket).then((answer) => {
     if (answer.status >= 300) refusal.abort();
@@ -70,9 +71,18 @@ async function send(
 }
 
 /**
- * Stops when the answer is a refusal. Whoever refuses may close at once, and writing to a closed connection loses the
- * answer that waits in it: so what has come is read before each piece. A source that fails closes the connection.
+ * A server may answer and close before it has read everything. Node would then throw the socket away with the answer in it,
+ * so the failed write is kept from it: the reading side tells how it ended.
  */
+function ignoreBrokenPipe(socket: Duplex): void {
+  const { _write, _writev } = socket;
+  type Done = (error?: Error | null) => void;
+  const quiet = (done: Done) => (error?: Error | null) => done(errnoOf(error) === "EPIPE" ? null : error);
+  socket._write = (chunk, encoding, done) => _write.call(socket, chunk, encoding, quiet(done));
+  if (_writev !== undefined) socket._writev = (chunks, done) => _writev.call(socket, chunks, quiet(done));
+}
+
+/** Stops when the answer is a refusal. A source that fails closes the connection. */
 async function sendChunks(socket: Duplex, body: AsyncIterable<Uint8Array>, refused: AbortSignal): Promise<void> {
   try {
     for await (const chunk of body) {
@@ -86,7 +96,7 @@ async function sendChunks(socket: Duplex, body: AsyncIterable<Uint8Array>, refus
   }
 }
 
-/** Resolves when the event loop has looked at what came. */
+/** Resolves when the event loop has looked at what came: an answer, or an abort. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,6 @@
 /** `gantry commit`. */
 import type { Command } from "../command.ts";
-import { splitImage } from "../images/pull.ts";
+import { checkedName, splitImage } from "../images/name.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
@@ -14,7 +14,7 @@ export const command: Command = {
   complete: "containers",
   run: async (context, flags) => {
     const [container = "", name = ""] = flags.positional;
-    const { repo, tag } = splitImage(name);
+    const { repo, tag } = splitImage(checkedName(name));
     const id = await context.client.containers.commit(container, {
       repo,
       tag,

@@ -1,7 +1,7 @@
 /** `gantry import`. */
-import { createReadStream } from "node:fs";
 import { type Command, ExitError } from "../command.ts";
-import { splitImage } from "../images/pull.ts";
+import { checkedName, splitImage } from "../images/name.ts";
+import { readFile } from "../read-file.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
@@ -15,12 +15,8 @@ export const command: Command = {
   run: async (context, flags) => {
     const [source = "", name = ""] = flags.positional;
     const remote = /^https?:\/\//.test(source);
-    const archive = remote
-      ? source
-      : source === "-"
-        ? process.stdin
-        : createReadStream(source, { highWaterMark: 1 << 20 });
-    const { repo, tag } = splitImage(name);
+    const archive = remote ? source : source === "-" ? process.stdin : readFile(source);
+    const { repo, tag } = splitImage(checkedName(name));
     const messages = await context.client.images.import(archive, {
       repo,
       tag,

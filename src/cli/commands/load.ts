@@ -1,8 +1,8 @@
 /** `gantry load`. */
-import { createReadStream, statSync } from "node:fs";
 import { isatty } from "node:tty";
 import { type Command, NO_ARGUMENTS } from "../command.ts";
 import { showProgress } from "../format/progress.ts";
+import { readFile } from "../read-file.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -21,8 +21,7 @@ export const command: Command = {
   run: async (context, flags) => {
     const path = flags.text("input");
     if (path === "" && isatty(0)) throw new Error("requested load from stdin, but stdin is empty");
-    // Read big pieces: they go to a socket.
-    const archive = path === "" ? process.stdin : createReadStream(opened(path), { highWaterMark: 1 << 20 });
+    const archive = path === "" ? process.stdin : readFile(path);
     const messages = await context.client.images.load(archive, {
       quiet: flags.bool("quiet"),
       platform: flags.text("platform"),
@@ -31,12 +30,3 @@ export const command: Command = {
     return 0;
   },
 };
-
-function opened(path: string): string {
-  try {
-    statSync(path);
-    return path;
-  } catch (error) {
-    throw new Error(`open ${path}: no such file or directory`, { cause: error });
-  }
-}

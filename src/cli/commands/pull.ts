@@ -1,6 +1,7 @@
 /** `gantry pull`. */
 import { type Command, ONE_ARGUMENT } from "../command.ts";
-import { pullImage, splitImage, withTag } from "../images/pull.ts";
+import { checkedName, splitImage, withTag } from "../images/name.ts";
+import { pullImage } from "../images/pull.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
@@ -19,7 +20,7 @@ export const command: Command = {
   arguments: ONE_ARGUMENT,
   complete: "images",
   run: async (context, flags) => {
-    const [name = ""] = flags.positional;
+    const name = checkedName(flags.positional[0] ?? "");
     const quiet = flags.bool("quiet");
     if (flags.bool("all-tags") && splitImage(name).tag !== undefined)
       throw new Error("tag can't be used with --all-tags/-a");

@@ -2,7 +2,7 @@
 import { type Command, ONE_ARGUMENT } from "../command.ts";
 import { showProgress } from "../format/progress.ts";
 import { authHeader } from "../images/credentials.ts";
-import { splitImage } from "../images/pull.ts";
+import { checkedName, splitImage } from "../images/name.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG]",
@@ -16,7 +16,10 @@ export const command: Command = {
   complete: "images",
   run: async (context, flags) => {
     const [name = ""] = flags.positional;
-    const { repo, tag = flags.bool("all-tags") ? undefined : "latest" } = splitImage(name);
+    const [all, named] = [flags.bool("all-tags"), splitImage(checkedName(name))];
+    if (all && named.tag !== undefined) throw new Error("tag can't be used with --all-tags/-a");
+    if (!all && named.tag === undefined && !flags.bool("quiet")) context.out.write("Using default tag: latest\n");
+    const { repo, tag = all ? undefined : "latest" } = named;
     const auth = (await authHeader(context, repo)) ?? Buffer.from("{}").toString("base64url");
     const messages = await context.client.images.push(repo, tag, { auth, platform: flags.text("platform") });
     await showProgress(messages, flags.bool("quiet") ? undefined : context.out);

@@ -1,5 +1,6 @@
 /** `gantry rename`. */
-import type { Command } from "../command.ts";
+import { type Command, ExitError } from "../command.ts";
+import { errorText } from "../errors.ts";
 
 export const command: Command = {
   usage: "CONTAINER NEW_NAME",
@@ -8,7 +9,11 @@ export const command: Command = {
   run: async (context, flags) => {
     const [from = "", to = ""] = flags.positional.map((name) => name.trim());
     if (from === "" || to === "") throw new Error("Error: Neither old nor new names may be empty");
-    await context.client.containers.rename(from, to);
+    try {
+      await context.client.containers.rename(from, to);
+    } catch (error) {
+      throw new ExitError(1, `${errorText(error)}\nError: failed to rename container named ${from}`);
+    }
     return 0;
   },
 };

@@ -34,7 +34,7 @@ async function startAll(context: Context, flags: ParsedFlags): Promise<number> {
       context.err.write(`${errorText(error)}\n`);
       failed.push(name);
     }
-  if (failed.length > 0) throw new ExitError(1, `failed to start containers: ${failed.join(", ")}`);
+  if (failed.length > 0) throw new ExitError(1, `Error: failed to start containers: ${failed.join(", ")}`);
   return 0;
 }
 

@@ -1,6 +1,6 @@
 /** `gantry tag`. */
 import type { Command } from "../command.ts";
-import { splitImage } from "../images/pull.ts";
+import { checkedName, splitImage } from "../images/name.ts";
 
 export const command: Command = {
   usage: "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
@@ -9,7 +9,8 @@ export const command: Command = {
   run: async (context, flags) => {
     const [source = "", target = ""] = flags.positional;
     if (target.includes("@")) throw new Error("refusing to create a tag with a digest reference");
-    const { repo, tag = "latest" } = splitImage(target);
+    const refusal = `Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: `;
+    const { repo, tag = "latest" } = splitImage(checkedName(target, refusal));
     await context.client.images.tag(source, repo, tag);
     return 0;
   },

@@ -1,6 +1,7 @@
 /** What is wrong with one value of a flag, in docker's words; undefined: nothing. */
 import { isIP } from "node:net";
 import { parseBytes, parseCsv, parseInt64, parseUint64 } from "../flags/values.ts";
+import { gpuRequest } from "./devices.ts";
 import { parseMount } from "./mount-flag.ts";
 import { parseUlimit } from "./ulimits.ts";
 
@@ -53,6 +54,11 @@ export const sysctl: Check = (value) => {
   const known = ALLOWED_SYSCTLS.has(key) || /^(net|fs\.mqueue)\./.test(key);
   return rest.length > 0 && known ? undefined : `sysctl '${value}' is not allowed`;
 };
+
+export const gpus: Check = (value) => complaint(() => gpuRequest(value));
+
+/** "container" or "container:alias". */
+export const link: Check = (value) => (/^[^:]+(:[^:]*)?$/.test(value) ? undefined : `bad format for links: ${value}`);
 
 export const ulimit: Check = (value) => complaint(() => parseUlimit(value));
 export const mountWords: Check = (value) => complaint(() => parseMount(value));

@@ -45,7 +45,7 @@ async function create(context: Context, flags: ParsedFlags, request: ContainerCr
 }
 
 async function tagged(image: string): Promise<string> {
-  const { withTag } = await import("../images/pull.ts");
+  const { withTag } = await import("../images/name.ts");
   return withTag(image);
 }
 

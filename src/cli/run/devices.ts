@@ -27,12 +27,15 @@ export function deviceRequests(gpus: readonly string[], devices: readonly string
   return [...gpus.map(gpuRequest), ...(cdi.length === 0 ? [] : [{ Driver: "cdi", DeviceIDs: cdi }])];
 }
 
-function gpuRequest(text: string): DeviceRequest {
+export function gpuRequest(text: string): DeviceRequest {
   const request: DeviceRequest = {};
   const extra: string[] = [];
+  const seen = new Set<string>();
   for (const field of parseCsv(text)) {
     const equals = field.indexOf("=");
     const [key, value] = equals < 0 ? ["count", field] : [field.slice(0, equals), field.slice(equals + 1)];
+    if (seen.has(key)) throw new Error(`gpu request key '${key}' can be specified only once`);
+    seen.add(key);
     if (key === "count") request.Count = value === "all" ? -1 : gpuCount(value);
     else if (key === "driver") request.Driver = value;
     else if (key === "device") request.DeviceIDs = value.split(",");
@@ -45,7 +48,8 @@ function gpuRequest(text: string): DeviceRequest {
 }
 
 function gpuCount(text: string): number {
-  if (!/^\d+$/.test(text)) throw new Error(`invalid count (${text}): value must be either "all" or an integer`);
+  if (!/^\d+$/.test(text))
+    throw new Error(`invalid count (${text}): value must be either "all" or an integer: invalid syntax`);
   return Number(text);
 }
 

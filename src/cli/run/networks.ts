@@ -28,6 +28,8 @@ function fromFlags(flags: ParsedFlags, first: Attachment): EndpointSettings {
   const aliases = [...flags.list("network-alias"), ...flags.list("net-alias")];
   const [ip, ip6, mac] = [flags.text("ip"), flags.text("ip6"), flags.text("mac-address")];
   const local = [...flags.list("link-local-ip")];
+  if (aliases.length > 0 && !isUserDefined(first.name))
+    throw new Error("network-scoped aliases are only supported for user-defined networks");
   if (aliases.length > 0 && first.settings.Aliases !== undefined)
     throw new Error("conflicting options: cannot specify both --network-alias and per-network alias");
   if (ip !== "" && first.settings.IPAMConfig?.IPv4Address !== undefined)
@@ -35,9 +37,11 @@ function fromFlags(flags: ParsedFlags, first: Attachment): EndpointSettings {
   if (mac !== "" && !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(mac))
     throw new Error(`${mac} is not a valid mac address`);
   const links = flags.list("link");
-  const userDefined =
-    !["default", "bridge", "host", "none"].includes(first.name) && !first.name.startsWith("container:");
-  return settingsOf({ aliases, ip, ip6, mac, local, links: userDefined ? links : [] });
+  return settingsOf({ aliases, ip, ip6, mac, local, links: isUserDefined(first.name) ? links : [] });
+}
+
+function isUserDefined(network: string): boolean {
+  return !["default", "bridge", "host", "none"].includes(network) && !network.startsWith("container:");
 }
 
 function settingsOf(values: {

@@ -1,4 +1,5 @@
 /** `--publish` and `--expose`: `[[ip:][host]:]container[/protocol]` with ranges, or `target=80,published=8080,…`. */
+import { isIP } from "node:net";
 import type { PortMap } from "../../api/types/container.ts";
 import { parseCsv } from "../flags/values.ts";
 
@@ -61,7 +62,7 @@ function split(text: string): { ip: string; host: string; container: string; pro
   const rawIp = before.slice(0, Math.max(0, before.length - host.length - (before.includes(":") ? 1 : 0)));
   const ip = rawIp.replace(/^\[(.*)\]$/, "$1");
   if (container === "") throw new Error(`no port specified: ${text}<empty>`);
-  if (ip !== "" && !/^[\d.]+$|:/.test(ip)) throw new Error(`invalid IP address: ${ip}`);
+  if (ip !== "" && isIP(ip) === 0) throw new Error(`invalid IP address: ${ip}`);
   return { ip, host, container, protocol };
 }
 

@@ -16,7 +16,7 @@ function securityOption(word: string): string {
   const separator = word.search(/[=:]/);
   if (separator < 0) {
     if (word === "no-new-privileges") return word;
-    throw new Error(`invalid --security-opt: ${JSON.stringify(word)}`);
+    throw new Error(`Invalid --security-opt: ${JSON.stringify(word)}`);
   }
   const [key, value] = [word.slice(0, separator), word.slice(separator + 1)];
   if (key !== "seccomp" || value === "unconfined" || value === "builtin") return `${key}=${value}`;
