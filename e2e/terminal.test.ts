@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { Cli, type CliName, missing } from "./lib/cli.ts";
 import { noTerminal, Terminal } from "./lib/terminal.ts";
@@ -42,6 +43,8 @@ function suite(name: CliName): void {
        $cli run --rm -it busybox sh -c 'trap "stty size; exit 4" WINCH; echo read""y; ${WAIT}'`,
     );
     await shell.see(/ready/);
+    // The docker CLI begins to watch the window only after the start.
+    await sleep(1000);
     writeFileSync(go, "");
     assert.equal(await shell.ended(), 4);
     assert.match(shell.shown, /44 111/);

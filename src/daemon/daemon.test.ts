@@ -272,7 +272,7 @@ test("a socket that the service manager opened is served", { skip }, async (t) =
       stdio: ["ignore", "ignore", "pipe", fd],
     },
   );
-  t.after(() => child.kill("SIGKILL"));
+  daemonsOf.set(folder, [{ child, exited: once(child, "close").then(() => child.exitCode) }]);
   let log = "";
   for await (const chunk of child.stderr as AsyncIterable<Buffer>) {
     log += String(chunk);
