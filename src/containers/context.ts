@@ -15,13 +15,14 @@ import type { Execs } from "./exec-registry.ts";
 import type { Registry } from "./registry.ts";
 import type { RootfsMounts } from "./rootfs-mounts.ts";
 
-/** What of the engine's settings concerns containers; each has its meaning from there. */
+/** What the daemon's flags set of containers; the engine's settings extend it. */
 export interface ContainerSettings {
   readonly logDriver: string;
   readonly logOptions: Readonly<Record<string, string>>;
   readonly init: boolean;
   readonly initPath: string | undefined;
   readonly defaultUlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  /** Bytes. */
   readonly defaultShmSize: number;
   readonly defaultIpcMode: "private" | "shareable";
   readonly defaultCgroupnsMode: "private" | "host" | undefined;

@@ -10,6 +10,7 @@ import type { DiskUsage, SystemInfo, SystemVersion } from "../api/types/system.t
 import type { VolumePruneResult } from "../api/types/volume.ts";
 import type { Logger } from "../base/log.ts";
 import type { Containers } from "../containers/containers.ts";
+import type { ContainerSettings } from "../containers/context.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
 import type { NetworkSettings, Networks } from "../networks/networks.ts";
@@ -26,30 +27,15 @@ export interface EngineOptions {
   readonly settings?: PartialSettings | undefined;
 }
 
-export interface EngineSettings {
+export interface EngineSettings extends ContainerSettings {
   readonly storageDriver: "overlay" | "copy" | undefined;
   readonly defaultRuntime: string | undefined;
   /** Name → path of further runtimes. */
   readonly runtimes: Readonly<
     Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
   >;
-  readonly logDriver: string;
-  readonly logOptions: Readonly<Record<string, string>>;
-  readonly init: boolean;
-  readonly initPath: string | undefined;
-  readonly defaultUlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
-  /** Bytes. */
-  readonly defaultShmSize: number;
-  readonly defaultIpcMode: "private" | "shareable";
-  readonly defaultCgroupnsMode: "private" | "host" | undefined;
-  readonly cgroupParent: string | undefined;
-  readonly noNewPrivileges: boolean;
-  readonly seccompProfile: string | undefined;
   readonly selinuxEnabled: boolean;
   readonly labels: readonly string[];
-  readonly dns: readonly string[];
-  readonly dnsOptions: readonly string[];
-  readonly dnsSearch: readonly string[];
   readonly hostGatewayIps: readonly string[];
   readonly experimental: boolean;
   /** Seconds given to containers when gantryd is told to stop them. */
