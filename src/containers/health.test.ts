@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { judge, probeOf } from "./health.ts";
+import { judge } from "./health.ts";
+import { probeOf } from "./health-probe.ts";
 
 const result = (ExitCode: number) => ({ Start: "", End: "", ExitCode, Output: "" });
 const probe = { retries: 2, startPeriod: 1000 };

@@ -73,5 +73,6 @@ function mergeHealth(wished: HealthConfig | undefined, image: HealthConfig | und
     StartPeriod: wished.StartPeriod || image.StartPeriod,
     StartInterval: wished.StartInterval || image.StartInterval,
     Retries: wished.Retries || image.Retries,
+    OnFailure: wished.OnFailure || image.OnFailure,
   };
 }

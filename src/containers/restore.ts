@@ -13,6 +13,7 @@ import { discard } from "./create.ts";
 import { EXEC_FILE, removeWhenReleased, watchExec } from "./exec.ts";
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
 import { resumeHealth } from "./health.ts";
+import { actOnUnhealthy } from "./health-action.ts";
 import { removeBundle } from "./release.ts";
 import { eraseLocked, removeInBackground } from "./remove.ts";
 import { wantsStartWithEngine } from "./restart-policy.ts";
@@ -152,6 +153,9 @@ function resumeLife(context: Context, container: Container): void {
     );
   } else if (state.status === "restarting") {
     if (container.cancelRestart === undefined) scheduleRestart(context, container, 0);
+  } else if (isLive(state) && state.health?.Status === "unhealthy") {
+    // The kill may have come between the finding and what was to follow from it.
+    actOnUnhealthy(context, container);
   } else if (state.status === "exited" && hostConfig.AutoRemove) removeInBackground(context, container);
   else if (state.status === "exited" && wantsStartWithEngine(hostConfig, state)) {
     void inBackground(context, "starting a container with the engine", () =>

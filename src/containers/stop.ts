@@ -35,13 +35,23 @@ export async function stopContainer(context: Context, container: Container, opti
   notify(context, container, "stop");
 }
 
+export interface RestartOptions extends StopOptions {
+  /** Counts in RestartCount: nobody asked for this one. */
+  readonly counts?: boolean | undefined;
+}
+
 /** Stops it if it runs, and starts it. */
-export async function restartContainer(context: Context, container: Container, options: StopOptions): Promise<void> {
+export async function restartContainer(
+  context: Context,
+  container: Container,
+  { counts = false, ...options }: RestartOptions,
+): Promise<void> {
   container.keptAlive++;
   try {
     if (isRunning(container.state)) await stopContainer(context, container, options).catch(ignoreStopped);
     await context.locks.run(container.id, async () => {
-      if (!isLive(container.state)) await startLocked(context, container);
+      if (isLive(container.state)) return;
+      await startLocked(context, container, counts ? container.state.restartCount + 1 : 0);
     });
   } finally {
     container.keptAlive--;
@@ -49,14 +59,22 @@ export async function restartContainer(context: Context, container: Container, o
   notify(context, container, "restart");
 }
 
-/** "conflict" when it does not run. Returns when the signal is sent; after SIGKILL, when the process has ended. */
-export async function killContainer(context: Context, container: Container, wished: string | undefined): Promise<void> {
+/**
+ * "conflict" when it does not run. Returns when the signal is sent; after SIGKILL, when the process has ended. `byHand`: a signal
+ * that ends it is somebody's wish, and the restart policy keeps still.
+ */
+export async function killContainer(
+  context: Context,
+  container: Container,
+  wished: string | undefined,
+  { byHand = true } = {},
+): Promise<void> {
   const signal = wished === undefined || wished === "" ? SIGKILL : parseSignal(wished);
   if (container.state.status === "restarting" && giveUpRestart(context, container)) return;
   const { task } = container;
   if (task === undefined) throw notRunning(container);
   const paused = container.state.status === "paused";
-  if (endsByHand(container, signal)) context.registry.change(container, { kind: "stop-by-hand" });
+  if (byHand && endsByHand(container, signal)) context.registry.change(container, { kind: "stop-by-hand" });
   notify(context, container, "kill", { signal: String(signal) });
   await task.kill(signal).catch((error: unknown) => {
     throw errorKind(error) === "not-found" ? notRunning(container) : error;

@@ -55,6 +55,18 @@ function checkHealth(health: NonNullable<ContainerConfig["Healthcheck"]>): void 
       throw refused(`${name} in Healthcheck cannot be less than 1ms`);
   }
   if ((health.Retries ?? 0) < 0) throw refused("Retries in Healthcheck cannot be negative");
+  checkHealthAction(health.OnFailure ?? "");
+}
+
+/** What an unhealthy container may have done to it: see containers/health-action.ts. */
+const HEALTH_ACTIONS: readonly string[] = ["none", "restart", "stop", "kill"];
+
+/** An annotation that says the same as `Healthcheck.OnFailure`, for clients that do not know that field. */
+export const HEALTH_ANNOTATION = "gantry.health-on-failure";
+
+function checkHealthAction(action: string): void {
+  if (action !== "" && !HEALTH_ACTIONS.includes(action))
+    throw refused(`invalid action on health failure '${action}': use one of 'none', 'restart', 'stop', or 'kill'`);
 }
 
 function checkHostConfig(hostConfig: HostConfig, { host, runtimes }: ValidationContext): void {
@@ -77,6 +89,7 @@ function checkHostConfig(hostConfig: HostConfig, { host, runtimes }: ValidationC
   if (Annotations && Object.hasOwn(Annotations, "")) {
     throw refused("invalid Annotations: the empty string is not permitted as an annotation key");
   }
+  checkHealthAction(Annotations?.[HEALTH_ANNOTATION] ?? "");
   if (Runtime && !runtimes.includes(Runtime) && Runtime !== "io.containerd.runc.v2") {
     throw refused(`unknown or invalid runtime name: ${Runtime}`);
   }

@@ -31,6 +31,7 @@ const health = struct<Wire.HealthConfig>("HealthcheckConfig", {
   Retries: int64,
   StartPeriod: int64,
   StartInterval: int64,
+  OnFailure: string,
 });
 
 const containerConfigFields: Fields<Wire.ContainerConfig> = {

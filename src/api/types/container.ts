@@ -140,6 +140,8 @@ export interface HealthConfig {
   Retries?: number | undefined;
   StartPeriod?: number | undefined;
   StartInterval?: number | undefined;
+  /** Gantry's own: what is done when it becomes unhealthy. "none" (default), "restart", "stop", "kill". */
+  OnFailure?: string | undefined;
 }
 
 export interface Health {

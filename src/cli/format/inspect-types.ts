@@ -18,7 +18,7 @@ export const INSPECT_STRUCTS = {
   MountPoint: "Type:s? Name:s? Source:s Destination:s Driver:s? Mode:s RW:b Propagation:s",
   ContainerConfig:
     "Hostname:s Domainname:s User:s AttachStdin:b AttachStdout:b AttachStderr:b ExposedPorts:{Nothing}? Tty:b OpenStdin:b StdinOnce:b Env:[]s Cmd:[]s Healthcheck:*HealthConfig? ArgsEscaped:b? Image:s Volumes:{Nothing} WorkingDir:s Entrypoint:[]s NetworkDisabled:b? MacAddress:s? OnBuild:[]s Labels:{s} StopSignal:s? StopTimeout:*i? Shell:[]s?",
-  HealthConfig: "Test:[]s? Interval:d? Timeout:d? StartPeriod:d? StartInterval:d? Retries:i?",
+  HealthConfig: "Test:[]s? Interval:d? Timeout:d? StartPeriod:d? StartInterval:d? Retries:i? OnFailure:s?",
   HostConfig:
     "Binds:[]s ContainerIDFile:s LogConfig:LogConfig NetworkMode:s PortBindings:{[]PortBinding} RestartPolicy:RestartPolicy AutoRemove:b VolumeDriver:s VolumesFrom:[]s ConsoleSize:any Annotations:{s}? CapAdd:[]s CapDrop:[]s CgroupnsMode:s DNS=Dns:[]s DNSOptions=DnsOptions:[]s DNSSearch=DnsSearch:[]s ExtraHosts:[]s GroupAdd:[]s IpcMode:s Cgroup:s Links:[]s OomScoreAdj:i PidMode:s Privileged:b PublishAllPorts:b ReadonlyRootfs:b SecurityOpt:[]s StorageOpt:{s}? Tmpfs:{s}? UTSMode:s UsernsMode:s ShmSize:i Sysctls:{s}? Runtime:s? Isolation:s +Resources Mounts:[]any? MaskedPaths:[]s ReadonlyPaths:[]s Init:*b?",
   LogConfig: "Type:s Config:{s}",

@@ -95,6 +95,13 @@ export const CONTAINER_FLAGS: readonly FlagSpec[] = [
   { name: "group-add", type: "list", help: "Join further groups" },
   { name: "health-cmd", type: "string", help: "Command that checks whether the container is well" },
   { name: "health-interval", type: "duration", help: "Time between checks (ms|s|m|h)", default: "0s" },
+  {
+    name: "health-on-failure",
+    type: "string",
+    help: "What to do when it becomes unhealthy: 'restart', 'stop' or 'kill'",
+    default: "none",
+    complete: ["none", "restart", "stop", "kill"],
+  },
   { name: "health-retries", type: "int", help: "Failures in a row that make it unhealthy" },
   {
     name: "health-start-interval",

@@ -58,6 +58,7 @@ const HEALTH = [
   "health-start-period",
   "health-start-interval",
   "health-retries",
+  "health-on-failure",
 ];
 
 function healthcheck(flags: ParsedFlags): { Healthcheck?: HealthConfig } {
@@ -67,7 +68,7 @@ function healthcheck(flags: ParsedFlags): { Healthcheck?: HealthConfig } {
     return { Healthcheck: { Test: ["NONE"] } };
   }
   if (!given) return {};
-  for (const name of HEALTH.slice(1)) if (flags.number(name) < 0) throw new Error(`--${name} cannot be negative`);
+  for (const name of HEALTH.slice(1, 6)) if (flags.number(name) < 0) throw new Error(`--${name} cannot be negative`);
   return {
     Healthcheck: {
       ...(flags.text("health-cmd") === "" ? {} : { Test: ["CMD-SHELL", flags.text("health-cmd")] }),
@@ -76,6 +77,7 @@ function healthcheck(flags: ParsedFlags): { Healthcheck?: HealthConfig } {
       StartPeriod: flags.number("health-start-period"),
       StartInterval: flags.number("health-start-interval"),
       Retries: flags.number("health-retries"),
+      ...(flags.changed("health-on-failure") ? { OnFailure: flags.text("health-on-failure") } : {}),
     },
   };
 }
