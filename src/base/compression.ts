@@ -7,19 +7,24 @@ export type Compression = "none" | "gzip" | "zstd";
 /** Bytes that `detectCompression` wants to see (fewer at the end of short data). */
 export const MAGIC_BYTES = 6;
 
+/** Recognised, and read by programs of their own (kernel/unpack-tools.ts). */
+export type ForeignCompression = "bzip2" | "xz";
+
 /** By the first bytes. "invalid" for compressions that are recognised and not read here (bzip2, xz). */
 export function detectCompression(start: Uint8Array): Compression {
+  const kind = recogniseCompression(start);
+  if (kind !== "bzip2" && kind !== "xz") return kind;
+  throw new EngineError("invalid", `the archive is compressed with ${kind}: only gzip and zstd are read`);
+}
+
+/** By the first bytes. */
+export function recogniseCompression(start: Uint8Array): Compression | ForeignCompression {
   const magic = Buffer.from(start.subarray(0, MAGIC_BYTES)).toString("hex");
-  for (const [prefix, kind] of MAGICS) {
-    if (!prefix.test(magic)) continue;
-    if (kind === "gzip" || kind === "zstd") return kind;
-    throw new EngineError("invalid", `the archive is compressed with ${kind}: only gzip and zstd are read`);
-  }
-  return "none";
+  return MAGICS.find(([prefix]) => prefix.test(magic))?.[1] ?? "none";
 }
 
 /** The second zstd line: a skippable frame, as seekable archives begin with. */
-const MAGICS: readonly (readonly [RegExp, string])[] = [
+const MAGICS: readonly (readonly [RegExp, Compression | ForeignCompression])[] = [
   [/^1f8b/, "gzip"],
   [/^28b52ffd/, "zstd"],
   [/^5[0-9a-f]2a4d18/, "zstd"],

@@ -1,15 +1,30 @@
 import { pipeline, Readable, type Transform } from "node:stream";
-import { createDecompressor, detectCompression, MAGIC_BYTES } from "./compression.ts";
+import {
+  createDecompressor,
+  detectCompression,
+  type ForeignCompression,
+  MAGIC_BYTES,
+  recogniseCompression,
+} from "./compression.ts";
 import { EngineError } from "./errors.ts";
 
 /**
  * The plain bytes of a stream that may be compressed by gzip or zstd, recognised by content. Leaving the iteration early
  * stops reading and leaves the source open: who gave it closes it (a request must still be answered). What does not decompress, and what ends early, is "invalid".
+ * `foreign` reads what zlib does not; without it that is "invalid" too.
  */
-export async function* decompress(source: Readable): AsyncGenerator<Buffer, void, undefined> {
+export async function* decompress(
+  source: Readable,
+  foreign?: (kind: ForeignCompression, source: AsyncIterable<Buffer>) => AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
   const iterator = source.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
   try {
     const head = await readHead(iterator);
+    const kind = recogniseCompression(head);
+    if ((kind === "xz" || kind === "bzip2") && foreign !== undefined) {
+      yield* foreign(kind, chain(head, iterator));
+      return;
+    }
     const inflater = createDecompressor(detectCompression(head));
     if (inflater === undefined) {
       if (head.length > 0) yield head;
