@@ -29,7 +29,7 @@ export class Container {
   cancelRestart: (() => void) | undefined;
   /** Milliseconds before the restart policy's next restart; 0: its first. */
   restartDelay = 0;
-  /** More than 0: it will be started again at once, so `--rm` does not remove it. */
+  /** More than 0: it will be started again at once or by the next engine, so neither `--rm` nor a policy does anything about its exit. */
   keptAlive = 0;
   stopHealth: (() => void) | undefined;
   /** The running process's specification, for execs; read when first needed. */

@@ -60,6 +60,12 @@ export interface Containers {
     name: string,
     options: { readonly timeout?: number | undefined; readonly signal?: string | undefined },
   ): Promise<void>;
+  /**
+   * Stops everything that runs, because the engine ends: each with its own stop signal and timeout (`timeout` seconds where it has
+   * none). No restart policy brings one back now, and each has its say at the next start, as if nobody had stopped it. Failures are
+   * logged.
+   */
+  stopAll(options: { readonly timeout: number }): Promise<void>;
   restart(
     name: string,
     options: { readonly timeout?: number | undefined; readonly signal?: string | undefined },

@@ -30,7 +30,7 @@ import { RootfsMounts } from "./rootfs-mounts.ts";
 import { refuseRunning, startLocked } from "./start.ts";
 import { isLive } from "./state.ts";
 import { containerStats } from "./stats.ts";
-import { killContainer, restartContainer, stopContainer } from "./stop.ts";
+import { killContainer, restartContainer, stopAll, stopContainer } from "./stop.ts";
 import { containerTop } from "./top.ts";
 import { renameContainer, updateContainer } from "./update.ts";
 import { waitFor } from "./wait.ts";
@@ -95,6 +95,7 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
       });
     },
     stop: async (name, options) => stopContainer(context, get(name), options),
+    stopAll: (options) => stopAll(context, options),
     restart: async (name, options) => restartContainer(context, get(name), options),
     kill: async (name, signal) => killContainer(context, get(name), signal),
     pause: async (name) => pauseContainer(context, get(name)),

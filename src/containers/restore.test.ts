@@ -101,6 +101,33 @@ test("policies start containers with the engine, as they say", async (t) => {
   assert.equal(await status("never-started"), "created");
 });
 
+test("containers that end with their engine come back with the next one, as their policies say", async (t) => {
+  const test = await startEngine(t);
+  const { engine } = test;
+  const trap = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"];
+  for (const name of ["always", "unless-stopped", "on-failure", "no"]) {
+    const id = await createBusybox(engine, trap, { name, ...policy(name) });
+    await engine.containers.start(id);
+  }
+  const removed = await createBusybox(engine, trap, { name: "removed", HostConfig: { AutoRemove: true } });
+  await engine.containers.start(removed);
+  const stubborn = await createBusybox(engine, ["sleep", "100"], {
+    name: "stubborn",
+    ...policy("on-failure"),
+    StopTimeout: 0,
+  });
+  await engine.containers.start(stubborn);
+  await engine.containers.stopAll({ timeout: 10 });
+  assert.deepEqual(await engine.containers.list({ all: false, size: false, filters: {} }), []);
+  await test.restart();
+  const { containers } = test.engine;
+  const status = async (name: string) => (await containers.inspect(name, { size: false })).State.Status;
+  for (const name of ["always", "unless-stopped", "stubborn"])
+    await until(async () => (await status(name)) === "running");
+  for (const name of ["on-failure", "no"]) assert.equal(await status(name), "exited", name);
+  await until(async () => (await containers.list({ all: true, size: false, filters: { id: [removed] } })).length === 0);
+});
+
 test("execs go on, and their exit codes are known to the next engine", async (t) => {
   const test = await startEngine(t);
   const id = await createBusybox(test.engine, ["sleep", "100"]);

@@ -1,6 +1,6 @@
 /** Ending processes on request: stop, restart, kill. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { EngineError, errorKind } from "../base/errors.ts";
+import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import { signalNumber } from "../base/signals.ts";
 import type { Task } from "../runtime/runtime.ts";
 import type { Container } from "./container.ts";
@@ -32,6 +32,31 @@ export async function stopContainer(context: Context, container: Container, opti
     return container.task;
   });
   if (task !== undefined) await endTask(context, container, task, signal, timeoutOf(container, options));
+  notify(context, container, "stop");
+}
+
+/** See the contract. */
+export async function stopAll(context: Context, { timeout }: { readonly timeout: number }): Promise<void> {
+  await Promise.all(
+    context.registry.all().map((container) =>
+      endWithEngine(context, container, container.definition.config.StopTimeout ?? timeout).catch((error: unknown) =>
+        context.logger.log("warn", "a container did not stop", {
+          container: container.id,
+          error: errorMessage(error),
+        }),
+      ),
+    ),
+  );
+}
+
+async function endWithEngine(context: Context, container: Container, seconds: number): Promise<void> {
+  container.cancelRestart?.();
+  const task = await context.locks.run(container.id, () => {
+    container.keptAlive++;
+    return container.task;
+  });
+  if (task === undefined) return;
+  await endTask(context, container, task, stopSignal(container, undefined), seconds);
   notify(context, container, "stop");
 }
 

@@ -131,21 +131,8 @@ async function stop(
   await tellManager("STOPPING=1", options);
   await api.close(GRACE);
   if (configuration.flag("live-restore") === false)
-    await stopContainers(engine, configuration.number("shutdown-timeout") ?? 15, options.logger);
+    await engine.containers.stopAll({ timeout: configuration.number("shutdown-timeout") ?? 15 });
   options.logger.log("info", "Daemon shutdown complete");
-}
-
-async function stopContainers({ containers }: Engine, timeout: number, logger: LineLogger): Promise<void> {
-  const running = await containers.list({ all: false, size: false, filters: {} });
-  await Promise.all(
-    running.map(({ Id }) =>
-      containers
-        .stop(Id, { timeout })
-        .catch((error: unknown) =>
-          logger.log("warn", "container did not stop", { id: Id, error: errorMessage(error) }),
-        ),
-    ),
-  );
 }
 
 /** The configuration that is in force afterwards: the old one when the new one is wrong. */
