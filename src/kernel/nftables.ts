@@ -3,7 +3,14 @@
  * where the program takes ten.
  */
 import { EngineError } from "../base/errors.ts";
-import { type Attribute, FLAG, type NetlinkRequest, NetlinkSocket } from "./netlink-wire.ts";
+import {
+  type Attribute,
+  decodeAttributes,
+  decodeString,
+  FLAG,
+  type NetlinkRequest,
+  NetlinkSocket,
+} from "./netlink-wire.ts";
 import { run } from "./spawn.ts";
 
 /** Applies the text in one transaction: all of it or nothing. "unavailable" when nft is missing, "internal" with nft's words when it refuses. */
@@ -68,10 +75,21 @@ const NETLINK_NETFILTER = 12;
 const NFPROTO_INET = 1;
 const SUBSYSTEM = 10;
 const BATCH = { begin: 0x10, end: 0x11 } as const;
-const MESSAGE = { add: (SUBSYSTEM << 8) | 12, remove: (SUBSYSTEM << 8) | 14 } as const;
+const MESSAGE = {
+  listTables: (SUBSYSTEM << 8) | 1,
+  add: (SUBSYSTEM << 8) | 12,
+  remove: (SUBSYSTEM << 8) | 14,
+} as const;
+const TABLE = { name: 1, userData: 6 } as const;
 const LIST = { table: 1, set: 2, elements: 3 } as const;
 const ELEMENT = { item: 1, key: 1, data: 2 } as const;
 const DATA_VALUE = 1;
+
+export interface TableHead {
+  readonly name: string;
+  /** What its maker wrote at it; "" when nothing. */
+  readonly comment: string;
+}
 
 /** Changes elements of maps of `inet` tables. Keep it: closing right after a removal makes the kernel wait for its clean-up, 15 ms. */
 export class ElementSocket {
@@ -86,10 +104,26 @@ export class ElementSocket {
     if (changes.length > 0) this.#socket.exchange([batch("begin"), ...changes, batch("end")]);
   }
 
+  /** The tables of the family inet. */
+  tables(): TableHead[] {
+    const header = Uint8Array.of(NFPROTO_INET, 0, 0, 0);
+    return this.#socket
+      .exchange([{ what: "list nftables tables", type: MESSAGE.listTables, flags: FLAG.dump, header }])
+      .map(({ payload }) => {
+        const found = decodeAttributes(payload, 4);
+        return { name: decodeString(found.get(TABLE.name)), comment: commentOf(found.get(TABLE.userData)) };
+      });
+  }
+
   /** Idempotent. */
   close(): void {
     this.#socket.close();
   }
+}
+
+/** libnftnl's user data: type (0: comment), length, a string that ends in NUL. */
+function commentOf(data: Buffer | undefined): string {
+  return data === undefined || data[0] !== 0 ? "" : decodeString(data.subarray(2, 2 + (data[1] ?? 0)));
 }
 
 function elementRequest(kind: "add" | "remove", table: string, { map, key, value }: MapElement): NetlinkRequest {

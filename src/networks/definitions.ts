@@ -106,12 +106,19 @@ function chosenSubnet(settings: NetworkSettings, taken: readonly Cidr[], fixedCi
 
 function poolSubnet({ defaultAddressPools }: NetworkSettings, taken: readonly Cidr[]): Cidr {
   const pools = defaultAddressPools.some(({ base }) => !base.includes(":")) ? defaultAddressPools : DEFAULT_POOLS;
-  const subnet = freeSubnet(pools, 4, taken);
-  if (subnet === undefined)
-    throw new EngineError("invalid", "all predefined address pools have been fully subnetted", {
-      hint: "give the network a subnet of its own, or the daemon more pools with --default-address-pool",
-    });
-  return subnet;
+  return freeSubnet(pools, 4, taken) ?? fullySubnetted();
+}
+
+/** Of the daemon's IPv6 pools where it has any, else a unique local one that follows from the id. */
+function poolSubnet6({ defaultAddressPools }: NetworkSettings, taken: readonly Cidr[], id: string): Cidr {
+  if (!defaultAddressPools.some(({ base }) => base.includes(":"))) return localIpv6Subnet(id);
+  return freeSubnet(defaultAddressPools, 6, taken) ?? fullySubnetted();
+}
+
+function fullySubnetted(): never {
+  throw new EngineError("invalid", "all predefined address pools have been fully subnetted", {
+    hint: "give the network a subnet of its own, or the daemon more pools with --default-address-pool",
+  });
 }
 
 function narrowed(base: IPAMConfig, range: string | undefined, gateway: string | undefined, family: 4 | 6): IPAMConfig {
@@ -149,7 +156,7 @@ export function userNetwork({ request, settings, taken, owned }: UserNetwork): N
   const has = (family: 4 | 6) => named.some(({ Subnet }) => parseCidr(Subnet ?? "")?.family === family);
   const chosen: IPAMConfig[] = [];
   if (ipv4 && !has(4)) chosen.push(withGateway(poolSubnet(settings, taken)));
-  if (ipv6 && !has(6)) chosen.push(withGateway(localIpv6Subnet(id)));
+  if (ipv6 && !has(6)) chosen.push(withGateway(poolSubnet6(settings, taken, id)));
   const options = request.Options ?? {};
   return {
     id,

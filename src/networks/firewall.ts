@@ -13,7 +13,7 @@
  */
 import { EngineError, errnoOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { applyRuleset, ElementSocket, listChains, type MapElement } from "../kernel/nftables.ts";
+import { applyRuleset, ElementSocket, listChains, type MapElement, type TableHead } from "../kernel/nftables.ts";
 import { ipBytes, parseIp } from "./addresses.ts";
 import type { PortRecord, Protocol } from "./records.ts";
 
@@ -34,6 +34,8 @@ export interface FirewallState {
 
 export interface FirewallOptions {
   readonly table: string;
+  /** Written at the table: whose it is. */
+  readonly owner: string;
   readonly ipv6: boolean;
   readonly logger: Logger;
   /** What must be in force now; asked when everything is written anew. */
@@ -46,6 +48,8 @@ export class Firewall {
   readonly #options: FirewallOptions;
   readonly #elements = new ElementSocket();
   #writing: Promise<void> = Promise.resolve();
+  /** The write that has not begun yet: it will see the state as it is then, so it serves all who ask until then. */
+  #next: Promise<void> | undefined;
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -53,9 +57,15 @@ export class Firewall {
 
   /** Writes the whole table, whatever was in it, in one step. */
   async rebuild(): Promise<void> {
-    const write = () => applyRuleset(ruleset(this.#options.table, this.#options.ipv6, this.#options.state()));
-    this.#writing = this.#writing.then(write, write);
-    await this.#writing;
+    const write = () => {
+      this.#next = undefined;
+      return applyRuleset(ruleset(this.#options));
+    };
+    if (this.#next === undefined) {
+      this.#next = this.#writing.then(write, write);
+      this.#writing = this.#next;
+    }
+    await this.#next;
   }
 
   /** The ports are in the state already; with `remove` they are out of it. Writes everything anew where the table is not as it should be. */
@@ -81,12 +91,18 @@ export class Firewall {
     }
   }
 
-  async remove(): Promise<void> {
-    await applyRuleset(`add table inet ${this.#options.table}\ndelete table inet ${this.#options.table}\n`);
+  /** Takes a table away, ours when none is named. Idempotent. */
+  async remove(table = this.#options.table): Promise<void> {
+    await applyRuleset(`add table inet ${table}\ndelete table inet ${table}\n`);
   }
 
   close(): void {
     this.#elements.close();
+  }
+
+  /** The tables of all engines, and of others, in the family inet. */
+  tables(): TableHead[] {
+    return this.#elements.tables();
   }
 
   /** Names of other tables' chains that drop what is forwarded unless they accept it themselves: ours cannot overrule them. */
@@ -129,7 +145,15 @@ function addressBytes(text: string): Uint8Array {
   return ipBytes(ip);
 }
 
-function ruleset(table: string, ipv6: boolean, { bridges, ports }: FirewallState): string {
+/** nft takes no longer ones. */
+const MAX_COMMENT = 128;
+
+function comment(owner: string): string {
+  return owner.length > MAX_COMMENT || /["\\\n]/.test(owner) ? "" : `comment "${owner}"`;
+}
+
+function ruleset({ table, owner, ipv6, state }: FirewallOptions): string {
+  const { bridges, ports } = state();
   const shown = ports.filter((port) => ipv6 || !isIpv6(port));
   const names = (filter: (bridge: BridgeRules) => boolean) => bridges.filter(filter).map(({ link }) => `"${link}"`);
   const families = ipv6 ? ([4, 6] as const) : ([4] as const);
@@ -137,6 +161,7 @@ function ruleset(table: string, ipv6: boolean, { bridges, ports }: FirewallState
 add table inet ${table}
 delete table inet ${table}
 table inet ${table} {
+${comment(owner)}
 ${set(
   "bridges",
   "ifname",

@@ -15,7 +15,15 @@ export interface Names {
 
 export function makeNames(dataRoot: string): Names {
   const tag = createHash("sha256").update(dataRoot).digest("hex").slice(0, 6);
-  return { table: `gantry_${tag}`, linkPrefix: `gy${tag}`, alias: `gantry ${dataRoot}`.slice(0, 250) };
+  return { table: `gantry_${tag}`, linkPrefix: `gy${tag}`, alias: `${OWNER}${dataRoot}`.slice(0, MAX_ALIAS) };
+}
+
+const OWNER = "gantry ";
+const MAX_ALIAS = 250;
+
+/** The data root that an alias or a table's comment names; undefined when it is none of an engine, or was cut off. */
+export function dataRootOf(owner: string): string | undefined {
+  return owner.startsWith(`${OWNER}/`) && owner.length < MAX_ALIAS ? owner.slice(OWNER.length) : undefined;
 }
 
 /** Names for a default bridge, in the order in which they are tried. */

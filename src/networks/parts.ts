@@ -14,6 +14,7 @@ import type { NetworkSettings } from "./networks.ts";
 import { PortHolder } from "./port-holder.ts";
 import { Ports } from "./ports.ts";
 import { type NetworkRecord, Records } from "./records.ts";
+import { containerResolver } from "./resolv.ts";
 
 export interface Parts {
   readonly settings: NetworkSettings;
@@ -53,7 +54,7 @@ export function makeParts({ store, settings, events, logger }: PartsOptions): Pa
   const ports = new Ports(records, holder);
   const state = () => ({ bridges: bridgeRules(records.networks(), settings), ports: records.ports() });
   const firewall = settings.iptables
-    ? new Firewall({ table: names.table, ipv6: settings.ip6tables, logger, state })
+    ? new Firewall({ table: names.table, owner: names.alias, ipv6: settings.ip6tables, logger, state })
     : undefined;
   return { settings, events, logger, records, ipam, host, names, namespaces, drivers, firewall, holder, ports };
 }
@@ -79,14 +80,18 @@ export interface HostSubnetsOptions {
   readonly before?: number | undefined;
 }
 
-/** The subnets that the host uses or knows a way to. Routes to half of the world are no claim to it. */
+/** The subnets that the host uses or knows a way to, and its name servers' addresses. Routes to half of the world are no claim to it. */
 export function hostSubnets(host: RouteSocket, { except, before }: HostSubnetsOptions = {}): Cidr[] {
   const own = except === undefined ? undefined : host.link(except)?.index;
   const counts = (link: number | undefined) =>
     link === undefined || (link !== own && (before === undefined || link < before));
   const routes = host.routes().filter(({ table, prefix, link }) => table !== TABLE_LOCAL && prefix > 1 && counts(link));
   const addresses = host.addresses().filter(({ link }) => counts(link));
-  return [...routes, ...addresses].map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
+  const used = [...routes, ...addresses].map(({ bytes, prefix }) => makeCidr(ipOfBytes(bytes), prefix));
+  return [
+    ...used,
+    ...containerResolver().servers.flatMap((text) => parseCidr(`${text}/${text.includes(":") ? 128 : 32}`) ?? []),
+  ];
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Which subnet a new network gets. */
 import { createHash } from "node:crypto";
 import { EngineError } from "../base/errors.ts";
-import { type Cidr, type Family, formatCidr, formatIp, makeCidr, max, overlaps, parseCidr } from "./addresses.ts";
+import { type Cidr, type Family, formatCidr, formatIp, makeCidr, parseCidr } from "./addresses.ts";
 
 export interface PoolSettings {
   readonly base: string;
@@ -9,34 +9,45 @@ export interface PoolSettings {
   readonly size: number;
 }
 
-/** Docker's: 172.17 … 172.31 as /16, 192.168 in /20s. */
+/**
+ * Docker's address space, in Docker's order, cut finer: three /16 as Docker gives them, then 160 /20, then 768 /24. Docker's own cut (15 /16 and
+ * 16 /20) is used up by thirty networks. 10.0.0.0/8 is left to the sites that route it.
+ */
 export const DEFAULT_POOLS: readonly PoolSettings[] = [
-  ...Array.from({ length: 15 }, (_, index) => ({ base: `172.${17 + index}.0.0/16`, size: 16 })),
-  { base: "192.168.0.0/16", size: 20 },
+  ...range(17, 19).map((second) => ({ base: `172.${second}.0.0/16`, size: 16 })),
+  ...range(20, 29).map((second) => ({ base: `172.${second}.0.0/16`, size: 20 })),
+  ...range(30, 31).map((second) => ({ base: `172.${second}.0.0/16`, size: 24 })),
+  { base: "192.168.0.0/16", size: 24 },
 ];
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
 
 /** The first subnet of the pools that overlaps none of `taken`; undefined when there is none. */
 export function freeSubnet(pools: readonly PoolSettings[], family: Family, taken: readonly Cidr[]): Cidr | undefined {
+  const sorted = taken.filter((cidr) => cidr.family === family).sort((a, b) => (a.first < b.first ? -1 : 1));
   for (const { base, size } of pools) {
     const whole = parseCidr(base);
     if (whole === undefined || whole.family !== family || size < whole.prefix) continue;
-    const found = firstFree(whole, size, taken);
+    const found = firstFree(whole, size, sorted);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function firstFree(whole: Cidr, size: number, taken: readonly Cidr[]): Cidr | undefined {
-  for (let at = whole.first; at <= whole.last; ) {
-    const candidate = makeCidr({ family: whole.family, value: at }, size);
-    const obstacle = taken.find((other) => overlaps(candidate, other));
-    if (obstacle === undefined) return candidate;
-    // Past what is in the way, to the next subnet's beginning.
-    at = max(obstacle.last, candidate.last) + 1n;
-    const rest = at % (candidate.last - candidate.first + 1n);
-    if (rest !== 0n) at += candidate.last - candidate.first + 1n - rest;
+/** One walk over what is taken, in its order: a subnet is free when what lies before it ended and what follows begins behind it. */
+function firstFree(whole: Cidr, size: number, sorted: readonly Cidr[]): Cidr | undefined {
+  let candidate = makeCidr({ family: whole.family, value: whole.first }, size);
+  const length = candidate.last - candidate.first + 1n;
+  for (const { first, last } of sorted) {
+    if (last < candidate.first) continue;
+    if (first > candidate.last) break;
+    const past = ((last + length) / length) * length;
+    if (past > whole.last) return undefined;
+    candidate = makeCidr({ family: whole.family, value: past }, size);
   }
-  return undefined;
+  return candidate;
 }
 
 /** A unique local /64 (RFC 4193) that follows from the text, so that it is the same again after a restart. */

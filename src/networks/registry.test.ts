@@ -203,3 +203,14 @@ test("without a default bridge nothing is made, and containers have none", { ski
   assert.equal(sandbox.endpoints.bridge?.NetworkID, world.networks.inspect("none").Id);
   assert.equal((await kernelOf(world)).published, undefined);
 });
+
+test("sixty networks at once have sixty subnets, and leave nothing", { skip }, async () => {
+  await using world = await makeWorld();
+  await world.networks.restore(new Set());
+  const names = Array.from({ length: 60 }, (_, index) => `many-${index}`);
+  await Promise.all(names.map((Name) => world.networks.create({ Name })));
+  const subnets = names.map((name) => world.networks.inspect(name).IPAM.Config?.[0]?.Subnet);
+  assert.equal(new Set(subnets).size, 60);
+  await Promise.all(names.map((name) => world.networks.remove(name)));
+  assert.equal((await kernelOf(world)).links.filter((name) => name.startsWith("br-")).length, 0);
+});

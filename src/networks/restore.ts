@@ -2,6 +2,7 @@
 import { errorMessage } from "../base/errors.ts";
 import { deleteLink, setLink } from "../kernel/netlink.ts";
 import { ensureForwarding } from "./forwarding.ts";
+import { sweepAbandoned } from "./leftovers.ts";
 import type { Parts } from "./parts.ts";
 import { claimBridge } from "./predefined.ts";
 import type { NetworkRecord } from "./records.ts";
@@ -23,6 +24,9 @@ export async function restoreKernel(parts: Parts): Promise<void> {
     await warnOfOthers(parts);
   } else if (settings.iptables) await firewall?.remove();
   sweep(parts, networks);
+  await sweepAbandoned(parts).catch((error) =>
+    logger.log("warn", "leftovers of other engines could not be removed", { error: errorMessage(error) }),
+  );
   const sandboxes = new Set(records.sandboxes().map(({ sandboxId }) => sandboxId));
   namespaces.sweep(sandboxes, new Set(records.endpoints().map(({ hostLink }) => hostLink)));
   logger.log("debug", "networks are ready", { networks: networks.length, links: host.links().length });
