@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -53,6 +54,7 @@ static void become(const struct child *child, int null, int program) {
   for (int i = 0; i < 3; i++)
     if (dup2(wanted[i] < 0 ? null : wanted[i], i) < 0) _exit(127);
   restore_signals();
+  if (child->patient) setpriority(PRIO_PROCESS, 0, 10);
   int error = child->hide_unified ? hide_unified() : 0;
   if (error != 0) fail("hiding /sys/fs/cgroup/unified", error);
   if (program >= 0) execveat(program, "", child->arguments, environ, AT_EMPTY_PATH);

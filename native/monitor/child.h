@@ -10,6 +10,7 @@ struct child {
   int in, out, err;  /* descriptors, -1 for /dev/null */
   bool hide_unified; /* see hide_unified() */
   bool sealed;       /* run a sealed copy of it where possible: see sealed.h */
+  bool patient;      /* whoever else wants the processor goes first */
 };
 
 /* Starts it with default signal handling; the pid, or a negative errno. What fails after that is printed to `err`, exit code 127. */

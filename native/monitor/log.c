@@ -106,7 +106,7 @@ static void compress_next(void) {
   static char gzip[] = "gzip", to_stdout[] = "-c";
   static char *arguments[] = {gzip, to_stdout, NULL};
   if (in >= 0 && out >= 0 && fstat(in, &gzip_source) == 0 && fstat(out, &gzip_target) == 0) {
-    pid_t pid = child_start(&(struct child){.arguments = arguments, .in = in, .out = out, .err = -1});
+    pid_t pid = child_start(&(struct child){.arguments = arguments, .in = in, .out = out, .err = -1, .patient = true});
     if (pid > 0) {
       gzip_pid = pid;
       gzip_index = index;

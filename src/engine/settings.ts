@@ -26,8 +26,7 @@ const DEFAULTS: EngineSettings = {
   defaultRuntime: undefined,
   runtimes: {},
   logDriver: "json-file",
-  // dockerd never rotates and so fills disks; 5 × 20 MB a container is room enough.
-  logOptions: { "max-size": "20m", "max-file": "5" },
+  logOptions: {},
   init: false,
   initPath: undefined,
   defaultUlimits: {},

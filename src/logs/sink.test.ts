@@ -8,14 +8,26 @@ function sink(Type: string | undefined, Config?: Record<string, string>) {
   return openLogs().sink({ Type, ...(Config !== undefined && { Config }) }, "/data", ID);
 }
 
-test("Without a configuration a container logs to one json-file that is never rotated", () => {
+test("Without a configuration a container logs to a json-file that is rotated, and what was rotated is compressed", () => {
   assert.deepEqual(sink(undefined), {
     driver: "json-file",
     path: `/data/${ID}-json.log`,
-    maxFiles: 1,
-    compress: false,
+    maxSize: 20_000_000,
+    maxFiles: 5,
+    compress: true,
   });
   assert.deepEqual(sink(""), sink("json-file"));
+});
+
+test("Who says how large a json-file may get has one, as with Docker; -1 is without end", () => {
+  const rotation = (config: Record<string, string>) => {
+    const { maxSize, maxFiles, compress } = sink("json-file", config);
+    return [maxSize, maxFiles, compress];
+  };
+  assert.deepEqual(rotation({ "max-size": "5m" }), [5_000_000, 1, false]);
+  assert.deepEqual(rotation({ "max-size": "-1" }), [undefined, 1, false]);
+  assert.deepEqual(rotation({ "max-file": "2" }), [20_000_000, 2, true]);
+  assert.deepEqual(rotation({ compress: "false" }), [20_000_000, 5, false]);
 });
 
 test("Sizes are decimal, and every option of json-file is known", () => {
@@ -34,11 +46,11 @@ test("Sizes are decimal, and every option of json-file is known", () => {
   assert.equal(sink("json-file", { "max-size": "-1" }).maxSize, undefined);
 });
 
-test("The local driver rotates five compressed files of 20 MiB unless told otherwise", () => {
+test("The local driver rotates five compressed files of 20 MB unless told otherwise", () => {
   assert.deepEqual(sink("local"), {
     driver: "local",
     path: "/data/container.log",
-    maxSize: 20 << 20,
+    maxSize: 20_000_000,
     maxFiles: 5,
     compress: true,
   });
@@ -65,7 +77,11 @@ test("What no driver knows is refused in Docker's words", () => {
     ["json-file", { "max-size": "ten" }, "invalid size: 'ten'"],
     ["json-file", { "max-size": "0" }, "max-size must be a positive number"],
     ["json-file", { "max-file": "0" }, "max-file cannot be less than 1"],
-    ["json-file", { compress: "true" }, "compress cannot be true when max-file is less than 2 or max-size is not set"],
+    [
+      "json-file",
+      { compress: "true", "max-size": "1m" },
+      "compress cannot be true when max-file is less than 2 or max-size is not set",
+    ],
     ["json-file", { mode: "sometimes" }, "logger: logging mode not supported: sometimes"],
     [
       "json-file",

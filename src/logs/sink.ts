@@ -21,8 +21,9 @@ const COMMON_OPTIONS = new Set([
   "cache-compress",
 ]);
 
-const LOCAL_MAX_SIZE = 20 * 1024 * 1024;
-const LOCAL_MAX_FILES = 5;
+/** Docker's for `local`; for json-file it has none, and so fills disks. */
+const MAX_SIZE = 20_000_000;
+const MAX_FILES = 5;
 
 const DRIVERS: Readonly<Record<string, Driver>> = {
   "json-file": {
@@ -31,7 +32,8 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
     sink: (config, folder, id) => ({
       driver: "json-file",
       path: join(folder, `${id}-json.log`),
-      ...rotation(config, {}),
+      // Who says how large, says how many, as with Docker: one.
+      ...rotation(config, config["max-size"] === undefined ? DEFAULTS : {}),
     }),
   },
   local: {
@@ -40,7 +42,7 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
     sink: (config, folder) => ({
       driver: "local",
       path: join(folder, "container.log"),
-      ...rotation(config, { maxSize: LOCAL_MAX_SIZE, maxFiles: LOCAL_MAX_FILES, compress: true }),
+      ...rotation(config, DEFAULTS),
     }),
   },
   none: { options: undefined, unknown: String, sink: () => ({ driver: "none" }) },
@@ -75,9 +77,11 @@ interface Rotation {
   readonly compress?: boolean;
 }
 
+const DEFAULTS: Rotation = { maxSize: MAX_SIZE, maxFiles: MAX_FILES, compress: true };
+
 function rotation(config: Config, defaults: Rotation): Rotation {
   const { "max-size": size, "max-file": files, compress } = config;
-  const maxSize = size === undefined || size === "-1" ? defaults.maxSize : parseSize(size);
+  const maxSize = size === "-1" ? undefined : size === undefined ? defaults.maxSize : parseSize(size);
   const maxFiles = files === undefined ? (defaults.maxFiles ?? 1) : parseFiles(files);
   const explicit = compress === undefined ? undefined : parseBoolean(compress);
   if (explicit === true && (maxFiles < 2 || maxSize === undefined))
