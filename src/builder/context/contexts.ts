@@ -1,0 +1,83 @@
+/**
+ * The contract of build contexts: how the files of a build get onto this machine's disk.
+ *
+ *   received   a tar body, a text file, a URL, a Git repository: a folder of its own, gone with `Symbol.asyncDispose`
+ *   synced     the folder of a client that speaks our protocol: kept, and at the next build of the same folder only what changed is sent
+ *
+ * Every folder belongs to the builder: nothing else writes to it, and what is in it came through `FolderWriter`, so that no path of it
+ * leaves it. What is kept has a row (`build_contexts`) before it has a folder; a start removes folders without a row, and those
+ * whose sync was under way when the engine died. What is received lies in `tmp/`, which a start empties.
+ */
+import type { Readable } from "node:stream";
+import type { BuildRequest, ContextTree } from "../builder.ts";
+
+export interface Contexts {
+  /** A tar, plain or compressed (gzip, zstd, xz, bzip2). Read to its end; left open. "invalid" for what is no tar or unsafe. */
+  receive(body: Readable, options?: { readonly signal?: AbortSignal | undefined }): Promise<OwnedContext>;
+  /** `remote=`: a Git repository, a tar or a text file, which becomes the Dockerfile. */
+  fetch(remote: string, options?: FetchOptions): Promise<OwnedContext>;
+  /**
+   * The kept folder for `name`, brought to what `entries` say. When another build uses it a second one is begun. Disposing gives it back.
+   */
+  sync(request: SyncRequest): Promise<OwnedContext>;
+  /** What is kept, for `system df` and `prune`. */
+  records(): ContextRecord[];
+  /** Frees a kept folder that is not in use; false otherwise. */
+  remove(id: string): Promise<boolean>;
+}
+
+export interface FetchOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A unix socket of an SSH agent, for Git. */
+  readonly sshAgent?: string | undefined;
+  /** Keep `.git`; default false. */
+  readonly keepGitDir?: boolean | undefined;
+}
+
+export interface OwnedContext extends AsyncDisposable {
+  readonly tree: ContextTree;
+  /** Set when what was fetched was a text file: it is the Dockerfile, and there are no other files. */
+  readonly dockerfile?: string | undefined;
+}
+
+/** A file of a client's folder. Paths are relative, clean, "/" between; parents come before what is in them. */
+export interface SyncEntry {
+  readonly path: string;
+  readonly type: "file" | "directory" | "symlink";
+  /** Permission bits, 0o0000 to 0o7777. */
+  readonly mode: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtime: bigint;
+  readonly size: number;
+  readonly linkPath: string;
+  /** Changes whenever the file's content may have changed: inode and change time, as the client sees them. */
+  readonly stamp: string;
+}
+
+export interface SyncRequest {
+  /** Which folder of which machine: the same text for the same folder. */
+  readonly name: string;
+  /** What people see of it in `system df`: "[internal] load build context". */
+  readonly description: string;
+  readonly entries: AsyncIterable<SyncEntry>;
+  /** Asked for once, with the indexes of the files whose bytes are needed; the answer is those files' bytes one after another. */
+  contents(indexes: readonly number[]): AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes received so far. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+export interface ContextRecord {
+  readonly id: string;
+  readonly description: string;
+  /** Bytes on the disk. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly lastUsedAt: number;
+  readonly usageCount: number;
+  readonly inUse: boolean;
+}
+
+/** The Dockerfile of a context, with the ignore lines that hold for it. */
+export type DockerfileText = BuildRequest["dockerfile"] & { readonly ignore: readonly string[] };

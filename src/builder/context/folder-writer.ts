@@ -1,0 +1,206 @@
+/** Puts files into a folder that nobody else writes to, so that no path leaves it: a name is only ever made inside a folder made here. */
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { explainDiskFull } from "../../base/disk-full.ts";
+import { EngineError, errnoOf } from "../../base/errors.ts";
+import { createFile, setTimes } from "../../kernel/nodes.ts";
+import { setXattr } from "../../kernel/xattrs.ts";
+
+export type NodeType = "file" | "directory" | "symlink";
+
+export interface NodeMeta {
+  /** 0o0000 to 0o7777. */
+  readonly mode: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtime: bigint;
+  readonly xattrs?: ReadonlyMap<string, Buffer> | undefined;
+}
+
+/** A file whose bytes come in pieces. */
+export interface OpenFile {
+  /** At `position` bytes from its start; what is left out is a hole. */
+  write(chunk: Uint8Array, position: number): void;
+  /** Gives it its size and attributes. */
+  close(size: number): void;
+  /** Removes it. */
+  abort(): void;
+}
+
+/** Entries of one context. */
+export const MAX_ENTRIES = 1_000_000;
+
+/** Longest path; the kernel's own bound with the root's name counts too. Bytes are at least as many as characters. */
+const MAX_PATH = 4000;
+
+/** Folders finished before other work gets its turn. */
+const BATCH = 200;
+
+const IMPLIED: NodeMeta = { mode: 0o755, mtime: 0n };
+
+/**
+ * Everything is root's. Paths are relative and clean ("a/b"). An entry that is there already is replaced; only a folder never gives way to
+ * something else ("invalid"). All calls are synchronous and short; `finish` gives folders their modes and times.
+ */
+export class FolderWriter {
+  readonly #root: string;
+  readonly #nodes: Map<string, NodeType>;
+  readonly #folders = new Map<string, NodeMeta>();
+
+  /** `nodes`: what the folder holds, when it is not empty. */
+  constructor(root: string, nodes: ReadonlyMap<string, NodeType> = new Map()) {
+    this.#root = root;
+    this.#nodes = new Map(nodes);
+  }
+
+  directory(path: string, meta: NodeMeta): void {
+    if (path !== "") this.#make(path, "directory", () => mkdirSync(this.#full(path), 0o755));
+    this.#folders.set(path, meta);
+  }
+
+  file(path: string, meta: NodeMeta, data: Buffer): void {
+    const { mode, mtime } = meta;
+    const full = this.#full(path);
+    this.#make(path, "file", () =>
+      createFile({ path: full, data, mode: 0o600, chmod: mode, owner: undefined, atimeNs: mtime, mtimeNs: mtime }),
+    );
+    this.#attributes(path, meta);
+  }
+
+  open(path: string, meta: NodeMeta): OpenFile {
+    const full = this.#full(path);
+    const fd = this.#make(path, "file", () => openSync(full, "wx", 0o600));
+    const guarded = <T>(work: () => T) => this.#guard(path, work);
+    return {
+      write: (chunk, position) =>
+        guarded(() => {
+          for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at, chunk.length - at, position + at);
+        }),
+      close: (size) => {
+        guarded(() => ftruncateSync(fd, size));
+        closeSync(fd);
+        chmodSync(full, meta.mode);
+        this.#attributes(path, meta);
+        setTimes(full, meta.mtime, meta.mtime);
+      },
+      abort: () => {
+        closeSync(fd);
+        this.remove(path);
+      },
+    };
+  }
+
+  symlink(path: string, target: string, { mtime }: NodeMeta): void {
+    if (target === "") throw new EngineError("invalid", `the build context has an empty link: ${JSON.stringify(path)}`);
+    this.#make(path, "symlink", () => symlinkSync(target, this.#full(path)));
+    setTimes(this.#full(path), mtime, mtime);
+  }
+
+  /** A further name of a file or link that is there. */
+  hardlink(path: string, target: string): void {
+    const type = this.#nodes.get(target);
+    if (type === undefined || type === "directory" || target === path)
+      throw new EngineError(
+        "invalid",
+        `the build context has a hard link ${JSON.stringify(path)} to ${JSON.stringify(target)}, which is no file before it`,
+      );
+    this.#make(path, type, () => linkSync(this.#full(target), this.#full(path)));
+  }
+
+  /** With everything below it; nothing when it is not there. */
+  remove(path: string): void {
+    if (!this.#nodes.delete(path)) return;
+    this.#folders.delete(path);
+    rmSync(this.#full(path), { recursive: true, force: true });
+  }
+
+  /** Post-condition: folders have the modes and times that were asked for. */
+  async finish(): Promise<void> {
+    let count = 0;
+    for (const [path, meta] of [...this.#folders].reverse()) {
+      if (++count % BATCH === 0) await setImmediate();
+      const full = this.#full(path);
+      if (path !== "") chmodSync(full, meta.mode);
+      this.#attributes(path, meta);
+      setTimes(full, meta.mtime, meta.mtime);
+    }
+    this.#folders.clear();
+  }
+
+  #full(path: string): string {
+    return path === "" ? this.#root : `${this.#root}/${path}`;
+  }
+
+  #make<T>(path: string, type: NodeType, make: () => T): T {
+    if (path === "") throw new EngineError("invalid", "the build context has a file in place of its own folder");
+    if (path.length > MAX_PATH) throw tooLong(path);
+    this.#folder(parentOf(path), path);
+    const there = this.#nodes.get(path);
+    if (there === "directory") {
+      if (type !== "directory")
+        throw new EngineError("invalid", `the build context has a folder and a file ${JSON.stringify(path)}`);
+      return undefined as T;
+    }
+    if (there !== undefined) rmSync(this.#full(path), { force: true });
+    if (this.#nodes.size >= MAX_ENTRIES)
+      throw new EngineError("too-large", `the build context has more than ${MAX_ENTRIES} files`, {
+        hint: "Leave out what the build does not need with a .dockerignore file.",
+      });
+    const made = this.#guard(path, make);
+    this.#nodes.set(path, type);
+    return made;
+  }
+
+  /** Makes the folders on the way that no entry told of. */
+  #folder(path: string, of: string): void {
+    if (path === "") return;
+    const there = this.#nodes.get(path);
+    if (there === "directory") return;
+    if (there !== undefined)
+      throw new EngineError(
+        "invalid",
+        `the build context has ${JSON.stringify(of)} below ${JSON.stringify(path)}, which is no folder`,
+      );
+    this.directory(path, IMPLIED);
+  }
+
+  #attributes(path: string, { xattrs }: NodeMeta): void {
+    for (const [name, value] of xattrs ?? [])
+      if (name === "security.capability" || name.startsWith("user.")) setXattr(this.#full(path), name, value);
+  }
+
+  #guard<T>(path: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (errnoOf(error) === "ENAMETOOLONG") throw tooLong(path);
+      throw explainDiskFull(error, "writing the build context");
+    }
+  }
+}
+
+const tooLong = (path: string): EngineError =>
+  new EngineError("invalid", `the build context has a name that is too long: ${path.slice(0, 200)}…`);
+
+/** What a folder holds that this process did not fill. */
+export function typeOf(path: string): NodeType | undefined {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat?.isFile()) return "file";
+  if (stat?.isDirectory()) return "directory";
+  return stat?.isSymbolicLink() ? "symlink" : undefined;
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "" : path.slice(0, slash);
+}
