@@ -31,8 +31,8 @@ export const command: Command = {
 
 async function printer(context: Context, format: string): Promise<(event: ExactEvent) => void> {
   if (format === "") return (event) => context.out.write(`${eventText(event)}\n`);
-  const { goJson } = await import("../template/json.ts");
-  const { structure } = await import("../template/print.ts");
+  const { goJson } = await import("../../base/template/json.ts");
+  const { structure } = await import("../../base/template/print.ts");
   const marked = (event: ExactEvent) => fielded(structure(event, []));
   if (format === "json") return (event) => context.out.write(`${goJson(marked(event), { html: true })}\n`);
   const { compiled, guarded } = await import("../format/rows-template.ts");

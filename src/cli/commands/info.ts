@@ -27,7 +27,7 @@ export const command: Command = {
     };
     const format = flags.text("format");
     if (format !== "") {
-      const { structure } = await import("../template/print.ts");
+      const { structure } = await import("../../base/template/print.ts");
       await (await import("../format/object-format.ts")).printObject(
         context,
         format,

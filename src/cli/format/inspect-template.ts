@@ -1,7 +1,8 @@
 /** A template over something inspected: over its struct, and where that fails over the JSON as it came, as docker does it. */
+
+import { type Compiled, compileTemplate } from "../../base/template/evaluate.ts";
+import { TemplateError } from "../../base/template/lex.ts";
 import { ExitError } from "../command.ts";
-import { type Compiled, compileTemplate } from "../template/evaluate.ts";
-import { TemplateError } from "../template/lex.ts";
 import { type InspectedType, typedValue } from "./typed.ts";
 
 /** Throws an ExitError of 64 for what does not parse; what it returns throws one of 1 for what cannot be run. */

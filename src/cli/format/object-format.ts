@@ -1,6 +1,7 @@
 /** One object by `json` or a template. */
+
+import { goJson } from "../../base/template/json.ts";
 import type { Context } from "../context.ts";
-import { goJson } from "../template/json.ts";
 import { compiled, guarded } from "./rows-template.ts";
 
 export async function printObject(context: Context, format: string, value: object): Promise<void> {

@@ -1,11 +1,11 @@
 /** Rows by the user's template: `json`, `table TEMPLATE` with headers from the columns, or a line per row. */
 
+import { type Compiled, compileTemplate } from "../../base/template/evaluate.ts";
+import type { TemplateFunction } from "../../base/template/functions.ts";
+import { goJson } from "../../base/template/json.ts";
+import { TemplateError } from "../../base/template/lex.ts";
 import { ExitError } from "../command.ts";
 import type { Context } from "../context.ts";
-import { type Compiled, compileTemplate } from "../template/evaluate.ts";
-import type { TemplateFunction } from "../template/functions.ts";
-import { goJson } from "../template/json.ts";
-import { TemplateError } from "../template/lex.ts";
 import type { Listing } from "./listing.ts";
 import { alignCells } from "./tabwriter.ts";
 

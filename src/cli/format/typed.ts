@@ -1,6 +1,6 @@
 /** JSON from the daemon as the structs that Docker's clients decode it into: what a template sees first. */
-import { NIL, Spelled, withTraits } from "../template/go-values.ts";
-import { structure, type Value } from "../template/print.ts";
+import { NIL, Spelled, withTraits } from "../../base/template/go-values.ts";
+import { structure, type Value } from "../../base/template/print.ts";
 import { INSPECT_STRUCTS } from "./inspect-types.ts";
 
 export type InspectedType = "container" | "image" | "network" | "volume";
