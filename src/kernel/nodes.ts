@@ -7,7 +7,7 @@ export function makeNode(path: string, mode: number, major: number, minor: numbe
 }
 
 /** Nanoseconds since the epoch; a link's own times. Node's utimes takes seconds as a double and loses digits. */
-export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
+export function setTimes(path: string | Buffer, atimeNs: bigint, mtimeNs: bigint): void {
   native.setTimes(path, atimeNs, mtimeNs);
 }
 

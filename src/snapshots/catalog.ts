@@ -133,6 +133,20 @@ export class Catalog {
     this.#snapshots.set(key, snapshot);
   }
 
+  /** The snapshot's folder is the layer's from now on. */
+  turnIntoLayer(key: string, layer: StoredLayer): void {
+    const { chainId, parent, diffId, folder, size } = layer;
+    this.#store.transaction(() => {
+      this.#store.run("DELETE FROM snapshots WHERE key = ?", key);
+      this.#store.run(
+        "INSERT INTO layers (chain_id, parent, diff_id, folder, size, driver, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ...[chainId, parent ?? null, diffId, folder, size, this.#driver, new Date().toISOString()],
+      );
+    });
+    this.#snapshots.delete(key);
+    this.#layers.set(chainId, layer);
+  }
+
   removeSnapshot(key: string): void {
     this.#store.run("DELETE FROM snapshots WHERE key = ?", key);
     this.#snapshots.delete(key);

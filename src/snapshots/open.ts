@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -19,11 +19,13 @@ import { compareTrees, type TreeChange } from "./compare.ts";
 import { copyDriver } from "./copy.ts";
 import type { Driver } from "./driver.ts";
 import { makeMountPoints, missingMountPoints } from "./init-tree.ts";
+import type { Workplace } from "./layer-builder.ts";
 import { LayerMaker, newFolderName } from "./layer-maker.ts";
 import { writeLayer } from "./layer-tar.ts";
 import { overlayDriver, overlayUnusable } from "./overlay.ts";
 import { Remover } from "./remove-tree.ts";
-import type { Layer, LayerInput, Snapshots } from "./snapshots.ts";
+import { sealTree } from "./seal.ts";
+import type { Layer, LayerInput, SealedLayer, SealOptions, Snapshots } from "./snapshots.ts";
 import { UnpackJobs, type UnpackOptions } from "./unpack-jobs.ts";
 import { type UnpackedTree, Unpacker } from "./unpacker.ts";
 import { WorkerPool } from "./worker-pool.ts";
@@ -203,12 +205,53 @@ class EngineSnapshots implements Snapshots {
     });
   }
 
+  workplace(key: string): Workplace {
+    const { folder, parent } = this.#catalog.snapshot(key);
+    const { whiteouts } = this.#driver;
+    return { root: this.#maker.treeOf(folder), below: this.#stack(parent), whiteouts };
+  }
+
+  seal(key: string, how: SealOptions): Promise<SealedLayer | undefined> {
+    return this.#lock.run(key, async () => {
+      const snapshot = this.#catalog.snapshot(key);
+      const root = this.#maker.treeOf(snapshot.folder);
+      const tree =
+        "built" in how ? how.built : await sealTree({ ...how, root, changes: await this.#changes(snapshot) });
+      if (tree === undefined) {
+        this.#discard(snapshot);
+        return undefined;
+      }
+      const chainId = chainIdOf(snapshot.parent, tree.diffId);
+      const layer = await this.#lock.run(`layer ${chainId}`, () => this.#turnIntoLayer(snapshot, { chainId, ...tree }));
+      return { ...layer, tarSize: tree.tarSize };
+    });
+  }
+
+  #turnIntoLayer(
+    snapshot: StoredSnapshot,
+    { chainId, diffId, size }: { readonly chainId: Digest; readonly diffId: Digest; readonly size: number },
+  ): Layer {
+    const stored = this.#catalog.layer(chainId);
+    if (stored !== undefined) {
+      this.#discard(snapshot);
+      return stored;
+    }
+    const { key, parent, folder } = snapshot;
+    rmSync(`${this.#paths.snapshot(folder)}/work`, { recursive: true, force: true });
+    const layer = Object.freeze({ chainId, parent, diffId, folder, size });
+    this.#catalog.turnIntoLayer(key, layer);
+    return layer;
+  }
+
+  #discard({ key, folder }: StoredSnapshot): void {
+    this.#catalog.removeSnapshot(key);
+    this.#remover.remove(this.#paths.snapshot(folder));
+  }
+
   remove(key: string): Promise<void> {
     return this.#lock.run(key, () => {
       if (!this.#catalog.hasSnapshot(key)) return;
-      const { folder } = this.#catalog.snapshot(key);
-      this.#catalog.removeSnapshot(key);
-      this.#remover.remove(this.#paths.snapshot(folder));
+      this.#discard(this.#catalog.snapshot(key));
     });
   }
 

@@ -8,6 +8,7 @@
 import type { Readable } from "node:stream";
 import type { FilesystemChange } from "../api/types/container.ts";
 import type { Digest } from "../base/digest.ts";
+import type { Workplace } from "./layer-builder.ts";
 
 export interface LayerInput {
   /** Checked against what was unpacked: "invalid" when it differs. */
@@ -30,6 +31,15 @@ export interface Layer {
   readonly diffId: Digest;
   /** Bytes on the disk of this layer alone. */
   readonly size: number;
+}
+
+export type SealOptions =
+  | { readonly built: { readonly diffId: Digest; readonly size: number; readonly tarSize: number } }
+  | { readonly tar: string; readonly latest?: bigint | undefined; readonly signal?: AbortSignal | undefined };
+
+export interface SealedLayer extends Layer {
+  /** Bytes of its tar. */
+  readonly tarSize: number;
 }
 
 export interface Snapshots {
@@ -72,6 +82,14 @@ export interface Snapshots {
   diff(key: string): Readable;
   /** Turns what `diff` would give into a layer on the same parent; the snapshot stays. */
   commit(key: string, layer: { readonly diffId: Digest; readonly chainId: Digest }): Promise<Layer>;
+  /** Where a writable snapshot's tree is made by a LayerBuilder, before it was ever mounted. */
+  workplace(key: string): Workplace;
+  /**
+   * Turns a writable snapshot, which must not be mounted, into a layer without copying it: what `diff` would give, or what a LayerBuilder
+   * made (`built`). The tar is written to the file `tar`, which must not exist. `latest`: later times (nanoseconds) become this one. The
+   * snapshot is gone afterwards; undefined when nothing had changed, and no file is made then. On failure the snapshot stays.
+   */
+  seal(key: string, how: SealOptions): Promise<SealedLayer | undefined>;
   /** Removes a writable snapshot; must not be mounted. Idempotent. */
   remove(key: string): Promise<void>;
   /** Keys of the writable snapshots. */
