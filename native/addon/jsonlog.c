@@ -9,13 +9,14 @@
 #include <emmintrin.h>
 #endif
 
-enum flag { FLAG_STDOUT = 1, FLAG_STDERR = 2, FLAG_TIMESTAMPS = 4, FLAG_FRAMED = 8 };
+enum flag { FLAG_STDOUT = 1, FLAG_STDERR = 2, FLAG_TIMESTAMPS = 4, FLAG_FRAMED = 8, FLAG_DETAILS = 16 };
 
 enum {
   HEADER = 8,
   STAMP = 31,          /* 2006-01-02T15:04:05.000000000Z and a space */
   EXTRA = HEADER + STAMP, /* what a line's output has at most beside its text */
   SLACK = 16,          /* how far the fast path reads and writes past what it means */
+  DETAILS_GROWTH = 3,  /* of an attribute's byte comes %XX at worst */
 };
 
 struct span {
@@ -27,6 +28,7 @@ struct decoder {
   int64_t flags, since, until; /* nanoseconds; 0: no bound */
   char *out, *out_end;
   bool done; /* past `until` */
+  struct span attributes; /* of the last line that had some */
   char stamp_text[40]; /* the last stamp and its value: lines of one batch share theirs */
   size_t stamp_length;
   int64_t stamp;
@@ -209,6 +211,50 @@ static size_t prefix_size(const struct decoder *decoder) {
   return ((decoder->flags & FLAG_FRAMED) != 0 ? HEADER : 0) + ((decoder->flags & FLAG_TIMESTAMPS) != 0 ? STAMP : 0);
 }
 
+/* As Go's url.QueryEscape; reads a JSON string from behind its opening quote up to its end. */
+static char *put_escaped(char *out, struct span text) {
+  static const char hex[] = "0123456789ABCDEF";
+  /* Decoded right behind what will be written last, so that reading stays ahead of writing. */
+  char *from = out + 2 * text.length, *end = from;
+  if (string(text.at, text.at + text.length + 1, &end) == NULL) return out;
+  for (; from < end; from++) {
+    unsigned char byte = (unsigned char)*from;
+    bool plain = (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') || byte == '-' || byte == '_' ||
+                 byte == '.' || byte == '~';
+    if (plain || byte == ' ') {
+      *out++ = plain ? (char)byte : '+';
+      continue;
+    }
+    *out++ = '%';
+    *out++ = hex[byte >> 4];
+    *out++ = hex[byte & 15];
+  }
+  return out;
+}
+
+static const char *spaces(const char *in, const char *end);
+static const char *raw_string(const char *in, const char *end, struct span *span);
+
+/* The attributes, which the writer has put in order, as "name=value,name=value ". What is no object of strings ends them. */
+static char *put_details(char *out, struct span attributes) {
+  const char *in = attributes.at, *end = in + attributes.length;
+  char separator = '{';
+  for (char *start = out; in < end && *in == separator; separator = ',') {
+    struct span name, value;
+    in = raw_string(in + 1, end, &name);
+    if (in == NULL || (in = spaces(in, end)) == end || *in != ':') break;
+    in = raw_string(in + 1, end, &value);
+    if (in == NULL) break;
+    if (out > start) *out++ = ',';
+    out = put_escaped(out, name);
+    *out++ = '=';
+    out = put_escaped(out, value);
+    in = spaces(in, end);
+  }
+  *out++ = ' ';
+  return out;
+}
+
 /* Completes a line whose text stands behind the room for its prefix. */
 static void emit(struct decoder *decoder, char *text_end, bool is_error, struct span stamp) {
   if (!wanted(decoder, is_error, stamp)) return;
@@ -229,9 +275,23 @@ static bool literal(const char **in, const char *end, const char *text, size_t l
   return true;
 }
 
-/* A line exactly as gantry-monitor and Docker write it without attributes; its end or NULL. */
+static const char *skip_value(const char *in, const char *end);
+
+/* Passes over attributes, which are those of the line before as a rule; where there are none it stays. NULL when they make no sense. */
+static const char *skip_attributes(struct decoder *decoder, const char *in, const char *end) {
+  struct span *known = &decoder->attributes;
+  static const char name[] = ",\"attrs\":";
+  if (!literal(&in, end, name, sizeof name - 1)) return in;
+  if (known->length > 0 && literal(&in, end, known->at, known->length)) return in;
+  const char *after = skip_value(in, end);
+  if (after != NULL) *known = (struct span){in, (size_t)(after - in)};
+  return after;
+}
+
+/* A line exactly as gantry-monitor and Docker write it, whose attributes nobody wants; its end or NULL. */
 static const char *usual_line(struct decoder *decoder, const char *in, const char *end) {
-  static const char head[] = "{\"log\":\"", stream[] = ",\"stream\":\"std", out[] = "out\",\"time\":\"", err[] = "err\",\"time\":\"";
+  static const char head[] = "{\"log\":\"", stream[] = ",\"stream\":\"std", out[] = "out\"", err[] = "err\"", time[] = ",\"time\":\"";
+  if ((decoder->flags & FLAG_DETAILS) != 0) return NULL;
   if (!literal(&in, end, head, sizeof head - 1)) return NULL;
   char *text_end = decoder->out + prefix_size(decoder);
   in = string(in, end, &text_end);
@@ -241,6 +301,8 @@ static const char *usual_line(struct decoder *decoder, const char *in, const cha
     if (!literal(&in, end, err, sizeof err - 1)) return NULL;
     is_error = true;
   }
+  in = skip_attributes(decoder, in, end);
+  if (in == NULL || !literal(&in, end, time, sizeof time - 1)) return NULL;
   struct span stamp = {.at = in};
   while (in < end && *in != '"' && *in != '\n') in++;
   stamp.length = (size_t)(in - stamp.at);
@@ -292,7 +354,7 @@ static bool is(struct span span, const char *text) {
 
 /* Any other object with these members; what is none is passed over. */
 static void unusual_line(struct decoder *decoder, const char *in, const char *end) {
-  struct span log = {0}, stream = {0}, stamp = {0};
+  struct span log = {0}, stream = {0}, stamp = {0}, attributes = {0};
   in = spaces(in, end);
   if (in == end || *in++ != '{') return;
   for (;;) {
@@ -302,8 +364,10 @@ static void unusual_line(struct decoder *decoder, const char *in, const char *en
     in = spaces(in, end);
     if (in == end || *in++ != ':') return;
     struct span *target = is(key, "log") ? &log : is(key, "stream") ? &stream : is(key, "time") ? &stamp : &ignored;
+    const char *value = spaces(in, end);
     in = target == &ignored ? skip_value(in, end) : raw_string(in, end, target);
     if (in == NULL) return;
+    if (is(key, "attrs")) attributes = (struct span){value, (size_t)(in - value)};
     in = spaces(in, end);
     if (in == end) return;
     if (*in == '}') break;
@@ -311,15 +375,17 @@ static void unusual_line(struct decoder *decoder, const char *in, const char *en
   }
   if (log.at == NULL) return;
   char *text_end = decoder->out + prefix_size(decoder);
+  if ((decoder->flags & FLAG_DETAILS) != 0) text_end = put_details(text_end, attributes);
   if (string(log.at, log.at + log.length + 1, &text_end) == NULL) return;
   emit(decoder, text_end, is(stream, "stderr"), stamp);
 }
 
 /* Decodes whole lines as long as there is room; where it stopped. */
 static const char *decode(struct decoder *decoder, const char *in, const char *end) {
+  ptrdiff_t growth = (decoder->flags & FLAG_DETAILS) != 0 ? DETAILS_GROWTH : 1;
   while (in < end && !decoder->done) {
     const char *feed = memchr(in, '\n', (size_t)(end - in));
-    if (feed == NULL || decoder->out_end - decoder->out < feed - in + EXTRA + SLACK) break;
+    if (feed == NULL || decoder->out_end - decoder->out < (feed - in) * growth + EXTRA + SLACK) break;
     if (usual_line(decoder, in, feed + 1) == NULL) unusual_line(decoder, in, feed);
     in = feed + 1;
   }

@@ -16,7 +16,7 @@
 #include "text.h"
 
 enum {
-  LINE_ROOM = LOG_PIECE * JSON_GROWTH + JSON_SLACK + 128, /* the longest line with its frame */
+  LINE_ROOM = LOG_PIECE * JSON_GROWTH + JSON_SLACK + LOG_ATTRIBUTES + 128, /* the longest line with its frame */
   BUFFER = 256 * 1024,
 };
 
@@ -38,7 +38,7 @@ static const char HEAD[] = "{\"log\":\"";
 
 /* What follows the text of each line of one batch: the stamp is made once per batch. */
 struct tail {
-  char bytes[96];
+  const char *bytes;
   size_t length;
 };
 
@@ -77,6 +77,7 @@ int log_open(const struct log_options *given) {
   if (options.path == NULL) return 0;
   if (options.max_files < 1) options.max_files = 1;
   if (strlen(options.path) >= PATH_MAX) return ENAMETOOLONG;
+  if (options.attributes != NULL && strlen(options.attributes) > LOG_ATTRIBUTES) return E2BIG;
   int error = open_file();
   if (error != 0) return error;
   if (options.compress) unlink_numbered(0, ".gz.tmp");
@@ -191,15 +192,19 @@ static char *put(char *at, const char *bytes, size_t length) {
 }
 
 static struct tail tail_of(int stream) {
-  struct tail tail;
+  static char bytes[LOG_ATTRIBUTES + 128];
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  struct text text = text_over(tail.bytes, sizeof tail.bytes);
-  text_add(&text, stream == STREAM_STDERR ? "\",\"stream\":\"stderr\",\"time\":\"" : "\",\"stream\":\"stdout\",\"time\":\"");
+  struct text text = text_over(bytes, sizeof bytes);
+  text_add(&text, stream == STREAM_STDERR ? "\",\"stream\":\"stderr\"" : "\",\"stream\":\"stdout\"");
+  if (options.attributes != NULL) {
+    text_add(&text, ",\"attrs\":");
+    text_add(&text, options.attributes);
+  }
+  text_add(&text, ",\"time\":\"");
   text_time(&text, now);
   text_add(&text, "\"}\n");
-  tail.length = text_length(&text);
-  return tail;
+  return (struct tail){bytes, text_length(&text)};
 }
 
 /* The end of the buffer's lines after the one from `line` to `end` was added, which may rotate the file first. */

@@ -12,13 +12,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { LOG_PIECE = 16384, STREAM_STDOUT = 0, STREAM_STDERR = 1, STREAM_COUNT = 2 };
+enum { LOG_PIECE = 16384, LOG_ATTRIBUTES = 17 * 1024, STREAM_STDOUT = 0, STREAM_STDERR = 1, STREAM_COUNT = 2 };
 
 struct log_options {
   const char *path;  /* NULL: no log */
   int64_t max_size;  /* 0: never rotate */
   int64_t max_files; /* at least 1 */
   bool compress;
+  const char *attributes; /* a JSON object that every line carries, of at most LOG_ATTRIBUTES bytes; or NULL */
 };
 
 /* Opens the file for appending; returns 0 or an errno. */

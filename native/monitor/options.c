@@ -85,6 +85,7 @@ static bool parse_string(struct options *options, const char *name, const char *
       {"--oom-file", &options->oom_file},
       {"--runtime-log", &options->runtime_log},
       {"--log-path", &options->log.path},
+      {"--log-attributes", &options->log.attributes},
   };
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
     if (strcmp(name, strings[i].name) != 0) continue;

@@ -17,10 +17,12 @@ import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { completeHostConfig } from "./host-config.ts";
 import { mergeImageConfig } from "./image-config.ts";
+import { logSubject } from "./log-subject.ts";
 import { type PlannedMount, planMounts } from "./mount-points.ts";
 import { checkName, inventName } from "./names.ts";
 import { notify } from "./notify.ts";
 import type { Definition } from "./record.ts";
+import type { NewContainer } from "./registry.ts";
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
@@ -31,22 +33,19 @@ const ANONYMOUS = "com.docker.volume.anonymous";
 export async function createContainer(
   context: Context,
   {
-    name,
+    name: asked,
     request,
     platform,
   }: { name: string | undefined; request: ContainerCreateRequest; platform: string | undefined },
 ): Promise<ContainerCreateResult> {
   const { registry } = context;
-  const bareName = name === undefined || name === "" ? undefined : checkName(name);
+  const wishedName = asked === undefined || asked === "" ? undefined : checkName(asked);
   const id = newId();
   const { definition, mounts, warnings } = define(context, id, request, platform);
-  context.logs.sink(definition.hostConfig.LogConfig ?? {}, context.paths.container(id), id);
-  const container = registry.insert({
-    id,
-    name: bareName ?? inventName((wish) => registry.nameOwner(wish) !== undefined),
-    createdAt: timestamp(),
-    definition,
-  });
+  const name = wishedName ?? inventName((wish) => registry.nameOwner(wish) !== undefined);
+  const createdAt = timestamp();
+  checkLog(context, { id, name, createdAt, definition });
+  const container = registry.insert({ id, name, createdAt, definition });
   try {
     mkdirSync(context.paths.container(id), { recursive: true, mode: 0o710 });
     await allDone([context.snapshots.prepare(id, definition.chainId), ...makeVolumes(context, mounts)]);
@@ -58,6 +57,12 @@ export async function createContainer(
   }
   notify(context, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+/** Its lines are not written yet; what is wrong with them is said now all the same. */
+function checkLog({ logs, paths }: Context, { definition, ...container }: NewContainer): void {
+  const subject = logSubject(container, definition);
+  logs.sinkOfRun(definition.hostConfig.LogConfig ?? {}, paths.container(container.id), subject);
 }
 
 /** Undoes a create that did not come to its end. Idempotent. */

@@ -9,11 +9,7 @@ export type ContainerLogOptions = Omit<LogReadOptions, "follow" | "framed" | "en
 };
 
 /** With `follow` it goes on until the run that is under way has ended and all of it was read. */
-export function readLogs(
-  { logs, paths }: Context,
-  container: Container,
-  { follow, details: _, ...options }: ContainerLogOptions,
-) {
+export function readLogs({ logs, paths }: Context, container: Container, { follow, ...options }: ContainerLogOptions) {
   if (!options.stdout && !options.stderr)
     throw new EngineError("invalid", "Bad parameters: you must choose at least one stream");
   const { config, hostConfig } = container.definition;

@@ -10,6 +10,7 @@ import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { watchExit } from "./exit.ts";
 import { watchHealth } from "./health.ts";
+import { logSubject } from "./log-subject.ts";
 import { prepareMounts } from "./mount-sources.ts";
 import { chooseNamespaces } from "./namespaces.ts";
 import { networkFileMounts, openNetwork } from "./network-setup.ts";
@@ -88,7 +89,7 @@ async function launch(context: Context, container: Container): Promise<Task> {
     size,
     stdin: config.OpenStdin === true,
     stdinOnce: config.StdinOnce === true,
-    log: logs.sink(hostConfig.LogConfig ?? {}, paths.container(id), id),
+    log: logs.sinkOfRun(hostConfig.LogConfig ?? {}, paths.container(id), logSubject(container, definition)),
     hold: container.joiners.size > 0,
   });
 }

@@ -1,5 +1,5 @@
 /** Turns chunks of a log file into what a client gets, joining lines that two chunks share. */
-import { decodeJsonLog, JSON_LOG_SLACK, type JsonLogFilter } from "../kernel/json-log.ts";
+import { DETAILS_GROWTH, decodeJsonLog, JSON_LOG_SLACK, type JsonLogFilter } from "../kernel/json-log.ts";
 import { type Chunk, RESERVE } from "./chunks.ts";
 
 export class LogDecoder {
@@ -25,7 +25,7 @@ export class LogDecoder {
       this.#skipping = false;
     }
     start -= this.#rest.copy(buffer, start - this.#rest.length);
-    const output = Buffer.allocUnsafeSlow(to - start + JSON_LOG_SLACK);
+    const output = Buffer.allocUnsafeSlow((to - start) * (this.#filter.details ? DETAILS_GROWTH : 1) + JSON_LOG_SLACK);
     const { consumed, produced, done } = decodeJsonLog(buffer, start, to, output, this.#filter);
     this.done = done;
     this.#keep(buffer.subarray(start + consumed, to));

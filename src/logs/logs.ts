@@ -4,6 +4,27 @@
  * `json-file` is Docker's format: a line {"log":"…\n","stream":"stdout","time":"…"} per line of output, rotated by size into
  * `<path>.1` (newest) … with optional gzip. A partial line (over 16 KiB or cut by the exit) has no "\n" at its end.
  */
+/** HostConfig.LogConfig. */
+export interface LogConfig {
+  readonly Type?: string | undefined;
+  readonly Config?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Whose log it is, as far as it can be told in a line or a tag. */
+export interface LogSubject {
+  readonly id: string;
+  /** Without "/". */
+  readonly name: string;
+  readonly imageId: string;
+  /** As it was asked for. */
+  readonly imageName: string;
+  readonly command: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** "NAME=value". */
+  readonly env: readonly string[];
+  readonly createdAt: string;
+}
+
 export interface LogSink {
   readonly driver: "json-file" | "local" | "none";
   /** The current file; undefined for "none". */
@@ -13,6 +34,8 @@ export interface LogSink {
   /** Files kept, the current one included; at least 1. */
   readonly maxFiles?: number | undefined;
   readonly compress?: boolean | undefined;
+  /** What every line of a run carries; not among what `Logs.sink` gives. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A place in a log; `generation` is the inode number of the file. */
@@ -30,6 +53,8 @@ export interface LogReadOptions {
   readonly since?: bigint | undefined;
   readonly until?: bigint | undefined;
   readonly timestamps: boolean;
+  /** The attributes before each line, "name=value,name=value " in the form of a URL's query. */
+  readonly details?: boolean | undefined;
   /** Go on until `ended` resolves and everything written was read. Rotation does not disturb it. */
   readonly follow?: { readonly ended: Promise<unknown> } | undefined;
   /** Frames with Docker's 8-byte header (true), or raw bytes (a terminal's log). */
@@ -41,11 +66,9 @@ export interface LogReadOptions {
 
 export interface Logs {
   /** From HostConfig.LogConfig and the daemon's defaults to a sink in `folder`. "invalid" for an unknown driver or option. */
-  sink(
-    config: { readonly Type?: string | undefined; readonly Config?: Record<string, string> | undefined },
-    folder: string,
-    id: string,
-  ): LogSink;
+  sink(config: LogConfig, folder: string, id: string): LogSink;
+  /** The sink of a run that begins: with the attributes that its lines carry. "invalid" for a tag or pattern that does not work. */
+  sinkOfRun(config: LogConfig, folder: string, subject: LogSubject): LogSink;
   /** Chunks of up to about 1 MiB, each the caller's own. Ends quietly when the signal aborts. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
   read(sink: LogSink, options: LogReadOptions): AsyncIterable<Uint8Array>;
   /** Removes every file of the sink. Idempotent. */

@@ -1,7 +1,8 @@
 /** From a container's log configuration to what the monitor is told; Docker's drivers, options and error texts. */
 import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
-import type { LogSink } from "./logs.ts";
+import { chosenAttributes, tagOf } from "./attributes.ts";
+import type { LogConfig, LogSink, LogSubject } from "./logs.ts";
 
 type Config = Readonly<Record<string, string>>;
 
@@ -10,6 +11,8 @@ interface Driver {
   readonly options: ReadonlySet<string> | undefined;
   unknown(option: string): string;
   sink(config: Config, folder: string, id: string): LogSink;
+  /** Undefined: its lines carry none. */
+  readonly attributes?: (config: LogConfig, subject: LogSubject) => Record<string, string>;
 }
 
 const COMMON_OPTIONS = new Set([
@@ -35,6 +38,11 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
       // Who says how large, says how many, as with Docker: one.
       ...rotation(config, config["max-size"] === undefined ? DEFAULTS : {}),
     }),
+    attributes: (config, subject) => {
+      // Only where it was asked for.
+      const tag = tagOf(config.Config?.tag ?? "", subject);
+      return { ...chosenAttributes(config, subject), ...(tag === "" ? {} : { tag }) };
+    },
   },
   local: {
     options: new Set(["max-file", "max-size", "compress"]),
@@ -48,17 +56,26 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
   none: { options: undefined, unknown: String, sink: () => ({ driver: "none" }) },
 };
 
-export function sinkOf(
-  config: { readonly Type?: string | undefined; readonly Config?: Config | undefined },
-  folder: string,
-  id: string,
-): LogSink {
-  const name = config.Type || "json-file";
+export function sinkOf(config: LogConfig, folder: string, id: string): LogSink {
+  const driver = driverOf(config);
   const options = config.Config ?? {};
-  const driver = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
-  if (driver === undefined) throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`);
   if (driver.options !== undefined) checkOptions(driver, driver.options, options);
   return Object.freeze(driver.sink(options, folder, id));
+}
+
+export function sinkOfRun(config: LogConfig, folder: string, subject: LogSubject): LogSink {
+  const entries = Object.entries(driverOf(config).attributes?.(config, subject) ?? {});
+  const sink = sinkOf(config, folder, subject.id);
+  if (entries.length === 0) return sink;
+  const attributes = Object.freeze(Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
+  return Object.freeze({ ...sink, attributes });
+}
+
+function driverOf({ Type }: LogConfig): Driver {
+  const name = Type || "json-file";
+  const driver = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
+  if (driver === undefined) throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`);
+  return driver;
 }
 
 function checkOptions(driver: Driver, known: ReadonlySet<string>, options: Config): void {
