@@ -1,0 +1,128 @@
+import type { Digest } from "../../base/digest.ts";
+import { errorMessage } from "../../base/errors.ts";
+import type { BuildEvent, Vertex as ShownVertex } from "../progress.ts";
+import { Flights } from "./flights.ts";
+import type { OpContext, StepStore, Vertex } from "./graph.ts";
+import { cancelled, Slots } from "./slots.ts";
+
+export interface SolverOptions<S> {
+  readonly steps: StepStore<S>;
+  /** Steps that may run at the same time, in all builds together. */
+  readonly slots: number;
+}
+
+export interface SessionOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress: (event: BuildEvent) => void;
+}
+
+/** Solves the graphs of all builds. */
+export class Solver<T, S> {
+  readonly steps: StepStore<S>;
+  readonly slots: Slots;
+  readonly flights = new Flights<S>();
+
+  constructor({ steps, slots }: SolverOptions<S>) {
+    this.steps = steps;
+    this.slots = new Slots(slots);
+  }
+
+  session(options: SessionOptions): Session<T, S> {
+    return new Session(this, options);
+  }
+}
+
+/** One build's view of the solver: each vertex is solved once. */
+export class Session<T, S> {
+  readonly #solver: Solver<T, S>;
+  readonly #options: SessionOptions;
+  readonly #results = new Map<Vertex<T, S>, Promise<T>>();
+
+  constructor(solver: Solver<T, S>, options: SessionOptions) {
+    this.#solver = solver;
+    this.#options = options;
+  }
+
+  /** Shows vertices before they begin. */
+  async announce(vertices: readonly Vertex<T, S>[]): Promise<void> {
+    for (const vertex of vertices) if (!vertex.hints.hidden) await this.#shown(vertex);
+  }
+
+  /** Rejects with what the step, or one before it, failed with; other steps that run go on until the build's signal comes. */
+  solve(vertex: Vertex<T, S>): Promise<T> {
+    let result = this.#results.get(vertex);
+    if (result === undefined) {
+      result = this.#solve(vertex);
+      // Looked at by whoever depends on it; nobody may.
+      result.catch(() => {});
+      this.#results.set(vertex, result);
+    }
+    return result;
+  }
+
+  async #solve(vertex: Vertex<T, S>): Promise<T> {
+    const inputs = await Promise.all(vertex.inputs.map(async (input) => this.solve(await input)));
+    if (this.#options.signal.aborted) throw cancelled(this.#options.signal);
+    const report = await this.#report(vertex);
+    try {
+      const { made, cached } = await this.#make(vertex, inputs, report);
+      const result = vertex.op.result(inputs, made);
+      report.update({ completedAt: Date.now(), cached, imageId: vertex.hints.imageId?.(result) });
+      return result;
+    } catch (error) {
+      report.update({ completedAt: Date.now(), error: errorMessage(error) });
+      throw error;
+    }
+  }
+
+  async #make(vertex: Vertex<T, S>, inputs: readonly T[], report: Report): Promise<{ made: S; cached: boolean }> {
+    const { steps, slots, flights } = this.#solver;
+    const { op, hints } = vertex;
+    const key = await op.key(inputs, report.context);
+    const known = key === undefined || hints.ignoreCache ? undefined : steps.get(key);
+    if (known !== undefined) return { made: known, cached: true };
+    const run = (context: OpContext) => slots.run(context.signal, () => op.run(inputs, context));
+    if (key === undefined) return { made: await run(report.context), cached: false };
+    const keep = async (context: OpContext) => {
+      const made = await run(context);
+      steps.put(key, made, hints.name);
+      return made;
+    };
+    // A step that must run anew is not shared: someone else's may have begun before the reason for it.
+    const name = hints.ignoreCache ? `${key} ${hints.id} ${(this.#forced++).toString()}` : key;
+    return { made: await flights.join(name, report.context, keep), cached: false };
+  }
+
+  #forced = 0;
+
+  async #report(vertex: Vertex<T, S>): Promise<Report> {
+    const { signal, onProgress } = this.#options;
+    const id = vertex.hints.id;
+    const hidden = vertex.hints.hidden === true;
+    let shown = await this.#shown(vertex, { startedAt: Date.now() });
+    const update = (change: Partial<ShownVertex>) => {
+      shown = Object.freeze({ ...shown, ...change });
+      if (!hidden) onProgress({ type: "vertex", vertex: shown });
+    };
+    const context: OpContext = {
+      signal,
+      log: (stream, data) => onProgress({ type: "log", vertex: id, stream, data, time: Date.now() }),
+      transfer: (transfer) => onProgress({ type: "transfer", vertex: id, ...transfer }),
+      container: (containerId) => update({ containerId }),
+    };
+    return { update, context };
+  }
+
+  async #shown({ hints, inputs }: Vertex<T, S>, change: Partial<ShownVertex> = {}): Promise<ShownVertex> {
+    const digests: Digest[] = [];
+    for (const input of inputs) digests.push((await input).hints.id);
+    const vertex = Object.freeze({ digest: hints.id, inputs: digests, name: hints.name, step: hints.step, ...change });
+    if (!hints.hidden) this.#options.onProgress({ type: "vertex", vertex });
+    return vertex;
+  }
+}
+
+interface Report {
+  readonly update: (change: Partial<ShownVertex>) => void;
+  readonly context: OpContext;
+}
