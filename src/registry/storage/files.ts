@@ -1,0 +1,112 @@
+/** What the storage does with files: whole ones appear by a rename, and last when the folder is synced. */
+import { randomUUID } from "node:crypto";
+import { link, mkdir, open, readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { errnoOf } from "../../base/errors.ts";
+
+const MISSING = new Set(["ENOENT", "ENOTDIR"]);
+
+/** Undefined when it is not there. */
+export async function whenThere<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found;
+  } catch (error) {
+    if (MISSING.has(errnoOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return (await whenThere(stat(path))) !== undefined;
+}
+
+/** Names in a folder; empty when there is none. */
+export async function namesIn(folder: string): Promise<string[]> {
+  return (await whenThere(readdir(folder))) ?? [];
+}
+
+/** Undefined when there is no such file. */
+export async function readJson<T>(path: string): Promise<T | undefined> {
+  const text = await whenThere(readFile(path, "utf8"));
+  return text === undefined ? undefined : (JSON.parse(text) as T);
+}
+
+/** Post-condition: the file has this content, now and after a crash; readers saw the old or the new one. `tmp`: a folder of the same file system. */
+export async function writeDurable(path: string, data: string | Uint8Array, tmp: string, mode = 0o644): Promise<void> {
+  const temporary = join(tmp, randomUUID());
+  try {
+    const file = await open(temporary, "wx", mode);
+    try {
+      await file.writeFile(data);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await renameDurable(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Makes the target's folder when it is missing. */
+export async function renameDurable(from: string, to: string): Promise<void> {
+  await inFolder(to, () => rename(from, to));
+  await syncFolder(dirname(to));
+}
+
+/** A second name of the same bytes. Post-condition: `to` is there; one that was there is kept. */
+export async function linkDurable(from: string, to: string): Promise<void> {
+  await inFolder(to, () => unlessThere(link(from, to)));
+  await syncFolder(dirname(to));
+}
+
+/** Post-condition: an empty file is there. True when it is new. */
+export async function touchDurable(path: string): Promise<boolean> {
+  const made = await inFolder(path, () =>
+    unlessThere(
+      open(path, "wx", 0o644)
+        .then((file) => file.close())
+        .then(() => true),
+    ),
+  );
+  if (made === true) await syncFolder(dirname(path));
+  return made === true;
+}
+
+/** True when it was there. */
+export async function removeDurable(path: string): Promise<boolean> {
+  const removed = await whenThere(unlink(path).then(() => true));
+  if (removed === true) await syncFolder(dirname(path));
+  return removed === true;
+}
+
+/** A change of a folder's entries lasts only when the folder is on the disk too. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await whenThere(open(path, "r"));
+  if (folder === undefined) return;
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function inFolder<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return await act();
+  }
+}
+
+async function unlessThere<T>(making: Promise<T>): Promise<T | undefined> {
+  try {
+    return await making;
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return undefined;
+    throw error;
+  }
+}
