@@ -1,0 +1,115 @@
+/** Blobs by digest, for all repositories. A blob is its file and nothing else. */
+import { createHash } from "node:crypto";
+import { chmod, type FileHandle, open, rm, stat, utimes } from "node:fs/promises";
+import type { Digest } from "../../base/digest.ts";
+import { errnoOf } from "../../base/errors.ts";
+import { KeyedLock } from "../../base/locks.ts";
+import { RegistryError } from "../errors.ts";
+import { algorithmOf } from "../names.ts";
+import { linkDurable, namesIn, renameDurable, whenThere, writeDurable } from "./files.ts";
+import type { Layout } from "./layout.ts";
+
+export interface StoredBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since the epoch: stored, or last asked for by a push. */
+  readonly touchedAt: number;
+}
+
+const ALGORITHMS = ["sha256", "sha512"] as const;
+
+export class Blobs {
+  readonly #layout: Layout;
+  /** Making a link to a blob and removing the blob exclude each other. */
+  readonly #lock = new KeyedLock();
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+  }
+
+  /** Runs with nobody removing the blob meanwhile. */
+  alone<T>(digest: Digest, task: () => Promise<T>): Promise<T> {
+    return this.#lock.run(digest, task);
+  }
+
+  async info(digest: Digest): Promise<StoredBlob | undefined> {
+    const stats = await whenThere(stat(this.#layout.blob(digest)));
+    return stats === undefined ? undefined : { digest, size: stats.size, touchedAt: stats.mtimeMs };
+  }
+
+  /** Open for reading; undefined when it is not stored. Closing is the caller's. */
+  open(digest: Digest): Promise<FileHandle | undefined> {
+    return whenThere(open(this.#layout.blob(digest), "r"));
+  }
+
+  /** The whole of a small blob. */
+  async read(digest: Digest): Promise<Buffer | undefined> {
+    const file = await this.open(digest);
+    if (file === undefined) return undefined;
+    try {
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /**
+   * Post-condition: the file, whose content the caller has verified and synced, is the blob, and its old name is gone. The first
+   * copy stays when there are two.
+   */
+  async take(path: string, digest: Digest): Promise<void> {
+    if ((await this.info(digest)) !== undefined) {
+      await this.touch(digest);
+      return await rm(path, { force: true });
+    }
+    await chmod(path, 0o444);
+    await renameDurable(path, this.#layout.blob(digest));
+  }
+
+  /** Stores a value held in memory. Throws DIGEST_INVALID when it has another digest. */
+  async put(data: Uint8Array, digest: Digest): Promise<void> {
+    const algorithm = algorithmOf(digest);
+    const actual = `${algorithm}:${createHash(algorithm).update(data).digest("hex")}`;
+    if (actual !== digest)
+      throw new RegistryError("DIGEST_INVALID", `content has the digest ${actual}, not ${digest}`, {
+        detail: { expected: digest, actual },
+      });
+    if ((await this.info(digest)) !== undefined) return await this.touch(digest);
+    await writeDurable(this.#layout.blob(digest), data, this.#layout.tmp, 0o444);
+  }
+
+  /**
+   * Post-condition: a file of the same file system, whose content has this digest and never changes, is the blob: no byte moves.
+   * False when the two cannot share bytes.
+   */
+  async share(path: string, digest: Digest): Promise<boolean> {
+    try {
+      await linkDurable(path, this.#layout.blob(digest));
+      return true;
+    } catch (error) {
+      if (["EXDEV", "EMLINK", "EPERM", "ENOENT"].includes(errnoOf(error) ?? "")) return false;
+      throw error;
+    }
+  }
+
+  /** Keeps a blob that nothing links yet from the next collection. */
+  async touch(digest: Digest): Promise<void> {
+    const now = new Date();
+    await whenThere(utimes(this.#layout.blob(digest), now, now));
+  }
+
+  /** Who reads it keeps the open file. */
+  async remove(digest: Digest): Promise<void> {
+    await rm(this.#layout.blob(digest), { force: true });
+  }
+
+  async *walk(): AsyncIterable<StoredBlob> {
+    for (const algorithm of ALGORITHMS)
+      for (const shelf of await namesIn(`${this.#layout.blobs}/${algorithm}`))
+        for (const hex of await namesIn(`${this.#layout.blobs}/${algorithm}/${shelf}`)) {
+          const blob = await this.info(`${algorithm}:${hex}`);
+          if (blob !== undefined) yield blob;
+        }
+  }
+}

@@ -1,0 +1,183 @@
+/** What belongs to each repository: links to blobs and manifests, tags, lists of referrers. */
+import { type FileHandle, rmdir, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, isDigest } from "../../base/digest.ts";
+import { KeyedLock } from "../../base/locks.ts";
+import type { Descriptor } from "../../oci/types.ts";
+import { isTag } from "../names.ts";
+import type { Blobs } from "./blobs.ts";
+import { exists, namesIn, readJson, removeDurable, touchDurable, whenThere, writeDurable } from "./files.ts";
+import { type Layout, nameOfFolder } from "./layout.ts";
+
+export interface ManifestRecord {
+  readonly mediaType: string;
+  /** Bytes. */
+  readonly size: number;
+  /** RFC 3339. */
+  readonly pushed: string;
+  /** The manifest this one refers to. */
+  readonly subject?: string | undefined;
+}
+
+export interface TagRecord {
+  readonly digest: Digest;
+  /** RFC 3339. */
+  readonly pushed: string;
+}
+
+const ALGORITHMS = ["sha256", "sha512"] as const;
+
+export class Repositories {
+  readonly #layout: Layout;
+  readonly #blobs: Blobs;
+  readonly #lock = new KeyedLock();
+  /** Told of each link before it is made. */
+  onLink: ((digest: Digest) => void) | undefined;
+
+  constructor(layout: Layout, blobs: Blobs) {
+    this.#layout = layout;
+    this.#blobs = blobs;
+  }
+
+  /** One change of a repository's manifests and tags at a time. */
+  alone<T>(name: string, task: () => Promise<T>): Promise<T> {
+    return this.#lock.run(name, task);
+  }
+
+  exists(name: string): Promise<boolean> {
+    return exists(this.#layout.repository(name));
+  }
+
+  /** In the order of their bytes. */
+  async names(): Promise<string[]> {
+    const folders = await namesIn(this.#layout.repositories);
+    return folders
+      .map(nameOfFolder)
+      .filter((name) => name !== undefined)
+      .sort();
+  }
+
+  hasBlob(name: string, digest: Digest): Promise<boolean> {
+    return exists(this.#layout.blobLink(name, digest));
+  }
+
+  /** Undefined when the repository does not have it. Closing is the caller's. */
+  async openBlob(name: string, digest: Digest): Promise<FileHandle | undefined> {
+    return (await this.hasBlob(name, digest)) ? await this.#blobs.open(digest) : undefined;
+  }
+
+  /** Bytes; undefined when the repository does not have it. */
+  async blobSize(name: string, digest: Digest): Promise<number | undefined> {
+    return (await this.hasBlob(name, digest)) ? (await this.#blobs.info(digest))?.size : undefined;
+  }
+
+  /** Post-condition: the blob is the repository's and stays for a while without a manifest. False when it is not stored. */
+  async linkBlob(name: string, digest: Digest): Promise<boolean> {
+    return await this.#blobs.alone(digest, async () => {
+      if ((await this.#blobs.info(digest)) === undefined) return false;
+      this.onLink?.(digest);
+      if (!(await touchDurable(this.#layout.blobLink(name, digest)))) await this.touchBlob(name, digest);
+      return true;
+    });
+  }
+
+  async touchBlob(name: string, digest: Digest): Promise<void> {
+    const now = new Date();
+    await whenThere(utimes(this.#layout.blobLink(name, digest), now, now));
+  }
+
+  /** True when it was linked. */
+  unlinkBlob(name: string, digest: Digest): Promise<boolean> {
+    return removeDurable(this.#layout.blobLink(name, digest));
+  }
+
+  /** With the time a push last asked for it, in milliseconds since the epoch. */
+  async *blobLinks(name: string): AsyncIterable<{ readonly digest: Digest; readonly touchedAt: number }> {
+    for (const algorithm of ALGORITHMS)
+      for (const hex of await namesIn(this.#layout.blobLinks(name, algorithm))) {
+        const digest = `${algorithm}:${hex}`;
+        const stats = isDigest(digest) ? await whenThere(stat(this.#layout.blobLink(name, digest))) : undefined;
+        if (stats !== undefined) yield { digest, touchedAt: stats.mtimeMs };
+      }
+  }
+
+  manifest(name: string, digest: Digest): Promise<ManifestRecord | undefined> {
+    return readJson<ManifestRecord>(this.#layout.manifest(name, digest));
+  }
+
+  /** Post-condition: the manifest, which is stored as a blob, is the repository's. */
+  async linkManifest(name: string, digest: Digest, record: ManifestRecord): Promise<void> {
+    this.onLink?.(digest);
+    await writeDurable(this.#layout.manifest(name, digest), JSON.stringify(record), this.#layout.tmp);
+  }
+
+  unlinkManifest(name: string, digest: Digest): Promise<boolean> {
+    return removeDurable(this.#layout.manifest(name, digest));
+  }
+
+  async manifests(name: string): Promise<Digest[]> {
+    const found: Digest[] = [];
+    for (const algorithm of ALGORITHMS)
+      for (const hex of await namesIn(this.#layout.manifests(name, algorithm))) found.push(`${algorithm}:${hex}`);
+    return found.filter(isDigest);
+  }
+
+  /** In the order of their bytes. */
+  async tags(name: string): Promise<string[]> {
+    return (await namesIn(this.#layout.tags(name))).filter(isTag).sort();
+  }
+
+  tag(name: string, tag: string): Promise<TagRecord | undefined> {
+    return readJson<TagRecord>(this.#layout.tag(name, tag));
+  }
+
+  async setTag(name: string, tag: string, record: TagRecord): Promise<void> {
+    await writeDurable(this.#layout.tag(name, tag), JSON.stringify(record), this.#layout.tmp);
+  }
+
+  removeTag(name: string, tag: string): Promise<boolean> {
+    return removeDurable(this.#layout.tag(name, tag));
+  }
+
+  async addReferrer(name: string, subject: string, descriptor: Descriptor): Promise<void> {
+    const path = this.#layout.referrer(name, subject, descriptor.digest);
+    await writeDurable(path, JSON.stringify(descriptor), this.#layout.tmp);
+  }
+
+  async removeReferrer(name: string, subject: string, digest: Digest): Promise<void> {
+    await removeDurable(this.#layout.referrer(name, subject, digest));
+    await rmdir(this.#layout.referrers(name, subject)).catch(() => {});
+  }
+
+  /** Digests of what the repository may have about a subject; in the order of their bytes. */
+  async referrers(name: string, subject: string): Promise<Digest[]> {
+    const files = await namesIn(this.#layout.referrers(name, subject));
+    return files
+      .map((file) => file.replace("-", ":"))
+      .filter(isDigest)
+      .sort();
+  }
+
+  /** Undefined when it is not there, or its manifest is not the repository's (any more). */
+  async referrer(name: string, subject: string, digest: Digest): Promise<Descriptor | undefined> {
+    if (!(await exists(this.#layout.manifest(name, digest)))) return undefined;
+    return await readJson<Descriptor>(this.#layout.referrer(name, subject, digest));
+  }
+
+  /** Takes the folders away of a repository in which nothing is left. */
+  async removeEmpty(name: string): Promise<void> {
+    const folder = this.#layout.repository(name);
+    const kinds = ["blobs", "manifests"].flatMap((kind) => ALGORITHMS.map((algorithm) => join(kind, algorithm)));
+    for (const part of [
+      ...kinds,
+      "blobs",
+      "manifests",
+      "tags",
+      "referrers/sha256",
+      "referrers/sha512",
+      "referrers",
+      ".",
+    ])
+      await rmdir(join(folder, part)).catch(() => {});
+  }
+}
