@@ -1,0 +1,34 @@
+/** Answers. */
+import type { ServerResponse } from "node:http";
+import { errorKind, errorMessage } from "../../base/errors.ts";
+import { RegistryError } from "../errors.ts";
+
+export type Headers = Readonly<Record<string, string | number | readonly string[]>>;
+
+export function sendEmpty(response: ServerResponse, status: number, headers: Headers = {}): void {
+  const noBody = status === 204 || status === 304;
+  response.writeHead(status, { ...headers, ...(!noBody && { "Content-Length": 0 }) } as Record<string, string>).end();
+}
+
+export function sendJson(response: ServerResponse, status: number, value: unknown, headers: Headers = {}): void {
+  const body = Buffer.from(JSON.stringify(value));
+  const type = "application/json; charset=utf-8";
+  response.writeHead(status, { "Content-Type": type, ...headers, "Content-Length": body.length } as Record<string, string>);
+  response.end(body);
+}
+
+/** The specification's error document. What is no RegistryError is our fault, or the disk's. */
+export function toRegistryError(error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  const kind = errorKind(error);
+  if (kind === "unavailable") return new RegistryError("UNAVAILABLE", errorMessage(error), { cause: error });
+  if (kind === "cancelled")
+    return new RegistryError("BLOB_UPLOAD_INVALID", errorMessage(error), { status: 400, cause: error });
+  return new RegistryError("UNKNOWN", "internal error", { cause: error });
+}
+
+export function sendError(response: ServerResponse, error: RegistryError): void {
+  const { code, message, hint, detail } = error;
+  const text = hint === undefined ? message : `${message} (${hint})`;
+  sendJson(response, error.status, { errors: [{ code, message: text, ...(detail !== undefined && { detail }) }] }, error.headers);
+}
