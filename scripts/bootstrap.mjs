@@ -27,6 +27,8 @@ const TESTING = [
   { what: "runc", found: () => program("runc"), package: "runc" },
   { what: "valgrind", found: () => program("valgrind"), package: "valgrind" },
   { what: "skopeo", found: () => program("skopeo"), package: "skopeo" },
+  { what: "podman", found: () => program("podman"), package: "podman" },
+  { what: "Docker's registry", found: () => program("docker-registry"), package: "docker-registry" },
   { what: "bsdtar", found: () => program("bsdtar"), package: "libarchive-tools" },
   { what: "umoci", found: () => program("umoci"), package: "umoci" },
   { what: "qemu", found: () => process.arch !== "x64" || program("qemu-system-x86_64"), package: "qemu-system-x86" },

@@ -28,9 +28,12 @@ const { outputFiles, metafile } = await build({
   define: { "import.meta.dirname": "__dirname" },
   plugins: [
     {
-      name: "the daemon stays outside",
+      name: "the servers stay outside",
       setup: ({ onResolve }) =>
-        onResolve({ filter: /\/daemon\/main\.ts$/ }, () => ({ path: "../../src/daemon/main.ts", external: true })),
+        onResolve({ filter: /\/(?:daemon|registry)\/main\.ts$/ }, ({ path }) => ({
+          path: path.replace(/^(?:\.\.\/)+/, "../../src/"),
+          external: true,
+        })),
     },
   ],
 });

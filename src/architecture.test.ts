@@ -55,6 +55,11 @@ const EXCEPTIONS: readonly Exception[] = [
     to: /^daemon\/main\.ts$/,
     because: "`gantry daemon` is the daemon; imported when that command runs",
   },
+  {
+    from: /^cli\//,
+    to: /^registry\/main\.ts$/,
+    because: "`gantry registry` works on a registry's own folder; imported when that command runs",
+  },
 ];
 
 interface Import {

@@ -15,13 +15,14 @@ const DESCRIPTOR_LIMIT = 20_000;
 const ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json";
 
 /** Where each kind of manifest names blobs and manifests. */
-const KINDS: Readonly<Record<string, { readonly blobs: readonly string[]; readonly manifests: readonly string[] }>> = {
-  [MEDIA.ociManifest]: { blobs: ["config", "layers"], manifests: [] },
-  [MEDIA.dockerManifest]: { blobs: ["config", "layers"], manifests: [] },
-  [MEDIA.ociIndex]: { blobs: [], manifests: ["manifests"] },
-  [MEDIA.dockerList]: { blobs: [], manifests: ["manifests"] },
-  [ARTIFACT]: { blobs: ["blobs"], manifests: [] },
-};
+const KINDS: ReadonlyMap<string, { readonly blobs: readonly string[]; readonly manifests: readonly string[] }> =
+  new Map([
+    [MEDIA.ociManifest, { blobs: ["config", "layers"], manifests: [] }],
+    [MEDIA.dockerManifest, { blobs: ["config", "layers"], manifests: [] }],
+    [MEDIA.ociIndex, { blobs: [], manifests: ["manifests"] }],
+    [MEDIA.dockerList, { blobs: [], manifests: ["manifests"] }],
+    [ARTIFACT, { blobs: ["blobs"], manifests: [] }],
+  ]);
 
 export interface ManifestFacts {
   readonly mediaType: string;
@@ -42,7 +43,7 @@ type Json = Readonly<Record<string, unknown>>;
 export function readManifest(bytes: Uint8Array, contentType: string): ManifestFacts {
   const json = parse(bytes);
   const mediaType = kindOf(json, contentType);
-  const kind = KINDS[mediaType];
+  const kind = KINDS.get(mediaType);
   if (kind === undefined) throw bad(`manifests of the type ${quote(mediaType)} are not supported`);
   const blobs = kind.blobs.flatMap((field) => descriptors(json, field));
   const isForeign = ({ json: descriptor }: Found) => FOREIGN.test(String(descriptor.mediaType)) || hasUrls(descriptor);
@@ -56,6 +57,8 @@ export function readManifest(bytes: Uint8Array, contentType: string): ManifestFa
     annotations: annotations(json.annotations),
   };
 }
+
+const SCHEMA_1 = /\.docker\.distribution\.manifest\.v1\+/;
 
 /** Layers that are not to be distributed. */
 const FOREIGN = /\.foreign\.|\.nondistributable\./;
@@ -72,14 +75,14 @@ function parse(bytes: Uint8Array): Json {
 
 /** The document's own word, else the client's, else by its shape. Throws when two of them disagree. */
 function kindOf(json: Json, contentType: string): string {
-  if (json.schemaVersion === 1 || /\.manifest\.v1\+(?:json|prettyjws)$/.test(contentType))
-    if (json.schemaVersion === 1 || contentType.includes("docker"))
-      throw bad("manifests of schema version 1 are not supported", "push the image again with a newer client");
+  if (json.schemaVersion === 1 || SCHEMA_1.test(contentType))
+    throw bad("manifests of schema version 1 are not supported", "push the image again with a newer client");
   const own = typeof json.mediaType === "string" ? json.mediaType : "";
   if (own !== "" && contentType !== "" && own !== contentType)
     throw bad(`the manifest's media type is ${quote(own)}, but it was sent as ${quote(contentType)}`);
   const kind = own || contentType || (Array.isArray(json.manifests) ? MEDIA.ociIndex : MEDIA.ociManifest);
-  if (kind !== ARTIFACT && json.schemaVersion !== 2) throw bad(`schema version ${quote(json.schemaVersion)}, expected 2`);
+  if (kind !== ARTIFACT && json.schemaVersion !== 2)
+    throw bad(`schema version ${quote(json.schemaVersion)}, expected 2`);
   return kind;
 }
 
@@ -113,7 +116,7 @@ function descriptor(value: unknown, where: string): Found {
 /** Distribution specification, "Listing Referrers": an image manifest without one shows its configuration's type, an index none. */
 function artifactType(json: Json, mediaType: string): string | undefined {
   const own = typeof json.artifactType === "string" && json.artifactType !== "" ? json.artifactType : undefined;
-  if (own !== undefined || KINDS[mediaType]?.manifests.length !== 0) return own;
+  if (own !== undefined || KINDS.get(mediaType)?.manifests.length !== 0) return own;
   const type = (json.config as Json | undefined)?.mediaType;
   return typeof type === "string" ? type : undefined;
 }
@@ -127,7 +130,9 @@ function annotations(value: unknown): Readonly<Record<string, string>> | undefin
 }
 
 function bad(message: string, hint?: string): RegistryError {
-  return new RegistryError("MANIFEST_INVALID", `manifest invalid: ${message.replace(/^invalid manifest: /, "")}`, { hint });
+  return new RegistryError("MANIFEST_INVALID", `manifest invalid: ${message.replace(/^invalid manifest: /, "")}`, {
+    hint,
+  });
 }
 
 function quote(value: unknown): string {

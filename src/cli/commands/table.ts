@@ -20,6 +20,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   context: "Manage contexts",
   image: "Manage images",
   network: "Manage networks",
+  registry: "Run a registry of images",
   system: "Manage the engine",
   volume: "Manage volumes",
 };
@@ -377,6 +378,11 @@ export const COMMANDS: readonly Entry[] = [
     names: ["daemon"],
     summary: "Run the daemon in the foreground",
     load: async () => (await import("./daemon.ts")).command,
+  },
+  {
+    names: ["registry serve"],
+    summary: "Serve a registry in the foreground",
+    load: async () => (await import("./registry-serve.ts")).command,
   },
   {
     names: ["__complete"],

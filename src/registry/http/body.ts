@@ -1,6 +1,6 @@
 /** Request bodies: their announced length, and small ones as a whole. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { RegistryError } from "../errors.ts";
+import type { RegistryError } from "../errors.ts";
 
 interface Pair {
   readonly request: IncomingMessage;

@@ -1,19 +1,22 @@
 /** Answers. */
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { errorKind, errorMessage } from "../../base/errors.ts";
 import { RegistryError } from "../errors.ts";
 
-export type Headers = Readonly<Record<string, string | number | readonly string[]>>;
-
-export function sendEmpty(response: ServerResponse, status: number, headers: Headers = {}): void {
+export function sendEmpty(response: ServerResponse, status: number, headers: OutgoingHttpHeaders = {}): void {
   const noBody = status === 204 || status === 304;
-  response.writeHead(status, { ...headers, ...(!noBody && { "Content-Length": 0 }) } as Record<string, string>).end();
+  response.writeHead(status, { ...headers, ...(!noBody && { "Content-Length": 0 }) }).end();
 }
 
-export function sendJson(response: ServerResponse, status: number, value: unknown, headers: Headers = {}): void {
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers: OutgoingHttpHeaders = {},
+): void {
   const body = Buffer.from(JSON.stringify(value));
   const type = "application/json; charset=utf-8";
-  response.writeHead(status, { "Content-Type": type, ...headers, "Content-Length": body.length } as Record<string, string>);
+  response.writeHead(status, { "Content-Type": type, ...headers, "Content-Length": body.length });
   response.end(body);
 }
 
@@ -30,5 +33,10 @@ export function toRegistryError(error: unknown): RegistryError {
 export function sendError(response: ServerResponse, error: RegistryError): void {
   const { code, message, hint, detail } = error;
   const text = hint === undefined ? message : `${message} (${hint})`;
-  sendJson(response, error.status, { errors: [{ code, message: text, ...(detail !== undefined && { detail }) }] }, error.headers);
+  sendJson(
+    response,
+    error.status,
+    { errors: [{ code, message: text, ...(detail !== undefined && { detail }) }] },
+    error.headers,
+  );
 }

@@ -1,0 +1,62 @@
+/** `/v2/<name>/blobs/<digest>`. */
+import type { Digest } from "../../base/digest.ts";
+import { RegistryError } from "../errors.ts";
+import { checkDigest } from "../names.ts";
+import type { Exchange } from "./exchange.ts";
+import { parseRange } from "./ranges.ts";
+import { sendEmpty } from "./reply.ts";
+import { sendFile } from "./send-file.ts";
+
+/** A blob never changes. Seconds. */
+const MAX_AGE = 365 * 24 * 3600;
+
+export async function headBlob({ storage, response, name, params }: Exchange): Promise<void> {
+  const digest = checkDigest(params.digest ?? "");
+  const size = await storage.repositories.blobSize(name, digest);
+  if (size === undefined) throw unknown(digest);
+  // A push that finds it here will need it in a moment.
+  if (storage.writable) await storage.repositories.touchBlob(name, digest);
+  response.writeHead(200, { ...headersOf(digest), "Content-Length": size }).end();
+}
+
+export async function getBlob({ storage, request, response, name, params }: Exchange): Promise<void> {
+  const digest = checkDigest(params.digest ?? "");
+  await using file = await storage.repositories.openBlob(name, digest);
+  if (file === undefined) throw unknown(digest);
+  const headers = headersOf(digest);
+  if (request.headers["if-none-match"]?.includes(digest)) return sendEmpty(response, 304, headers);
+  const { size } = await file.stat();
+  const range = wantsRange(request.headers, digest) ? parseRange(request.headers.range, size) : undefined;
+  if (range === "unsatisfiable") return sendEmpty(response, 416, { "Content-Range": `bytes */${size}` });
+  const { start, end } = range ?? { start: 0, end: size };
+  const extent = range === undefined ? {} : { "Content-Range": `bytes ${start}-${end - 1}/${size}` };
+  response.writeHead(range === undefined ? 200 : 206, { ...headers, ...extent, "Content-Length": end - start });
+  await sendFile(response, file, { start, end });
+}
+
+export async function removeBlob({ storage, response, name, params }: Exchange): Promise<void> {
+  const digest = checkDigest(params.digest ?? "");
+  const { repositories } = storage;
+  if (!(await repositories.alone(name, () => repositories.unlinkBlob(name, digest)))) throw unknown(digest);
+  sendEmpty(response, 202);
+}
+
+/** A range of another representation than the client has is none. */
+function wantsRange(headers: Exchange["request"]["headers"], digest: Digest): boolean {
+  const condition = headers["if-range"];
+  return condition === undefined || condition === `"${digest}"`;
+}
+
+function headersOf(digest: Digest) {
+  return {
+    "Content-Type": "application/octet-stream",
+    "Docker-Content-Digest": digest,
+    "Accept-Ranges": "bytes",
+    "Cache-Control": `max-age=${MAX_AGE}, immutable`,
+    ETag: `"${digest}"`,
+  };
+}
+
+function unknown(digest: Digest): RegistryError {
+  return new RegistryError("BLOB_UNKNOWN", "blob unknown to registry", { detail: { digest } });
+}

@@ -1,0 +1,94 @@
+/** From a request to its handler, and from what is thrown to an answer. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { RegistryError } from "../errors.ts";
+import { checkName } from "../names.ts";
+import { contentLength } from "./body.ts";
+import type { Exchange, Services } from "./exchange.ts";
+import { sendError, toRegistryError } from "./reply.ts";
+import { type Endpoint, ROUTES, type Route } from "./routes.ts";
+
+/** A body that nobody reads: so much of it is read and forgotten, so that the client sees the answer. Bytes. */
+const DRAIN_LIMIT = 1 << 20;
+
+/** Answers; never rejects. */
+export async function dispatch(services: Services, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
+  response.setHeader("X-Content-Type-Options", "nosniff");
+  try {
+    const exchange = exchangeOf(services, request, response);
+    const { endpoint } = exchange;
+    if (endpoint.action !== "pull" && !services.storage.writable) throw readOnly();
+    await endpoint.handle(exchange);
+  } catch (error) {
+    answerFailure(error, { services, request, response });
+  } finally {
+    if (!request.readableEnded && contentLength(request) !== 0) drain(request);
+  }
+}
+
+function exchangeOf(
+  services: Services,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Exchange & { readonly endpoint: Endpoint } {
+  const { path, query } = splitUrl(request.url ?? "/");
+  const found = find(path);
+  if (found === undefined) throw new RegistryError("UNSUPPORTED", "no such endpoint", { status: 404 });
+  const { route, params } = found;
+  const endpoint = route.methods[request.method ?? ""];
+  if (endpoint === undefined)
+    throw new RegistryError("UNSUPPORTED", `${request.method} is not supported here`, {
+      headers: { Allow: Object.keys(route.methods).join(", ") },
+    });
+  const name = params.name === undefined ? "" : checkName(params.name);
+  return { ...services, request, response, query, params, name, endpoint };
+}
+
+function splitUrl(url: string): { readonly path: string; readonly query: URLSearchParams } {
+  const at = url.indexOf("?");
+  const raw = at < 0 ? url : url.slice(0, at);
+  try {
+    return { path: decodeURIComponent(raw), query: new URLSearchParams(at < 0 ? "" : url.slice(at + 1)) };
+  } catch {
+    throw new RegistryError("NAME_INVALID", "the path is not properly encoded");
+  }
+}
+
+function find(path: string): { readonly route: Route; readonly params: Readonly<Record<string, string>> } | undefined {
+  for (const route of ROUTES) {
+    const match = route.path.exec(path);
+    if (match !== null) return { route, params: match.groups ?? {} };
+  }
+  return undefined;
+}
+
+function readOnly(): RegistryError {
+  return new RegistryError("UNSUPPORTED", "this registry is read-only");
+}
+
+interface Failed {
+  readonly services: Services;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+function answerFailure(error: unknown, { services, request, response }: Failed): void {
+  const known = toRegistryError(error);
+  if (known.status >= 500)
+    services.logger.log("error", "request failed", {
+      request: `${request.method} ${request.url}`,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  if (response.headersSent || response.destroyed) response.destroy();
+  else sendError(response, known);
+}
+
+/** The answer goes out before the connection: a client that is still sending would not read it after a reset. */
+function drain(request: IncomingMessage): void {
+  if (request.destroyed) return;
+  let left = DRAIN_LIMIT;
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.socket.destroySoon();
+  });
+}

@@ -1,0 +1,61 @@
+/** Tags of a repository, and all repositories: in the order of their bytes, a page at a time where the client asks. */
+import { RegistryError } from "../errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { sendJson } from "./reply.ts";
+
+/** Names in one page at most; further pages are linked. */
+const PAGE_LIMIT = 10_000;
+/** Names in a page of the catalog whose client does not say. */
+const CATALOG_PAGE = 1_000;
+
+export async function listTags({ storage, response, query, name }: Exchange): Promise<void> {
+  if (!(await storage.repositories.exists(name)))
+    throw new RegistryError("NAME_UNKNOWN", "repository name not known to registry", { detail: { name } });
+  const page = pageOf(await storage.repositories.tags(name), query);
+  sendJson(response, 200, { name, tags: page.items }, linkTo(`/v2/${name}/tags/list`, page.next));
+}
+
+/** Docker's extension. */
+export async function listRepositories({ storage, response, query }: Exchange): Promise<void> {
+  const page = pageOf(await storage.repositories.names(), query, CATALOG_PAGE);
+  sendJson(response, 200, { repositories: page.items }, linkTo("/v2/_catalog", page.next));
+}
+
+interface Page {
+  readonly items: readonly string[];
+  readonly next: URLSearchParams | undefined;
+}
+
+/** `n` names after `last`. Throws UNSUPPORTED when `n` is no count. */
+function pageOf(sorted: readonly string[], query: URLSearchParams, usual = Number.POSITIVE_INFINITY): Page {
+  const count = countOf(query.get("n"), usual);
+  const last = query.get("last") ?? "";
+  const start = last === "" ? 0 : firstAfter(sorted, last);
+  const items = sorted.slice(start, start + count);
+  const end = items.at(-1);
+  if (end === undefined || start + count >= sorted.length) return { items, next: undefined };
+  return { items, next: new URLSearchParams({ n: String(count), last: end }) };
+}
+
+function countOf(text: string | null, usual: number): number {
+  if (text === null) return usual;
+  if (/^\d{1,15}$/.test(text)) return Math.min(Number(text), PAGE_LIMIT);
+  throw new RegistryError("UNSUPPORTED", `n must be a number, not ${JSON.stringify(text.slice(0, 100))}`, {
+    status: 400,
+  });
+}
+
+function firstAfter(sorted: readonly string[], last: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? "") > last) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** RFC 5988. */
+export function linkTo(path: string, next: URLSearchParams | undefined): Record<string, string> {
+  return next === undefined ? {} : { Link: `<${path}?${next}>; rel="next"` };
+}

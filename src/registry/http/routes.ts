@@ -1,0 +1,69 @@
+/** Every endpoint: its path, and what each method does there. */
+import { getBlob, headBlob, removeBlob } from "./blobs.ts";
+import type { Handler } from "./exchange.ts";
+import { listRepositories, listTags } from "./lists.ts";
+import { getManifest, putManifest, removeManifest } from "./manifests.ts";
+import { listReferrers } from "./referrers.ts";
+import { sendJson } from "./reply.ts";
+import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from "./uploads.ts";
+
+/** What a client must be allowed to. */
+export type Action = "pull" | "push" | "delete";
+
+export interface Endpoint {
+  readonly action: Action;
+  readonly handle: Handler;
+}
+
+export interface Route {
+  /** For metrics. */
+  readonly name: string;
+  readonly path: RegExp;
+  readonly methods: Readonly<Record<string, Endpoint>>;
+}
+
+const pull = (handle: Handler): Endpoint => ({ action: "pull", handle });
+const push = (handle: Handler): Endpoint => ({ action: "push", handle });
+const remove = (handle: Handler): Endpoint => ({ action: "delete", handle });
+
+export const ROUTES: readonly Route[] = [
+  { name: "base", path: /^\/v2\/?$/, methods: { GET: pull(base), HEAD: pull(base) } },
+  { name: "catalog", path: /^\/v2\/_catalog$/, methods: { GET: pull(listRepositories) } },
+  { name: "tags", path: /^\/v2\/(?<name>.+)\/tags\/list$/, methods: { GET: pull(listTags) } },
+  {
+    name: "manifest",
+    path: /^\/v2\/(?<name>.+)\/manifests\/(?<reference>[^/]+)$/,
+    methods: {
+      GET: pull(getManifest),
+      HEAD: pull(getManifest),
+      PUT: push(putManifest),
+      DELETE: remove(removeManifest),
+    },
+  },
+  { name: "uploads", path: /^\/v2\/(?<name>.+)\/blobs\/uploads\/?$/, methods: { POST: push(startUpload) } },
+  {
+    name: "upload",
+    path: /^\/v2\/(?<name>.+)\/blobs\/uploads\/(?<id>[^/]+)$/,
+    methods: {
+      GET: push(uploadStatus),
+      PATCH: push(appendUpload),
+      PUT: push(finishUpload),
+      DELETE: push(cancelUpload),
+    },
+  },
+  {
+    name: "blob",
+    path: /^\/v2\/(?<name>.+)\/blobs\/(?<digest>[^/]+)$/,
+    methods: { GET: pull(getBlob), HEAD: pull(headBlob), DELETE: remove(removeBlob) },
+  },
+  {
+    name: "referrers",
+    path: /^\/v2\/(?<name>.+)\/referrers\/(?<digest>[^/]+)$/,
+    methods: { GET: pull(listReferrers) },
+  },
+];
+
+/** Says that this is a registry. */
+async function base({ response }: Parameters<Handler>[0]): Promise<void> {
+  sendJson(response, 200, {});
+}

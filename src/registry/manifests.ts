@@ -1,0 +1,104 @@
+/** What a repository does with manifests: find, accept, let go. Changes of one repository follow each other. */
+import type { Digest } from "../base/digest.ts";
+import { isDigest } from "../base/digest.ts";
+import type { Descriptor } from "../oci/types.ts";
+import { RegistryError } from "./errors.ts";
+import type { ManifestFacts } from "./manifest.ts";
+import type { Reference } from "./names.ts";
+import type { Storage } from "./storage/open.ts";
+import type { ManifestRecord } from "./storage/repositories.ts";
+
+export interface FoundManifest extends ManifestRecord {
+  readonly digest: Digest;
+}
+
+/** Undefined when the repository does not have it. */
+export async function findManifest(
+  { repositories }: Storage,
+  name: string,
+  reference: Reference,
+): Promise<FoundManifest | undefined> {
+  const digest = reference.kind === "digest" ? reference.digest : (await repositories.tag(name, reference.tag))?.digest;
+  const record = digest === undefined ? undefined : await repositories.manifest(name, digest);
+  return digest === undefined || record === undefined ? undefined : { ...record, digest };
+}
+
+export interface Push {
+  readonly bytes: Buffer;
+  /** Of these bytes. */
+  readonly digest: Digest;
+  readonly facts: ManifestFacts;
+  readonly tags: readonly string[];
+  /** Whether the first tag's manifest, or this one, may be replaced. */
+  readonly precondition?: ((current: Digest | undefined) => boolean) | undefined;
+}
+
+/**
+ * Post-condition: the repository has the manifest under its digest and tags, and its subject lists it. Throws MANIFEST_BLOB_UNKNOWN, with
+ * one detail per digest, when the repository lacks what the manifest needs; a subject may come later.
+ */
+export async function pushManifest(storage: Storage, name: string, push: Push): Promise<void> {
+  const { blobs, repositories } = storage;
+  const { bytes, digest, facts, tags } = push;
+  await repositories.alone(name, async () => {
+    await checkPrecondition(storage, name, push);
+    await checkReferences(storage, name, facts);
+    const pushed = new Date().toISOString();
+    await blobs.alone(digest, () => blobs.put(bytes, digest));
+    if (facts.subject !== undefined) await repositories.addReferrer(name, facts.subject, descriptorOf(push));
+    const { mediaType, subject } = facts;
+    await repositories.linkManifest(name, digest, { mediaType, size: bytes.length, pushed, subject });
+    for (const tag of tags) await repositories.setTag(name, tag, { digest, pushed });
+  });
+}
+
+/** True when there was such a tag. */
+export function deleteTag({ repositories }: Storage, name: string, tag: string): Promise<boolean> {
+  return repositories.alone(name, () => repositories.removeTag(name, tag));
+}
+
+/** Takes the manifest's tags first, so that none is ever without its manifest. True when there was such a manifest. */
+export async function deleteManifest({ repositories }: Storage, name: string, digest: Digest): Promise<boolean> {
+  return await repositories.alone(name, async () => {
+    const record = await repositories.manifest(name, digest);
+    if (record === undefined) return false;
+    for (const tag of await repositories.tags(name))
+      if ((await repositories.tag(name, tag))?.digest === digest) await repositories.removeTag(name, tag);
+    await repositories.unlinkManifest(name, digest);
+    if (record.subject !== undefined) await repositories.removeReferrer(name, record.subject, digest);
+    return true;
+  });
+}
+
+async function checkPrecondition({ repositories }: Storage, name: string, push: Push): Promise<void> {
+  if (push.precondition === undefined) return;
+  const [tag] = push.tags;
+  const stored = (await repositories.manifest(name, push.digest)) === undefined ? undefined : push.digest;
+  const current = tag === undefined ? stored : (await repositories.tag(name, tag))?.digest;
+  if (!push.precondition(current))
+    throw new RegistryError("DENIED", "the manifest is not the one that was expected", { status: 412 });
+}
+
+async function checkReferences({ repositories }: Storage, name: string, facts: ManifestFacts): Promise<void> {
+  const missing: string[] = [];
+  for (const digest of new Set(facts.blobs))
+    if (!isDigest(digest) || !(await repositories.hasBlob(name, digest))) missing.push(digest);
+  for (const digest of new Set(facts.manifests))
+    if (!isDigest(digest) || (await repositories.manifest(name, digest)) === undefined) missing.push(digest);
+  if (missing.length === 0) return;
+  throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `unknown to the repository: ${missing.slice(0, 5).join(", ")}`, {
+    detail: missing.map((digest) => ({ digest })),
+    hint: "push what the manifest refers to first",
+  });
+}
+
+function descriptorOf({ bytes, digest, facts }: Push): Descriptor {
+  const { mediaType, artifactType, annotations } = facts;
+  return {
+    mediaType,
+    digest,
+    size: bytes.length,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(annotations !== undefined && { annotations }),
+  };
+}
