@@ -17,7 +17,7 @@ export interface Contexts {
   /** `remote=`: a Git repository, a tar or a text file, which becomes the Dockerfile. */
   fetch(remote: string, options?: FetchOptions): Promise<OwnedContext>;
   /**
-   * The kept folder for `name`, brought to what `entries` say. When another build uses it a second one is begun. Disposing gives it back.
+   * The kept folder for `name`, brought to what `lines` say. When another build uses it a second one is begun. Disposing gives it back.
    */
   sync(request: SyncRequest): Promise<OwnedContext>;
   /** What is kept, for `system df` and `prune`. */
@@ -40,28 +40,36 @@ export interface OwnedContext extends AsyncDisposable {
   readonly dockerfile?: string | undefined;
 }
 
-/** A file of a client's folder. Paths are relative, clean, "/" between; parents come before what is in them. */
-export interface SyncEntry {
-  readonly path: string;
-  readonly type: "file" | "directory" | "symlink";
+/**
+ * A file of a client's folder, one line of its listing: a JSON array [path, kind, mode, mtime, size, link, stamp].
+ * Paths are relative, clean, "/" between; a folder's line comes before what is in it. A line that is the same as last time stands for a
+ * file that did not change.
+ */
+export type SyncLine = readonly [
+  path: string,
+  /** File, folder, symbolic link. */
+  kind: "f" | "d" | "l",
   /** Permission bits, 0o0000 to 0o7777. */
-  readonly mode: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtime: bigint;
-  readonly size: number;
-  readonly linkPath: string;
-  /** Changes whenever the file's content may have changed: inode and change time, as the client sees them. */
-  readonly stamp: string;
-}
+  mode: number,
+  /** Nanoseconds since the epoch, in decimal. */
+  mtime: string,
+  /** Bytes; 0 for what is no file. */
+  size: number,
+  /** A link's target; "" for others. */
+  link: string,
+  /** Changes whenever the content may have changed: inode and change time, as the client sees them. */
+  stamp: string,
+];
 
 export interface SyncRequest {
   /** Which folder of which machine: the same text for the same folder. */
   readonly name: string;
   /** What people see of it in `system df`: "[internal] load build context". */
   readonly description: string;
-  readonly entries: AsyncIterable<SyncEntry>;
-  /** Asked for once, with the indexes of the files whose bytes are needed; the answer is those files' bytes one after another. */
-  contents(indexes: readonly number[]): AsyncIterable<Uint8Array>;
+  /** Each is a SyncLine as text, without a line feed. */
+  readonly lines: AsyncIterable<string>;
+  /** Asked for once, with the numbers (from 0) of the lines whose files are needed, ascending: their bytes one after another. */
+  contents(numbers: readonly number[]): AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
   /** Bytes received so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;

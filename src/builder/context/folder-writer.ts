@@ -56,6 +56,8 @@ export class FolderWriter {
   readonly #root: string;
   readonly #nodes: Map<string, NodeType>;
   readonly #folders = new Map<string, NodeMeta>();
+  /** The folder that was asked for last: real, with all above it. */
+  #checked = "";
 
   /** `nodes`: what the folder holds, when it is not empty. */
   constructor(root: string, nodes: ReadonlyMap<string, NodeType> = new Map()) {
@@ -120,6 +122,7 @@ export class FolderWriter {
   /** With everything below it; nothing when it is not there. */
   remove(path: string): void {
     if (!this.#nodes.delete(path)) return;
+    this.#checked = "";
     this.#folders.delete(path);
     rmSync(this.#full(path), { recursive: true, force: true });
   }
@@ -163,8 +166,11 @@ export class FolderWriter {
 
   /** Makes the folders on the way that no entry told of. */
   #folder(path: string, of: string): void {
-    if (path === "") return;
+    if (path === "" || path === this.#checked) return;
     const there = this.#nodes.get(path);
+    // The whole way is asked each time: what is known may say of a folder's insides what was true before it became a link.
+    this.#folder(parentOf(path), of);
+    this.#checked = path;
     if (there === "directory") return;
     if (there !== undefined)
       throw new EngineError(

@@ -1,0 +1,213 @@
+/** Brings a kept folder to what a client's listing says, by asking only for the files whose lines are new. */
+import { readFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { EngineError } from "../../base/errors.ts";
+import { writeFileAtomic } from "../../base/files.ts";
+import type { SyncLine, SyncRequest } from "./contexts.ts";
+import { FolderWriter, MAX_ENTRIES, type NodeMeta, type NodeType, type OpenFile } from "./folder-writer.ts";
+import { readSyncLine } from "./sync-lines.ts";
+
+export interface KeptFolder {
+  /** Where the files are. */
+  readonly tree: string;
+  /** The listing that `tree` was brought to last; may be missing. */
+  readonly list: string;
+}
+
+export interface SyncPlan {
+  /** Nothing is different from last time. */
+  readonly same: boolean;
+  /** Bytes on the disk afterwards, about. */
+  readonly size: number;
+  /** Bytes of the files that will be asked for. */
+  readonly missing: number;
+  /** Post-condition: the folder holds what the listing says, and `list` is that listing. After a failure neither can be relied on. */
+  run(request: Pick<SyncRequest, "contents" | "signal" | "onProgress">): Promise<void>;
+}
+
+/** Reads the client's listing to its end and compares it with the last one. */
+export async function planSync(folder: KeptFolder, lines: AsyncIterable<string>): Promise<SyncPlan> {
+  const before = new Set(readList(folder.list));
+  const listing: string[] = [];
+  const fresh = new Map<number, SyncLine>();
+  const kept = new Set<string>();
+  let size = 0;
+  for await (const text of lines) {
+    if (listing.push(text) > MAX_ENTRIES)
+      throw new EngineError("too-large", `the build context has more than ${MAX_ENTRIES} files`, {
+        hint: "Leave out what the build does not need with a .dockerignore file.",
+      });
+    if (before.has(text)) kept.add(text);
+    else fresh.set(listing.length - 1, readSyncLine(text));
+    size += diskSize(text);
+  }
+  const gone = [...before].filter((text) => !kept.has(text)).map(readSyncLine);
+  const missing = [...fresh.values()].reduce((sum, [, , , , bytes]) => sum + bytes, 0);
+  return {
+    same: fresh.size === 0 && gone.length === 0 && before.size > 0,
+    size,
+    missing,
+    run: (request) => apply({ folder, listing, before: [...before].map(readSyncLine), gone, fresh }, request),
+  };
+}
+
+interface Change {
+  readonly folder: KeptFolder;
+  readonly listing: readonly string[];
+  readonly before: readonly SyncLine[];
+  readonly gone: readonly SyncLine[];
+  /** Lines that are new, by their numbers. */
+  readonly fresh: ReadonlyMap<number, SyncLine>;
+}
+
+async function apply(
+  { folder, listing, before, gone, fresh }: Change,
+  { contents, signal, onProgress }: Pick<SyncRequest, "contents" | "signal" | "onProgress">,
+): Promise<void> {
+  const writer = new FolderWriter(folder.tree, new Map(before.map(([path, kind]) => [path, TYPES[kind]])));
+  await removeGone(writer, gone, fresh);
+  const files: SyncLine[] = [];
+  const numbers: number[] = [];
+  for (const [number, line] of fresh) {
+    if (line[1] === "f" && line[4] > 0) {
+      numbers.push(number);
+      files.push(line);
+    }
+  }
+  await makeOthers(writer, fresh);
+  if (files.length > 0) await fill(writer, files, contents(numbers), { signal, onProgress });
+  signal?.throwIfAborted();
+  touchParents(writer, listing, [...gone, ...fresh.values()]);
+  await writer.finish();
+  writeFileAtomic(folder.list, `${listing.join("\n")}\n`, { mode: 0o600 });
+}
+
+/** What is not there any more, and what is something else now. */
+async function removeGone(writer: FolderWriter, gone: readonly SyncLine[], fresh: Change["fresh"]): Promise<void> {
+  const kinds = new Map([...fresh.values()].map(([path, kind]) => [path, kind]));
+  let count = 0;
+  for (const [path, kind] of gone.toReversed()) {
+    if (kinds.get(path) !== kind) writer.remove(path);
+    if (++count % BATCH === 0) await setImmediate();
+  }
+}
+
+/** Folders, links and empty files: all that needs no bytes. */
+async function makeOthers(writer: FolderWriter, fresh: Change["fresh"]): Promise<void> {
+  let count = 0;
+  for (const line of fresh.values()) {
+    const [path, kind, , , size, link] = line;
+    if (kind === "d") writer.directory(path, metaOf(line));
+    else if (kind === "l") writer.symlink(path, link, metaOf(line));
+    else if (size === 0) writer.file(path, metaOf(line), Buffer.alloc(0));
+    if (++count % BATCH === 0) await setImmediate();
+  }
+}
+
+/** Cuts the stream of bytes into the files. */
+async function fill(
+  writer: FolderWriter,
+  files: readonly SyncLine[],
+  bytes: AsyncIterable<Uint8Array>,
+  { signal, onProgress }: Pick<SyncRequest, "signal" | "onProgress">,
+): Promise<void> {
+  const filler = new Filler(writer, files);
+  let received = 0;
+  try {
+    for await (const chunk of bytes) {
+      signal?.throwIfAborted();
+      filler.take(chunk);
+      received += chunk.length;
+      onProgress?.(received);
+    }
+    filler.end();
+  } finally {
+    filler.abandon();
+  }
+}
+
+class Filler {
+  readonly #writer: FolderWriter;
+  readonly #files: readonly SyncLine[];
+  #index = 0;
+  #position = 0;
+  #whole: Buffer | undefined;
+  #file: OpenFile | undefined;
+
+  constructor(writer: FolderWriter, files: readonly SyncLine[]) {
+    this.#writer = writer;
+    this.#files = files;
+  }
+
+  take(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const line = this.#files[this.#index];
+      if (line === undefined) throw new EngineError("invalid", "the client sent more bytes than its files have");
+      const [path, , , , size] = line;
+      const taken = chunk.subarray(at, at + size - this.#position);
+      if (this.#position === 0) this.#begin(line, taken.length);
+      if (this.#whole !== undefined) this.#whole.set(taken, this.#position);
+      else this.#file?.write(taken, this.#position);
+      at += taken.length;
+      this.#position += taken.length;
+      if (this.#position < size) continue;
+      if (this.#whole !== undefined) this.#writer.file(path, metaOf(line), this.#whole);
+      const file = this.#file;
+      this.#whole = this.#file = undefined;
+      file?.close(size);
+      this.#index++;
+      this.#position = 0;
+    }
+  }
+
+  end(): void {
+    const line = this.#files[this.#index];
+    if (line === undefined) return;
+    throw new EngineError("cancelled", `the client stopped sending its files at ${JSON.stringify(line[0])}`);
+  }
+
+  abandon(): void {
+    this.#file?.abort();
+    this.#file = undefined;
+  }
+
+  #begin(line: SyncLine, available: number): void {
+    const size = line[4];
+    if (size <= SMALL || available === size) this.#whole = Buffer.allocUnsafe(size);
+    else this.#file = this.#writer.open(line[0], metaOf(line));
+  }
+}
+
+/** A folder's time changed with what was made in it: it gets the listing's again. */
+function touchParents(writer: FolderWriter, listing: readonly string[], changed: readonly SyncLine[]): void {
+  const parents = new Set(changed.map(([path]) => path.slice(0, Math.max(0, path.lastIndexOf("/")))));
+  if (parents.has("")) writer.directory("", { mode: 0o755, mtime: 0n });
+  for (const text of listing) {
+    if (!text.includes('","d",')) continue;
+    const line = readSyncLine(text);
+    if (line[1] === "d" && parents.has(line[0])) writer.directory(line[0], metaOf(line));
+  }
+}
+
+/** Files up to this size are put together in memory. Bytes. */
+const SMALL = 128 << 10;
+/** Calls before other work gets its turn. */
+const BATCH = 200;
+const BLOCK = 4096;
+const TYPES: Readonly<Record<SyncLine[1], NodeType>> = { f: "file", d: "directory", l: "symlink" };
+
+const metaOf = ([, , mode, mtime]: SyncLine): NodeMeta => ({ mode, mtime: BigInt(mtime) });
+
+/** What a line's file takes on the disk, without parsing the line: its size is the fifth field, and the path has no quote mark unescaped. */
+function diskSize(text: string): number {
+  const size = Number(/,"-?\d+",(\d+),/.exec(text)?.[1] ?? 0);
+  return Math.max(1, Math.ceil(size / BLOCK)) * BLOCK + text.length;
+}
+
+function readList(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8").split("\n").filter(Boolean);
+  } catch {
+    return [];
+  }
+}
