@@ -11,6 +11,7 @@
  *     snapshots/<id>/fs, work          layers and writable trees
  *     containers/<id>/                 logs, hostname, hosts, resolv.conf
  *     volumes/<name>/_data
+ *     contexts/<id>/tree, list         build contexts that clients send
  *     tmp/                             emptied at start
  *   <exec-root>                        default /run/gantry; gone at reboot
  *     containers/<id>/                 bundle: config.json, rootfs/, m.sock, exit
@@ -31,6 +32,7 @@ export interface Paths {
   readonly ingests: string;
   readonly snapshots: string;
   readonly volumes: string;
+  readonly contexts: string;
   readonly tmp: string;
   readonly runtimeState: string;
   readonly netnsFolder: string;
@@ -49,6 +51,9 @@ export interface Paths {
   netns(id: string): string;
   snapshot(id: string): string;
   volume(name: string): string;
+  context(id: string): string;
+  /** A name of its own in `tmp`. */
+  temporary(purpose: string, id: string): string;
   blob(algorithm: string, hex: string): string;
   /** `name` is one file name. */
   ingest(name: string): string;
@@ -68,6 +73,7 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     ingests: data("content", "ingest"),
     snapshots: data("snapshots"),
     volumes: data("volumes"),
+    contexts: data("contexts"),
     tmp: data("tmp"),
     runtimeState: exec("runtime"),
     netnsFolder: exec("netns"),
@@ -83,6 +89,8 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     netns: (id: string) => exec("netns", id),
     snapshot: (id: string) => data("snapshots", id),
     volume: (name: string) => data("volumes", name),
+    context: (id: string) => data("contexts", id),
+    temporary: (purpose: string, id: string) => data("tmp", `${purpose}-${id}`),
     blob: (algorithm: string, hex: string) => data("content", "blobs", algorithm, hex),
     ingest: (name: string) => data("content", "ingest", name),
   });
