@@ -98,6 +98,25 @@ export const platformJson: Param<Platform | undefined> = ([value = ""]) => {
   return platform;
 };
 
+/** Several of them: the parameter repeated, or a JSON array. */
+export const platformsJson: Param<readonly Platform[]> = (values, name) =>
+  values.filter((value) => value !== "").flatMap((value) => splitArray(value).map((item) => readPlatform(item, name)));
+
+function splitArray(value: string): string[] {
+  if (!value.startsWith("[")) return [value];
+  try {
+    const parsed: unknown = JSON.parse(value);
+    if (Array.isArray(parsed)) return parsed.map((item) => (typeof item === "string" ? item : JSON.stringify(item)));
+  } catch {}
+  return [value];
+}
+
+function readPlatform(value: string, name: string): Platform {
+  const platform = platformJson([value], name);
+  if (platform === undefined) throw new EngineError("invalid", "failed to parse platform");
+  return platform;
+}
+
 /** A platform as text: "linux/arm64/v8". */
 export const platformText: Param<Platform | undefined> = ([value = ""]) => {
   if (value === "") return undefined;

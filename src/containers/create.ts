@@ -11,6 +11,7 @@ import type { EndpointSettings } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { newId, shortId } from "../base/ids.ts";
 import { timestamp } from "../base/time.ts";
+import type { Image } from "../images/images.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import { validateCreate } from "../runtime/validate.ts";
 import type { Container } from "./container.ts";
@@ -41,13 +42,15 @@ export async function createContainer(
   const { registry } = context;
   const wishedName = asked === undefined || asked === "" ? undefined : checkName(asked);
   const id = newId();
-  const { definition, mounts, warnings } = define(context, id, request, platform);
+  const { definition, image, mounts, warnings } = define(context, id, request, platform);
   const name = wishedName ?? inventName((wish) => registry.nameOwner(wish) !== undefined);
   const createdAt = timestamp();
   checkLog(context, { id, name, createdAt, definition });
   const container = registry.insert({ id, name, createdAt, definition });
   try {
     mkdirSync(context.paths.container(id), { recursive: true, mode: 0o710 });
+    // The image of another platform than the host's is unpacked when it is first used.
+    await context.images.unpack(image);
     await allDone([context.snapshots.prepare(id, definition.chainId), ...makeVolumes(context, mounts)]);
     // What goes with its own end need not outlive a power cut.
     registry.complete(container, mounts, { durable: definition.hostConfig.AutoRemove !== true });
@@ -77,6 +80,7 @@ export async function discard(context: Context, container: Container): Promise<v
 }
 
 interface Defined {
+  readonly image: Image;
   readonly definition: Definition;
   readonly mounts: readonly PlannedMount[];
   readonly warnings: string[];
@@ -112,7 +116,7 @@ function define(
     mounts: mounts.map(({ volume: _, ...mount }) => mount),
     platform: image.config.os || "linux",
   };
-  return { definition, mounts, warnings };
+  return { definition, image, mounts, warnings };
 }
 
 /** A container's name in a mode may change hands; its id may not. Throws "not-found". */

@@ -128,7 +128,7 @@ function imageAndBelow({ images, registry }: Context, reference: string): string
   let layers: readonly string[];
   let id: string;
   try {
-    const image = images.get(reference);
+    const image = images.peek(reference);
     id = image.id;
     layers = image.config.rootfs.diff_ids;
   } catch {
@@ -141,7 +141,7 @@ function imageAndBelow({ images, registry }: Context, reference: string): string
 
 function startsWith(images: Context["images"], id: string, layers: readonly string[]): boolean {
   try {
-    const { diff_ids } = images.get(id).config.rootfs;
+    const { diff_ids } = images.peek(id).config.rootfs;
     return layers.every((layer, at) => diff_ids[at] === layer);
   } catch {
     return false;

@@ -21,7 +21,7 @@ export async function listContainers(context: Context, options: ListOptions): Pr
     .all()
     .filter((container) => (everything || isRunning(container.state)) && passes(container));
   if (limited) chosen = chosen.slice(0, options.limit);
-  const names = new Map<string, string>();
+  const names = new Map<string, readonly string[]>();
   return Promise.all(
     chosen.map(async (container) => ({
       ...summary(context, container, names),
@@ -31,7 +31,10 @@ export async function listContainers(context: Context, options: ListOptions): Pr
 }
 
 /** `names` keeps what an image reference stands for now, across one list. */
-function summary(context: Context, container: Container, names: Map<string, string>): ContainerSummary {
+/** Image ids by reference, looked up once for a list. */
+type ImageNames = Map<string, readonly string[]>;
+
+function summary(context: Context, container: Container, names: ImageNames): ContainerSummary {
   const { definition, state, id } = container;
   const { config, hostConfig } = definition;
   return {
@@ -55,18 +58,24 @@ function summary(context: Context, container: Container, names: Map<string, stri
 }
 
 /** The reference it was made from, while that still is the same image; its id otherwise. */
-function imageName({ images }: Context, { definition, imageId }: Container, names: Map<string, string>): string {
+function imageName({ images }: Context, { definition, imageId }: Container, names: ImageNames): string {
   const reference = definition.config.Image ?? imageId;
   let now = names.get(reference);
   if (now === undefined) {
-    try {
-      now = images.get(reference).id;
-    } catch {
-      now = "";
-    }
+    now = imageIds(images, reference);
     names.set(reference, now);
   }
-  return now === imageId ? reference : imageId;
+  return now.includes(imageId) ? reference : imageId;
+}
+
+/** Ids of all platforms that a reference stands for now; none when there is no such image. */
+function imageIds(images: Context["images"], reference: string): string[] {
+  try {
+    const { imageId, parts } = images.target(reference);
+    return [imageId, ...parts.flatMap(({ image }) => image ?? [])];
+  } catch {
+    return [];
+  }
 }
 
 /** Path and arguments; those with a space are quoted, as Docker does. */

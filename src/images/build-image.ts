@@ -11,10 +11,10 @@ import { familiarName, parseTagTarget, type Reference } from "../oci/reference.t
 import type { Descriptor, ImageConfigFile, ImageHistory, ImageRunConfig, Platform } from "../oci/types.ts";
 import { parseManifest } from "../oci/validate.ts";
 import { applyChanges } from "./changes.ts";
-import type { Image } from "./images.ts";
-import type { Lease } from "./leases.ts";
+import type { Image, Lease } from "./images.ts";
 import { makeManifest } from "./plan.ts";
-import { incoming, publish, setTag, type Workshop, withLease } from "./workshop.ts";
+import { enterRecord, prepareRecord } from "./record.ts";
+import { incoming, publish, type Workshop, withLease } from "./workshop.ts";
 
 export interface ImportOptions {
   readonly repo?: string | undefined;
@@ -122,12 +122,10 @@ const EMPTY_LAYER = digestOf(Buffer.alloc(1024));
 
 async function parentLayers(shop: Workshop, lease: Lease, parent: Image | undefined): Promise<readonly Descriptor[]> {
   if (parent === undefined) return [];
-  const record = shop.catalog.image(parent.id);
-  await lease.hold([
-    ...(record?.blobs ?? [parent.manifest.digest, parent.id]),
-    ...chainIds(parent.config.rootfs.diff_ids),
-  ]);
-  return parseManifest(await shop.content.read(parent.manifest.digest)).layers;
+  await lease.hold([parent.manifest.digest, parent.id, ...chainIds(parent.config.rootfs.diff_ids)]);
+  const { layers } = parseManifest(await shop.content.read(parent.manifest.digest));
+  await lease.hold(layers.map(({ digest }) => digest));
+  return layers;
 }
 
 async function spoolLayer(shop: Workshop, lease: Lease, diff: AsyncIterable<Buffer>): Promise<BlobInfo> {
@@ -171,10 +169,9 @@ async function register(
   const { digest: id, size } = await lease.store(() => shop.content.put(config));
   const { manifest, manifestBytes } = makeManifest({ digest: id, size }, layers);
   await lease.store(() => shop.content.put(manifestBytes));
-  shop.catalog.durable(() => {
-    shop.catalog.addImage({ id, manifest, config, layers: layers.map(({ digest }) => digest), parent: parent?.id });
-    if (reference !== undefined) setTag(shop, reference, id, manifest);
-  });
+  const options = { target: manifest, names: reference === undefined ? [] : [reference], parent: parent?.id };
+  const prepared = await prepareRecord(shop, lease, options);
+  shop.catalog.durable(() => enterRecord(shop, prepared, options));
   if (action !== undefined) publish(shop, action, id, id);
   if (reference !== undefined) publish(shop, "tag", id, familiarName(reference));
   return id;

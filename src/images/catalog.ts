@@ -1,64 +1,64 @@
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
-import { chainIds } from "../oci/chain.ts";
-import { familiarName, parseReference, type Reference, repositoryOf } from "../oci/reference.ts";
+import { familiarName, normalisedName, type Reference, repositoryOf } from "../oci/reference.ts";
 import type { Descriptor } from "../oci/types.ts";
-import { parseImageConfig } from "../oci/validate.ts";
 import type { Store } from "../store/store.ts";
-import type { Image } from "./images.ts";
-
-/** An image with what only this module needs to know. Frozen. */
-export interface ImageRecord {
-  readonly image: Image;
-  /** Chain ids, lowest first. */
-  readonly chain: readonly Digest[];
-  /** Every digest that the image needs in content. */
-  readonly blobs: readonly Digest[];
-  /** The local image that this one was made from by a commit. */
-  readonly parent: Digest | undefined;
-  readonly addedAt: string;
-  readonly taggedAt: string | undefined;
-  readonly usedAt: string | undefined;
-}
-
-export interface NameRecord {
-  /** Normalised, with a tag or a digest. */
-  readonly name: string;
-  readonly reference: Reference;
-  readonly familiar: string;
-  readonly imageId: Digest;
-  readonly target: Descriptor;
-}
+import type { Target } from "./images.ts";
+import {
+  type ImageRecord,
+  type ImageRow,
+  imageOf,
+  type NameRecord,
+  type NameRow,
+  nameOf,
+  type TargetRecord,
+  type TargetRow,
+  targetOf,
+  targetRow,
+} from "./rows.ts";
 
 export interface NewImage {
   readonly id: Digest;
+  readonly kind?: "image" | "artifact" | undefined;
   readonly manifest: Descriptor;
   /** The configuration as it is stored. */
   readonly config: Uint8Array;
-  readonly layers: readonly Digest[];
   readonly parent?: Digest | undefined;
 }
 
+/** What went with a target: blobs and images that may have been its own. */
+export interface Dropped {
+  readonly blobs: readonly Digest[];
+  /** Rows that are gone: no other target has them. */
+  readonly images: readonly ImageRecord[];
+}
+
 /**
- * What images and names there are: the database, and all of it in memory too, since an image is looked up at every create and
- * listed at every `ps`. Every method is synchronous; a change is in the database before it is seen.
+ * What images, targets and names there are: the database, and all of it in memory too, since an image is looked up at every create
+ * and listed at every `ps`. Every method is synchronous; a change is in the database before it is seen.
+ *
+ * An image is there as long as a target has it; it is listed as long as a target shows it.
  */
 export class Catalog {
   readonly #store: Store;
   readonly #images = new Map<Digest, ImageRecord>();
+  readonly #targets = new Map<Digest, TargetRecord>();
   readonly #names = new Map<string, NameRecord>();
   readonly #namesOf = new Map<Digest, Set<string>>();
   readonly #childrenOf = new Map<Digest, Set<Digest>>();
+  /** Targets by the image they show, and by every image they have. */
+  readonly #showing = new Map<Digest, Set<Digest>>();
+  readonly #having = new Map<Digest, Set<Digest>>();
   #version = 0;
 
   constructor(store: Store) {
     this.#store = store;
-    for (const row of store.all<ImageRow>("SELECT * FROM images")) this.#keepImage(recordOf(row));
-    for (const { name, image, target } of store.all<NameRow>("SELECT * FROM image_names"))
-      this.#keepName({ name, imageId: image, target: JSON.parse(target), ...readable(name) });
+    for (const row of store.all<ImageRow>("SELECT * FROM images")) this.#keepImage(imageOf(row));
+    for (const row of store.all<TargetRow>("SELECT * FROM image_targets")) this.#keepTarget(targetOf(row));
+    for (const row of store.all<NameRow>("SELECT * FROM image_names")) this.#keepName(nameOf(row));
   }
 
-  /** Changes whenever images come or go. */
+  /** Changes whenever images or targets come or go. */
   get version(): number {
     return this.#version;
   }
@@ -67,8 +67,43 @@ export class Catalog {
     return this.#images.get(id);
   }
 
+  /** Also those that are not listed by themselves. */
   images(): IterableIterator<ImageRecord> {
     return this.#images.values();
+  }
+
+  /** Those that some target shows. */
+  shown(): ImageRecord[] {
+    return [...this.#images.values()].filter(({ image }) => (this.#showing.get(image.id)?.size ?? 0) > 0);
+  }
+
+  target(digest: Digest): TargetRecord | undefined {
+    return this.#targets.get(digest);
+  }
+
+  targets(): IterableIterator<TargetRecord> {
+    return this.#targets.values();
+  }
+
+  /** Targets that show the image, the newest first. */
+  targetsOf(id: Digest): TargetRecord[] {
+    const targets = [...(this.#showing.get(id) ?? [])].map((digest) => this.#targets.get(digest));
+    return targets.filter((target) => target !== undefined).sort((a, b) => (a.addedAt < b.addedAt ? 1 : -1));
+  }
+
+  /** Targets that have the image, whatever they show. */
+  targetsWith(id: Digest): TargetRecord[] {
+    const targets = [...(this.#having.get(id) ?? [])].map((digest) => this.#targets.get(digest));
+    return targets.filter((target) => target !== undefined);
+  }
+
+  /** The image and those that come and go with it: what only the targets that show it have. */
+  family(id: Digest): Digest[] {
+    const own = this.#showing.get(id) ?? new Set<Digest>();
+    const members = [...own].flatMap((digest) => this.#targets.get(digest)?.parts ?? []);
+    const ids = new Set(members.map(({ image }) => image).filter((image) => image !== undefined));
+    const isOwn = (member: Digest) => [...(this.#having.get(member) ?? [])].every((digest) => own.has(digest));
+    return [id, ...[...ids].filter((member) => member !== id && isOwn(member))];
   }
 
   name(normalised: string): NameRecord | undefined {
@@ -85,6 +120,10 @@ export class Catalog {
     return names.map((name) => this.#names.get(name)).filter((record) => record !== undefined);
   }
 
+  isNamed({ imageId, descriptor }: Target): boolean {
+    return this.namesOf(imageId).some(({ target }) => target.digest === descriptor.digest);
+  }
+
   /** Names with a tag, of one repository ("docker.io/library/alpine"), sorted. */
   tagsOf(repository: string): NameRecord[] {
     const tags = [...this.#names.values()].filter(
@@ -93,7 +132,7 @@ export class Catalog {
     return tags.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Local images committed on top of this one. */
+  /** Local images made on top of this one. */
   children(id: Digest): readonly Digest[] {
     return [...(this.#childrenOf.get(id) ?? [])];
   }
@@ -108,49 +147,70 @@ export class Catalog {
     }
   }
 
-  /** Adds an image, or the layers' other form to one that is there already. Idempotent. */
-  addImage({ id, manifest, config, layers, parent }: NewImage): ImageRecord {
+  /** Idempotent. A target that has it must follow in the same transaction. */
+  addImage({ id, kind = "image", manifest, config, parent }: NewImage): ImageRecord {
     const before = this.#images.get(id);
-    const blobs = [...new Set([...(before?.blobs ?? []), manifest.digest, id, ...layers])];
     const row: ImageRow = {
       id,
+      kind,
       manifest: JSON.stringify(manifest),
       config: Buffer.from(config).toString("utf8"),
-      blobs: JSON.stringify(blobs),
       parent: parent ?? before?.parent ?? null,
       added_at: before?.addedAt ?? new Date().toISOString(),
       tagged_at: before?.taggedAt ?? null,
       used_at: before?.usedAt ?? null,
     };
     this.#store.run(
-      `INSERT INTO images (id, manifest, config, blobs, parent, added_at, tagged_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, blobs = excluded.blobs, parent = excluded.parent`,
-      ...[row.id, row.manifest, row.config, row.blobs, row.parent, row.added_at, row.tagged_at, row.used_at],
+      `INSERT INTO images (id, kind, manifest, config, parent, added_at, tagged_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, parent = excluded.parent`,
+      ...[row.id, row.kind, row.manifest, row.config, row.parent, row.added_at, row.tagged_at, row.used_at],
     );
-    const record = recordOf(row);
+    const record = imageOf(row);
     this.#keepImage(record);
     return record;
   }
 
-  /** The image must have no names any more. */
-  deleteImage(id: Digest): void {
-    this.#store.run("DELETE FROM images WHERE id = ?", id);
-    const parent = this.#images.get(id)?.parent;
-    if (parent !== undefined) this.#childrenOf.get(parent)?.delete(id);
-    this.#images.delete(id);
-    this.#version++;
+  /** Adds a target whose images are there, or replaces what was known of it; its names follow when it shows another image now. Images that only the old one had are gone. */
+  addTarget(target: Target): TargetRecord {
+    const { digest } = target.descriptor;
+    const before = this.#targets.get(digest);
+    const row = targetRow(target, before?.addedAt ?? new Date().toISOString());
+    this.#store.run(
+      `INSERT INTO image_targets (digest, descriptor, image, tree, added_at) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (digest) DO UPDATE SET descriptor = excluded.descriptor, image = excluded.image, tree = excluded.tree`,
+      ...[row.digest, row.descriptor, row.image, row.tree, row.added_at],
+    );
+    if (before !== undefined) this.#forgetTarget(before);
+    const record = targetOf(row);
+    this.#keepTarget(record);
+    if (before === undefined) return record;
+    if (before.imageId !== record.imageId) this.#moveNames(before, record.imageId);
+    for (const id of imagesOf(before)) this.#dropUnlessHad(id);
+    return record;
   }
 
-  /** Points a name at an image; returns the image that had it before, if that was another. */
-  setName(reference: Reference, name: string, imageId: Digest, target: Descriptor): Digest | undefined {
+  /** No name may point to it any more. */
+  deleteTarget(digest: Digest): Dropped {
+    const target = this.#targets.get(digest);
+    if (target === undefined) return { blobs: [], images: [] };
+    this.#store.run("DELETE FROM image_targets WHERE digest = ?", digest);
+    this.#forgetTarget(target);
+    this.#targets.delete(digest);
+    this.#version++;
+    return { blobs: target.blobs, images: imagesOf(target).flatMap((id) => this.#dropUnlessHad(id) ?? []) };
+  }
+
+  /** Points a name at a target; returns the image that had it before, if that was another. */
+  setName(reference: Reference, { descriptor, imageId }: Target): Digest | undefined {
+    const name = normalisedName(reference);
     const before = this.#names.get(name)?.imageId;
     this.#store.run(
       "INSERT INTO image_names (name, image, target) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET image = excluded.image, target = excluded.target",
-      ...[name, imageId, JSON.stringify(target)],
+      ...[name, imageId, JSON.stringify(descriptor)],
     );
     this.#setTime(imageId, "tagged_at", new Date().toISOString());
     if (before !== undefined) this.#namesOf.get(before)?.delete(name);
-    this.#keepName({ name, imageId, target, reference, familiar: familiarName(reference) });
+    this.#keepName({ name, imageId, target: descriptor, reference, familiar: familiarName(reference) });
     return before === imageId ? undefined : before;
   }
 
@@ -174,6 +234,41 @@ export class Catalog {
     return [...this.#images.keys()].filter((id) => id.startsWith(hex, id.indexOf(":") + 1));
   }
 
+  #moveNames(before: TargetRecord, imageId: Digest): void {
+    for (const { name, reference, target } of this.namesOf(before.imageId))
+      if (target.digest === before.descriptor.digest) {
+        this.#store.run("UPDATE image_names SET image = ? WHERE name = ?", imageId, name);
+        this.#namesOf.get(before.imageId)?.delete(name);
+        this.#keepName({ name, imageId, target, reference, familiar: familiarName(reference) });
+      }
+  }
+
+  #dropUnlessHad(id: Digest): ImageRecord | undefined {
+    const record = this.#images.get(id);
+    if (record === undefined) return undefined;
+    if ((this.#having.get(id)?.size ?? 0) > 0) {
+      this.#keepManifest(id);
+      return undefined;
+    }
+    this.#store.run("DELETE FROM images WHERE id = ?", id);
+    if (record.parent !== undefined) this.#childrenOf.get(record.parent)?.delete(id);
+    this.#images.delete(id);
+    return record;
+  }
+
+  /** The image's manifest is one that a target has, the newest. */
+  #keepManifest(id: Digest): void {
+    const record = this.#images.get(id);
+    if (record === undefined || record.kind === "artifact") return;
+    const parts = this.targetsWith(id).flatMap((target) => target.parts.filter(({ image }) => image === id));
+    const found = parts.at(-1)?.descriptor;
+    if (found === undefined || parts.some(({ descriptor }) => descriptor.digest === record.image.manifest.digest))
+      return;
+    const manifest = { mediaType: found.mediaType, digest: found.digest, size: found.size };
+    this.#store.run("UPDATE images SET manifest = ? WHERE id = ?", JSON.stringify(manifest), id);
+    this.#images.set(id, Object.freeze({ ...record, image: Object.freeze({ ...record.image, manifest }) }));
+  }
+
   #setTime(id: Digest, column: "tagged_at" | "used_at", time: string): void {
     const record = this.#images.get(id);
     if (record === undefined) throw new EngineError("internal", `there is no image ${id}`);
@@ -189,6 +284,20 @@ export class Catalog {
     this.#version++;
   }
 
+  #keepTarget(record: TargetRecord): void {
+    const { digest } = record.descriptor;
+    this.#targets.set(digest, record);
+    add(this.#showing, record.imageId, digest);
+    for (const id of imagesOf(record)) add(this.#having, id, digest);
+    this.#version++;
+  }
+
+  #forgetTarget(target: TargetRecord): void {
+    const { digest } = target.descriptor;
+    this.#showing.get(target.imageId)?.delete(digest);
+    for (const id of imagesOf(target)) this.#having.get(id)?.delete(digest);
+  }
+
   #keepName(record: NameRecord): void {
     this.#names.set(record.name, Object.freeze(record));
     add(this.#namesOf, record.imageId, record.name);
@@ -199,9 +308,12 @@ export class Catalog {
     const fresh = new Catalog(this.#store);
     for (const [mine, theirs] of [
       [this.#images, fresh.#images],
+      [this.#targets, fresh.#targets],
       [this.#names, fresh.#names],
       [this.#namesOf, fresh.#namesOf],
       [this.#childrenOf, fresh.#childrenOf],
+      [this.#showing, fresh.#showing],
+      [this.#having, fresh.#having],
     ] as [Map<string, unknown>, Map<string, unknown>][]) {
       mine.clear();
       for (const [key, value] of theirs) mine.set(key, value);
@@ -210,54 +322,8 @@ export class Catalog {
   }
 }
 
-interface ImageRow {
-  readonly id: string;
-  readonly manifest: string;
-  readonly config: string;
-  readonly blobs: string;
-  readonly parent: string | null;
-  readonly added_at: string;
-  readonly tagged_at: string | null;
-  readonly used_at: string | null;
-}
-
-interface NameRow {
-  readonly name: string;
-  readonly image: string;
-  readonly target: string;
-}
-
-function recordOf(row: ImageRow): ImageRecord {
-  const config = deepFreeze(parseImageConfig(Buffer.from(row.config)));
-  const chain = chainIds(config.rootfs.diff_ids);
-  const image: Image = Object.freeze({
-    id: row.id,
-    manifest: deepFreeze(JSON.parse(row.manifest) as Descriptor),
-    config,
-    chainId: chain.at(-1),
-  });
-  return Object.freeze({
-    image,
-    chain,
-    blobs: JSON.parse(row.blobs) as Digest[],
-    parent: row.parent ?? undefined,
-    addedAt: row.added_at,
-    taggedAt: row.tagged_at ?? undefined,
-    usedAt: row.used_at ?? undefined,
-  });
-}
-
-function readable(name: string): { reference: Reference; familiar: string } {
-  const reference = parseReference(name);
-  return { reference, familiar: familiarName(reference) };
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) {
-    for (const member of Object.values(value)) deepFreeze(member);
-    Object.freeze(value);
-  }
-  return value;
+function imagesOf({ imageId, parts }: Target): Digest[] {
+  return [...new Set([imageId, ...parts.flatMap(({ image }) => image ?? [])])];
 }
 
 function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {

@@ -1,9 +1,17 @@
-import { digestOf } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import type { Content } from "../content/content.ts";
+import { platformMatches } from "../oci/platform.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
+import type { Platform } from "../oci/types.ts";
 import { LIMITS, parseImageConfig, parseJson } from "../oci/validate.ts";
-import { checkLayerCount, layerMediaType, makeManifest, type PlannedImage, uniqueReferences } from "./plan.ts";
+import {
+  checkLayerCount,
+  layerMediaType,
+  makeManifest,
+  type PlannedTarget,
+  platformMissing,
+  uniqueReferences,
+} from "./plan.ts";
 import type { Spool } from "./spool.ts";
 
 export const DOCKER_MANIFEST = "manifest.json";
@@ -14,10 +22,22 @@ interface DockerEntry {
   readonly names: readonly Reference[];
 }
 
-/** The images of `docker save`'s format: a list in manifest.json of configurations, tags and layer files. */
-export async function planDockerArchive(spool: Spool, content: Content): Promise<PlannedImage[]> {
-  const planned: PlannedImage[] = [];
-  for (const entry of await readEntries(spool)) planned.push(await planEntry(entry, spool, content));
+/**
+ * The images of `docker save`'s format: a list in manifest.json of configurations, tags and layer files. With platforms those of
+ * them; "not-found" when there is none.
+ */
+export async function planDockerArchive(
+  spool: Spool,
+  content: Content,
+  wanted: readonly Platform[],
+): Promise<PlannedTarget[]> {
+  const entries = await readEntries(spool);
+  const planned: PlannedTarget[] = [];
+  for (const entry of entries) {
+    const target = await planEntry(entry, spool, content, wanted);
+    if (target !== undefined) planned.push(target);
+  }
+  if (planned.length === 0 && entries.length > 0) throw platformMissing(wanted);
   return planned;
 }
 
@@ -60,16 +80,22 @@ function parseRepoTag(text: string): Reference {
   return reference;
 }
 
-async function planEntry(entry: DockerEntry, spool: Spool, content: Content): Promise<PlannedImage> {
+async function planEntry(
+  entry: DockerEntry,
+  spool: Spool,
+  content: Content,
+  wanted: readonly Platform[],
+): Promise<PlannedTarget | undefined> {
   const configBytes = await spool.bytes(entry.config, LIMITS.configBytes);
   const config = parseImageConfig(configBytes, entry.config);
+  if (wanted.length > 0 && !wanted.some((platform) => platformMatches(platform, config))) return undefined;
   checkLayerCount(config, entry.layers.length);
   const layers = [];
   for (const path of entry.layers) {
     const { digest, size } = await spool.store(path);
     layers.push({ digest, size, mediaType: await layerMediaType(content, digest) });
   }
-  const id = digestOf(configBytes);
-  const made = makeManifest({ digest: id, size: configBytes.length }, layers);
-  return { id, config, configBytes, ...made, layers, names: uniqueReferences(entry.names), canonical: false };
+  const { manifest, manifestBytes } = makeManifest(await spool.put(configBytes), layers);
+  await spool.put(manifestBytes);
+  return { target: manifest, names: uniqueReferences(entry.names), canonical: false };
 }

@@ -1,10 +1,11 @@
 import { parseDuration } from "../base/durations.ts";
 import { EngineError } from "../base/errors.ts";
 import { familiarRepository } from "../oci/reference.ts";
-import type { Catalog, ImageRecord, NameRecord } from "./catalog.ts";
+import type { Catalog } from "./catalog.ts";
 import type { Filters } from "./images.ts";
 import { pathMatch } from "./path-match.ts";
 import { resolve } from "./resolve.ts";
+import type { ImageRecord, NameRecord } from "./rows.ts";
 
 /** Throws "invalid", in Docker's words, for a filter that is not known here. */
 export function checkFilters(filters: Filters, known: readonly string[]): void {

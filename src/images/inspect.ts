@@ -1,16 +1,20 @@
 import type { ImageConfig, ImageHistoryItem, ImageInspect } from "../api/types/image.ts";
 import { ZERO_TIME } from "../base/time.ts";
 import type { ImageConfigFile } from "../oci/types.ts";
-import type { ImageRecord } from "./catalog.ts";
-import { digestsOf, sizeOf, tagsOf, wireDescriptor } from "./list.ts";
+import { digestsOf, sizeOf, summaries, tagsOf, wireDescriptor } from "./list.ts";
+import type { Resolved } from "./resolve.ts";
+import type { ImageRecord } from "./rows.ts";
 import type { Workshop } from "./workshop.ts";
 
 /** Docker's names of the drivers, which clients look for. */
 const DRIVER_NAMES = { overlay: "overlay2", copy: "vfs" } as const;
 
-export function inspect({ catalog, snapshots }: Workshop, record: ImageRecord): ImageInspect {
+/** An image that was reached by its platform has the names of its target. */
+export function inspect(shop: Workshop, { record, target }: Resolved, manifests: boolean): ImageInspect {
+  const { catalog, snapshots } = shop;
   const { id, config, manifest } = record.image;
-  const names = catalog.namesOf(id);
+  const isShown = id === target.imageId;
+  const names = catalog.namesOf(target.imageId);
   return {
     Id: id,
     RepoTags: tagsOf(names),
@@ -32,7 +36,8 @@ export function inspect({ catalog, snapshots }: Workshop, record: ImageRecord): 
       ...(config.rootfs.diff_ids.length > 0 && { Layers: [...config.rootfs.diff_ids] }),
     },
     Metadata: { LastTagTime: record.taggedAt ?? ZERO_TIME },
-    Descriptor: wireDescriptor(names[0]?.target ?? manifest),
+    Descriptor: wireDescriptor(isShown ? target.descriptor : manifest),
+    ...(manifests && { Manifests: summaries(shop, [target]) }),
   };
 }
 

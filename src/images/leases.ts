@@ -1,5 +1,6 @@
 import type { Digest } from "../base/digest.ts";
 import { KeyedLock } from "../base/locks.ts";
+import type { Lease } from "./images.ts";
 
 /**
  * Holds on blobs and layers that no image reaches yet: what a load, an import or a commit has stored so far. They are kept in
@@ -11,8 +12,8 @@ export class Leases {
   readonly #held = new Map<Digest, number>();
   readonly #lock = new KeyedLock();
 
-  open(): Lease {
-    return new Lease(this);
+  open(): OpenLease {
+    return new OpenLease(this);
   }
 
   /** Blobs by digest, layers by chain id. */
@@ -36,7 +37,7 @@ export class Leases {
   }
 }
 
-export class Lease {
+export class OpenLease implements Lease {
   readonly #leases: Leases;
   readonly #mine = new Set<Digest>();
 

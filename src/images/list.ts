@@ -1,10 +1,10 @@
-import type { ImageManifestSummary, ImageSummary, OCIDescriptor } from "../api/types/image.ts";
+import type { ImageManifestSummary, ImageSummary, OCIDescriptor, OCIPlatform } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import type { Descriptor } from "../oci/types.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
-import type { ImageRecord, NameRecord } from "./catalog.ts";
 import { booleanFilter, checkFilters, createdAt, createdBetween, matchesLabels, matchesReference } from "./filters.ts";
-import type { Filters } from "./images.ts";
+import type { Filters, Part } from "./images.ts";
+import type { ImageRecord, NameRecord, TargetRecord } from "./rows.ts";
 import type { Workshop } from "./workshop.ts";
 
 export interface ListOptions {
@@ -25,7 +25,7 @@ export function list(shop: Workshop, options: ListOptions): ImageSummary[] {
   const shared = options.sharedSize ? sharedLayers(shop) : undefined;
   const counts = useCounts(shop);
   const summaries: ImageSummary[] = [];
-  for (const record of catalog.images()) {
+  for (const record of catalog.shown()) {
     const created = createdAt(record);
     if (created <= after || created >= before || !matchesLabels(record, options.filters)) continue;
     const names = shownNames(shop, record, options);
@@ -45,9 +45,11 @@ export function list(shop: Workshop, options: ListOptions): ImageSummary[] {
               record.chain.filter((chainId) => shared.has(chainId)),
             ),
       Labels: { ...record.image.config.config?.Labels },
-      Containers: counts.get(record.image.id) ?? 0,
-      Manifests: options.manifests ? [manifestSummary(shop, record)] : [],
-      Descriptor: wireDescriptor(names[0]?.target ?? record.image.manifest),
+      Containers: catalog.family(record.image.id).reduce((sum, id) => sum + (counts.get(id) ?? 0), 0),
+      Manifests: options.manifests ? manifestsOf(shop, record) : [],
+      Descriptor: wireDescriptor(
+        names[0]?.target ?? catalog.targetsOf(record.image.id)[0]?.descriptor ?? record.image.manifest,
+      ),
     });
   }
   return summaries.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
@@ -101,27 +103,59 @@ function useCounts(shop: Workshop): Map<Digest, number> {
   return counts;
 }
 
-export function manifestSummary({ snapshots, content, uses }: Workshop, record: ImageRecord): ImageManifestSummary {
-  const { id, manifest, config } = record.image;
-  const unpacked = sizeOf(snapshots, record.chain);
-  const stored = record.blobs.reduce((sum, digest) => sum + (content.info(digest)?.size ?? 0), 0);
-  const { os, architecture, variant } = config;
+/** Every manifest of the targets that show the image, each once. */
+export function manifestsOf(shop: Workshop, { image }: ImageRecord): ImageManifestSummary[] {
+  return summaries(shop, shop.catalog.targetsOf(image.id));
+}
+
+export function summaries(shop: Workshop, targets: readonly Pick<TargetRecord, "parts">[]): ImageManifestSummary[] {
+  const parts = new Map(targets.flatMap((target) => target.parts).map((part) => [part.descriptor.digest, part]));
+  return [...parts.values()].map((part) => manifestSummary(shop, part));
+}
+
+function manifestSummary({ catalog, snapshots, content, uses }: Workshop, part: Part): ImageManifestSummary {
+  const { descriptor, kind, available, image } = part;
+  const record = image === undefined ? undefined : catalog.image(image);
+  const unpacked = sizeOf(snapshots, record?.chain ?? []);
+  const stored = part.blobs.reduce((sum, digest) => sum + (content.info(digest)?.size ?? 0), 0);
   return {
-    ID: manifest.digest,
-    Descriptor: wireDescriptor(manifest),
-    Available: true,
+    ID: descriptor.digest,
+    Descriptor: wireDescriptor(descriptor),
+    Available: available,
     Size: { Total: unpacked + stored, Content: stored },
-    Kind: "image",
-    ImageData: {
-      Platform: { os, architecture, ...(variant !== undefined && { variant }) },
-      Containers: uses()
-        .filter(({ imageId }) => imageId === id)
-        .map(({ containerId }) => containerId),
-      Size: { Unpacked: unpacked },
-    },
+    Kind: kind,
+    ...(kind === "image" && {
+      ImageData: {
+        Platform: {
+          ...descriptor.platform,
+          os: descriptor.platform?.os ?? "",
+          architecture: descriptor.platform?.architecture ?? "",
+        } as OCIPlatform,
+        Containers: uses()
+          .filter(({ imageId }) => imageId === image)
+          .map(({ containerId }) => containerId),
+        Size: { Unpacked: unpacked },
+      },
+    }),
+    ...(kind === "attestation" && { AttestationData: { For: part.for ?? "" } }),
   };
 }
 
-export function wireDescriptor({ mediaType, digest, size }: Descriptor): OCIDescriptor {
-  return { mediaType, digest, size };
+/** As it stands in its index, with platform and annotations. */
+export function wireDescriptor({
+  mediaType,
+  digest,
+  size,
+  platform,
+  annotations,
+  artifactType,
+}: Descriptor): OCIDescriptor {
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(annotations !== undefined && { annotations: { ...annotations } }),
+    ...(platform !== undefined && { platform: { ...platform } as OCIPlatform }),
+    ...(artifactType !== undefined && { artifactType }),
+  };
 }

@@ -3,21 +3,19 @@ import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import { shortId } from "../base/ids.ts";
 import type { Content } from "../content/content.ts";
-import { chainIds } from "../oci/chain.ts";
-import { platformMatches } from "../oci/platform.ts";
-import { familiarName, type Reference, repositoryOf } from "../oci/reference.ts";
+import { familiarName, type Reference } from "../oci/reference.ts";
 import type { Platform } from "../oci/types.ts";
-import type { LayerInput } from "../snapshots/snapshots.ts";
-import { DOCKER_MANIFEST, planDockerArchive } from "./docker-archive.ts";
-import type { Progress } from "./images.ts";
-import type { Lease } from "./leases.ts";
-import { OCI_INDEX, OCI_LAYOUT, planOciLayout, platformMissing } from "./oci-layout.ts";
-import type { PlannedImage } from "./plan.ts";
-import { Spool } from "./spool.ts";
-import { incoming, publish, setTag, type Workshop, withLease } from "./workshop.ts";
+import { DOCKER_MANIFEST, dockerNames, planDockerArchive } from "./docker-archive.ts";
+import type { Lease, Progress } from "./images.ts";
+import { OCI_INDEX, OCI_LAYOUT, planOciLayout } from "./oci-layout.ts";
+import { type PlannedTarget, uniqueReferences } from "./plan.ts";
+import { enterRecord, unpackLayers } from "./record.ts";
+import { blobPath, Spool } from "./spool.ts";
+import { type ReadTarget, readTarget } from "./target.ts";
+import { incoming, publish, type Workshop, withLease } from "./workshop.ts";
 
 export interface LoadOptions {
-  readonly platform?: Platform | undefined;
+  readonly platforms?: readonly Platform[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress: (line: Progress) => void;
 }
@@ -27,28 +25,55 @@ export async function load(shop: Workshop, archive: Readable, options: LoadOptio
   const source = incoming(archive, options.signal);
   await withLease(shop, async (lease) => {
     const spool = await Spool.read(source, shop.content, lease);
-    const planned = await plan(spool, shop.content, options.platform);
-    await storeDocuments(shop, lease, planned);
-    await unpack(shop, lease, planned, options);
+    const planned = await plan(spool, shop.content, options.platforms ?? []);
+    const found = await readTargets(shop, lease, planned, await moreNames(spool));
+    await unpack(shop, lease, found, options);
     options.signal?.throwIfAborted();
-    const lines = shop.catalog.durable(() => planned.map((image) => register(shop, image)));
-    for (const { id } of planned) publish(shop, "load", id, id);
+    const lines = shop.catalog.durable(() => found.map((target) => register(shop, target)));
+    for (const { read } of found) publish(shop, "load", read.imageId, read.imageId);
     for (const line of lines.flat()) options.onProgress({ stream: `${line}\n` });
   });
 }
 
 /** An archive that is both is read as an OCI layout, which says more, and keeps its manifests' digests. */
-async function plan(spool: Spool, content: Content, platform: Platform | undefined): Promise<PlannedImage[]> {
-  if (spool.has(OCI_INDEX) && spool.has(OCI_LAYOUT)) {
-    const planned = await planOciLayout(spool, content, platform);
+async function plan(spool: Spool, content: Content, platforms: readonly Platform[]): Promise<PlannedTarget[]> {
+  if (isOciLayout(spool)) {
+    const planned = await planOciLayout(spool, platforms);
     if (planned.length > 0) return planned;
-    throw new EngineError("invalid", "invalid archive: its index.json names no image");
+    throw new EngineError("invalid", `invalid archive: its ${OCI_INDEX} names no image`);
   }
   if (!spool.has(DOCKER_MANIFEST)) throw noImages(spool);
-  const planned = await planDockerArchive(spool, content);
-  const fitting = planned.filter(({ config }) => platform === undefined || platformMatches(platform, config));
-  if (fitting.length === 0 && planned.length > 0) throw platformMissing(platform);
-  return fitting;
+  return await planDockerArchive(spool, content, platforms);
+}
+
+function isOciLayout(spool: Spool): boolean {
+  return spool.has(OCI_INDEX) && spool.has(OCI_LAYOUT);
+}
+
+/** Tags that an OCI layout has only in its manifest.json, by the path of the configuration. */
+async function moreNames(spool: Spool): Promise<ReadonlyMap<string, readonly Reference[]>> {
+  return isOciLayout(spool) && spool.has(DOCKER_MANIFEST) ? await dockerNames(spool) : new Map();
+}
+
+interface LoadedTarget {
+  readonly read: ReadTarget;
+  /** With tags. */
+  readonly names: readonly Reference[];
+  readonly canonical: boolean;
+}
+
+async function readTargets(
+  shop: Workshop,
+  lease: Lease,
+  planned: readonly PlannedTarget[],
+  more: ReadonlyMap<string, readonly Reference[]>,
+): Promise<LoadedTarget[]> {
+  const found: LoadedTarget[] = [];
+  for (const { target, names, canonical } of planned) {
+    const read = await readTarget(shop.content, target, (digests) => lease.hold(digests));
+    found.push({ read, names: uniqueReferences([...names, ...(more.get(blobPath(read.imageId)) ?? [])]), canonical });
+  }
+  return found;
 }
 
 function noImages(spool: Spool): EngineError {
@@ -63,101 +88,59 @@ function noImages(spool: Spool): EngineError {
   });
 }
 
-async function storeDocuments(shop: Workshop, lease: Lease, planned: readonly PlannedImage[]): Promise<void> {
-  for (const { configBytes, manifestBytes, layers } of planned) {
-    await lease.store(() => shop.content.put(configBytes));
-    await lease.store(() => shop.content.put(manifestBytes));
-    await lease.hold(layers.map(({ digest }) => digest));
-  }
-}
-
-interface PlannedLayer extends LayerInput {
-  readonly chainId: Digest;
-  readonly size: number;
-}
-
+/** Only what each target shows; images of other platforms are unpacked when they are first used. */
 async function unpack(
   shop: Workshop,
   lease: Lease,
-  planned: readonly PlannedImage[],
+  found: readonly LoadedTarget[],
   { signal, onProgress }: LoadOptions,
 ): Promise<void> {
-  const layers = new Map(planned.flatMap((image) => layersOf(shop, image)).map((layer) => [layer.chainId, layer]));
-  await lease.hold(layers.keys());
-  const missing = [...layers.values()].filter(({ chainId }) => shop.snapshots.layer(chainId) === undefined);
-  if (missing.length === 0) return;
-  const meter = new Meter(missing, onProgress);
-  await shop.snapshots.unpack(missing, {
-    ...(signal !== undefined && { signal }),
-    onProgress: (layer, bytes) => meter.at(layer, bytes),
-  });
-  meter.done();
+  const shown = found.flatMap(({ read }) => read.images.get(read.imageId) ?? []);
+  const meter = new Meter(onProgress);
+  await unpackLayers(shop, lease, shown, { signal, onUnpack: (layer, bytes) => meter.at(layer, bytes) });
 }
 
-function layersOf(shop: Workshop, { config, layers }: PlannedImage): PlannedLayer[] {
-  const diffIds = config.rootfs.diff_ids;
-  const chain = chainIds(diffIds);
-  return layers.map(({ digest, size }, at) => ({
-    diffId: diffIds[at] as Digest,
-    chainId: chain[at] as Digest,
-    parent: chain[at - 1],
-    source: { path: shop.content.path(digest) },
-    size,
-  }));
-}
+const WHOLE = Number.POSITIVE_INFINITY;
 
 /** Progress lines as Docker's, at most ten a second for each layer, and a last one that says it is whole. */
 class Meter {
-  readonly #layers: readonly PlannedLayer[];
   readonly #onProgress: (line: Progress) => void;
-  readonly #told = new Map<number, number>();
+  readonly #told = new Map<Digest, number>();
 
-  constructor(layers: readonly PlannedLayer[], onProgress: (line: Progress) => void) {
-    this.#layers = layers;
+  constructor(onProgress: (line: Progress) => void) {
     this.#onProgress = onProgress;
   }
 
-  at(layer: number, bytes: number): void {
+  at({ diffId, size }: { readonly diffId: Digest; readonly size: number }, bytes: number): void {
     const now = Date.now();
-    if (now - (this.#told.get(layer) ?? 0) < 100) return;
-    this.#told.set(layer, now);
-    this.#tell(layer, bytes);
-  }
-
-  done(): void {
-    for (const [layer, { size }] of this.#layers.entries()) this.#tell(layer, size);
-  }
-
-  #tell(layer: number, current: number): void {
-    const { diffId, size } = this.#layers[layer] as PlannedLayer;
+    const told = this.#told.get(diffId) ?? 0;
+    const isWhole = bytes >= size;
+    if (told === WHOLE || (!isWhole && now - told < 100)) return;
+    this.#told.set(diffId, isWhole ? WHOLE : now);
     this.#onProgress({
       status: "Loading layer",
-      progressDetail: { current: Math.min(current, size), total: size },
+      progressDetail: { current: Math.min(bytes, size), total: size },
       id: shortId(diffId),
     });
   }
 }
 
 /** Inside the transaction. Returns what to tell the user. */
-function register(shop: Workshop, image: PlannedImage): string[] {
-  const { id, manifest, configBytes, layers, names } = image;
-  shop.catalog.addImage({ id, manifest, config: configBytes, layers: layers.map(({ digest }) => digest) });
-  const lines = names.flatMap((reference) => registerName(shop, image, reference));
-  return lines.length > 0 ? lines : [`Loaded image ID: ${id}`];
+function register(shop: Workshop, { read, names, canonical }: LoadedTarget): string[] {
+  const { descriptor, imageId } = read;
+  const { moved } = enterRecord(shop, read, {
+    target: descriptor,
+    names: canonical ? names.flatMap((name) => [name, canonicalName(name, read)]) : names,
+  });
+  if (names.length === 0) return [`Loaded image ID: ${imageId}`];
+  return names.flatMap((reference) => {
+    const before = moved.find(({ name }) => name === reference)?.from;
+    const name = familiarName(reference);
+    const told = `The image ${name} already exists, renaming the old one with ID ${before} to empty string`;
+    return [...(before === undefined ? [] : [told]), `Loaded image: ${name}`];
+  });
 }
 
-function registerName(shop: Workshop, { id, manifest, canonical }: PlannedImage, reference: Reference): string[] {
-  const name = familiarName(reference);
-  const before = setTag(shop, reference, id, manifest);
-  if (canonical) {
-    const { domain, path } = reference;
-    shop.catalog.setName(
-      { domain, path, digest: manifest.digest },
-      `${repositoryOf(reference)}@${manifest.digest}`,
-      id,
-      manifest,
-    );
-  }
-  const moved = `The image ${name} already exists, renaming the old one with ID ${before} to empty string`;
-  return [...(before === undefined ? [] : [moved]), `Loaded image: ${name}`];
+function canonicalName({ domain, path }: Reference, { descriptor }: ReadTarget): Reference {
+  return { domain, path, digest: descriptor.digest };
 }

@@ -16,17 +16,18 @@ import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Store } from "../store/store.ts";
 import { type CommitOptions, commit, type ImportOptions, importImage } from "./build-image.ts";
 import { Catalog } from "./catalog.ts";
-import type { Filters, Image, Images, ImageUse } from "./images.ts";
+import type { Filters, Image, Images, ImageUse, Lease, Recorded, RecordOptions, Target } from "./images.ts";
 import { history, inspect } from "./inspect.ts";
 import { Leases } from "./leases.ts";
 import { type ListOptions, list } from "./list.ts";
 import { type LoadOptions, load } from "./load.ts";
 import { diskSize, prune } from "./prune.ts";
+import { record, type UnpackOptions, unpackImage } from "./record.ts";
 import { type RemoveOptions, remove } from "./remove.ts";
-import { resolve } from "./resolve.ts";
+import { imageAlone, notRunnable, resolve } from "./resolve.ts";
 import { save } from "./save.ts";
 import { Sweeper } from "./sweep.ts";
-import { publish, setTag, type Workshop } from "./workshop.ts";
+import { publish, type Workshop, withLease } from "./workshop.ts";
 
 export interface ImagesOptions {
   readonly store: Store;
@@ -35,14 +36,17 @@ export interface ImagesOptions {
   readonly events: Events;
   /** What containers use now. */
   readonly uses: () => readonly ImageUse[];
+  /** Who else needs a blob (by digest) or a layer (by chain id): a build cache, a registry. Asked at every removal, so it answers fast. */
+  readonly keeps?: ((digest: Digest) => boolean) | undefined;
   readonly logger: Logger;
 }
 
 /** Reads the images that there are. Nothing needs closing. */
-export function openImages({ store, content, snapshots, events, uses, logger }: ImagesOptions): Images {
+export function openImages(options: ImagesOptions): Images {
+  const { store, content, snapshots, events, uses, logger, keeps = () => false } = options;
   const catalog = new Catalog(store);
   const leases = new Leases();
-  const sweeper = new Sweeper({ catalog, content, snapshots, leases });
+  const sweeper = new Sweeper({ catalog, content, snapshots, leases, keeps });
   return new LocalImages({ catalog, content, snapshots, events, leases, sweeper, uses, logger });
 }
 
@@ -54,28 +58,56 @@ class LocalImages implements Images {
   }
 
   get(name: string, platform?: Platform | undefined): Image {
-    const { image } = resolve(this.#shop.catalog, name, platform).record;
+    const image = this.peek(name, platform);
     this.#shop.catalog.touch(image.id);
     return image;
+  }
+
+  peek(name: string, platform?: Platform | undefined): Image {
+    const { record, target } = resolve(this.#shop.catalog, name, platform);
+    if (record.kind === "artifact") throw notRunnable(name, target);
+    return record.image;
+  }
+
+  target(name: string): Target {
+    return resolve(this.#shop.catalog, name).target;
+  }
+
+  async unpack(image: Image, options: UnpackOptions = {}): Promise<void> {
+    await unpackImage(this.#shop, image, options);
+  }
+
+  async lease<T>(work: (lease: Lease) => Promise<T>): Promise<T> {
+    return await withLease(this.#shop, work);
+  }
+
+  async record(options: RecordOptions): Promise<Recorded> {
+    return await record(this.#shop, options);
   }
 
   async list(options: ListOptions): Promise<ImageSummary[]> {
     return list(this.#shop, options);
   }
 
-  async inspect(name: string, platform?: Platform | undefined): Promise<ImageInspect> {
-    return inspect(this.#shop, resolve(this.#shop.catalog, name, platform).record);
+  async inspect(
+    name: string,
+    platform?: Platform | undefined,
+    { manifests = false }: { readonly manifests?: boolean | undefined } = {},
+  ): Promise<ImageInspect> {
+    return inspect(this.#shop, resolve(this.#shop.catalog, name, platform), manifests);
   }
 
   history(name: string, platform?: Platform | undefined): ImageHistoryItem[] {
     return history(this.#shop, resolve(this.#shop.catalog, name, platform).record);
   }
 
-  tag(name: string, repo: string, tag: string): void {
+  tag(name: string, repo: string, tag: string, platform?: Platform | undefined): void {
     const reference = parseTagTarget(repo, tag);
-    const { image } = resolve(this.#shop.catalog, name).record;
-    setTag(this.#shop, reference, image.id, image.manifest);
-    publish(this.#shop, "tag", image.id, familiarName(reference));
+    const { catalog } = this.#shop;
+    const { target, record } = resolve(catalog, name, platform);
+    const wanted = platform === undefined ? target : imageAlone([target], record.image.id);
+    catalog.durable(() => catalog.setName(reference, catalog.addTarget(wanted)));
+    publish(this.#shop, "tag", wanted.imageId, familiarName(reference));
   }
 
   async remove(name: string, options: RemoveOptions): Promise<ImageDeleteItem[]> {
@@ -90,8 +122,8 @@ class LocalImages implements Images {
     await load(this.#shop, archive, options);
   }
 
-  async save(names: readonly string[], platform?: Platform | undefined): Promise<Readable> {
-    return await save(this.#shop, names, platform);
+  async save(names: readonly string[], platforms?: readonly Platform[] | undefined): Promise<Readable> {
+    return await save(this.#shop, names, platforms);
   }
 
   async import(tar: Readable, options: ImportOptions): Promise<Digest> {

@@ -5,20 +5,16 @@ import { type Digest, digestOf } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import type { Content } from "../content/content.ts";
 import { MEDIA } from "../oci/media-types.ts";
+import { formatPlatform } from "../oci/platform.ts";
 import { type Reference, withDefaultTag } from "../oci/reference.ts";
-import type { Descriptor, ImageConfigFile } from "../oci/types.ts";
+import type { Descriptor, ImageConfigFile, Platform } from "../oci/types.ts";
 
-export interface PlannedImage {
-  readonly id: Digest;
-  readonly config: ImageConfigFile;
-  readonly configBytes: Buffer;
-  readonly manifest: Descriptor;
-  readonly manifestBytes: Buffer;
-  /** Lowest first; one per diff id. They are stored in content. */
-  readonly layers: readonly { readonly digest: Digest; readonly size: number }[];
+export interface PlannedTarget {
+  /** Its bytes, and those of what it needs as far as the archive has them, are in content. */
+  readonly target: Descriptor;
   /** With tags. */
   readonly names: readonly Reference[];
-  /** The manifest came with the archive, so that its digest is a name too. */
+  /** It came with the archive as it is, so that its digest is a name too. */
   readonly canonical: boolean;
 }
 
@@ -37,6 +33,11 @@ export function checkLayerCount(config: ImageConfigFile, layers: number): void {
   const expected = config.rootfs.diff_ids.length;
   if (layers !== expected)
     throw new EngineError("invalid", `invalid manifest, layers length mismatch: expected ${expected}, got ${layers}`);
+}
+
+export function platformMissing(wanted: readonly Platform[]): EngineError {
+  const name = wanted.map(formatPlatform).join(", ") || "any";
+  return new EngineError("not-found", `requested platform (${name}) not found: image might be filtered out`);
 }
 
 /** The manifest of an image that came without one: deterministic for one configuration and layers. */

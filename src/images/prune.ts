@@ -1,9 +1,9 @@
 import type { ImageDeleteItem, ImagePruneResult } from "../api/types/image.ts";
 import { errorKind } from "../base/errors.ts";
-import type { ImageRecord } from "./catalog.ts";
 import { booleanFilter, checkFilters, createdAt, createdBetween, matchesLabels } from "./filters.ts";
 import type { Filters } from "./images.ts";
-import { remove } from "./remove.ts";
+import { dropNameless, remove } from "./remove.ts";
+import type { ImageRecord } from "./rows.ts";
 import type { Workshop } from "./workshop.ts";
 
 const FILTERS = ["dangling", "label", "label!", "until"];
@@ -18,8 +18,9 @@ export async function prune(shop: Workshop, filters: Filters): Promise<ImagePrun
   const { before } = createdBetween(shop.catalog, { until: filters.until ?? [] }, Date.now());
   const sizeBefore = diskSize(shop);
   const deleted: ImageDeleteItem[] = [];
-  for (const record of [...shop.catalog.images()]) {
+  for (const record of shop.catalog.shown()) {
     if (isIntermediate(shop, record) || createdAt(record) >= before || !matchesLabels(record, filters)) continue;
+    if (shop.catalog.namesOf(record.image.id).length > 0) dropNameless(shop, record.image.id);
     for (const name of removable(shop, record, danglingOnly)) deleted.push(...(await tryRemove(shop, name)));
   }
   await shop.sweeper.sweepAll();

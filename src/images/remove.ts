@@ -3,14 +3,24 @@ import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import { shortId } from "../base/ids.ts";
 import { repositoryOf } from "../oci/reference.ts";
-import type { ImageRecord, NameRecord } from "./catalog.ts";
+import type { Platform } from "../oci/types.ts";
+import type { Dropped } from "./catalog.ts";
+import { removePlatforms } from "./remove-platforms.ts";
 import { resolve } from "./resolve.ts";
+import type { ImageRecord, NameRecord } from "./rows.ts";
 import { publish, type Workshop } from "./workshop.ts";
 
 export interface RemoveOptions {
   readonly force: boolean;
   /** Parents that nothing names any more go too. */
   readonly prune: boolean;
+  /** Only these images of a target with several. */
+  readonly platforms?: readonly Platform[] | undefined;
+}
+
+/** An image that was deleted, and what went with it. */
+interface Gone extends Dropped {
+  readonly id: Digest;
 }
 
 /**
@@ -19,16 +29,22 @@ export interface RemoveOptions {
  * in several repositories are left. What was removed is listed in Docker's order: names, the image, its layers from the top.
  */
 export async function remove(shop: Workshop, text: string, options: RemoveOptions): Promise<ImageDeleteItem[]> {
-  const { record, name } = resolve(shop.catalog, text);
+  const resolved = resolve(shop.catalog, text);
+  const { record, name } = resolved;
+  const { platforms = [] } = options;
+  if (platforms.length > 0) {
+    const items = await removePlatforms(shop, resolved, { text, platforms, force: options.force });
+    if (items !== undefined) return items;
+  }
   const items: ImageDeleteItem[] = [];
   const gone =
     name === undefined
       ? removeById(shop, record, options, items)
       : removeByName(shop, { record, name, text }, options, items);
-  for (const image of gone) {
-    const { layers } = await shop.sweeper.sweep({ blobs: image.blobs, layers: image.chain });
-    const at = items.findIndex(({ Deleted }) => Deleted === image.image.id) + 1;
-    items.splice(at, 0, ...layers.map((chainId) => ({ Deleted: chainId })));
+  for (const { id, blobs, images } of gone) {
+    const { layers } = await shop.sweeper.sweep({ blobs, layers: images.flatMap(({ chain }) => chain) });
+    const at = items.findIndex(({ Deleted }) => Deleted === id) + 1;
+    items.splice(at === 0 ? items.length : at, 0, ...layers.map((chainId) => ({ Deleted: chainId })));
   }
   return items;
 }
@@ -38,20 +54,30 @@ function removeByName(
   { record, name, text }: { readonly record: ImageRecord; readonly name: string; readonly text: string },
   options: RemoveOptions,
   items: ImageDeleteItem[],
-): ImageRecord[] {
+): Gone[] {
   const { id } = record.image;
   if (!options.force && isOneRepository(shop.catalog.namesOf(id))) {
     const [use] = usesOf(shop, id);
     if (use !== undefined)
       throw new EngineError(
         "conflict",
-        `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${shortId(use.containerId)} is using its referenced image ${shortId(id)}`,
+        `conflict: unable to remove repository reference ${JSON.stringify(text)} (must force) - container ${shortId(use.containerId)} is using its referenced image ${shortId(use.imageId)}`,
       );
   }
   untag(shop, shop.catalog.name(name), items);
   untagLeftDigests(shop, id, name, items);
-  if (shop.catalog.namesOf(id).length > 0) return [];
+  if (shop.catalog.namesOf(id).length > 0) return dropNameless(shop, id);
   return deleteImage(shop, id, { ...options, quiet: true }, items);
+}
+
+/** Targets that no name leads to any more, while others keep the image; unless a container uses what only they have. */
+export function dropNameless(shop: Workshop, id: Digest): Gone[] {
+  const { catalog } = shop;
+  const nameless = catalog.targetsOf(id).filter((target) => !catalog.isNamed(target));
+  if (nameless.length === 0 || usesOf(shop, id).some(({ imageId }) => imageId !== id)) return [];
+  return catalog.durable(() =>
+    nameless.map(({ descriptor }) => ({ id: descriptor.digest, ...catalog.deleteTarget(descriptor.digest) })),
+  );
 }
 
 /** When the last tag of a repository went, its digests go too. */
@@ -63,13 +89,9 @@ function untagLeftDigests(shop: Workshop, id: Digest, removed: string, items: Im
   for (const name of left) untag(shop, name, items);
 }
 
-function removeById(
-  shop: Workshop,
-  record: ImageRecord,
-  options: RemoveOptions,
-  items: ImageDeleteItem[],
-): ImageRecord[] {
+function removeById(shop: Workshop, record: ImageRecord, options: RemoveOptions, items: ImageDeleteItem[]): Gone[] {
   const { id } = record.image;
+  if (shop.catalog.targetsOf(id).length === 0) throw partOfAnother(shop, id);
   const names = shop.catalog.namesOf(id);
   if (isOneRepository(names)) {
     const conflict = conflictOf(shop, id, { soft: !options.force, names: false });
@@ -85,9 +107,9 @@ function deleteImage(
   id: Digest,
   options: RemoveOptions & { readonly quiet: boolean },
   items: ImageDeleteItem[],
-): ImageRecord[] {
+): Gone[] {
   const record = shop.catalog.image(id);
-  if (record === undefined) return [];
+  if (record === undefined || shop.catalog.targetsOf(id).length === 0) return [];
   const conflict = conflictOf(shop, id, { soft: !options.force, names: !options.force });
   if (conflict !== undefined) {
     const isDangling = shop.catalog.namesOf(id).length === 0 && shop.catalog.children(id).length === 0;
@@ -96,10 +118,26 @@ function deleteImage(
   }
   for (const name of shop.catalog.namesOf(id)) untag(shop, name, items);
   publish(shop, "delete", id, id);
-  shop.catalog.durable(() => shop.catalog.deleteImage(id));
-  items.push({ Deleted: id });
-  if (!options.prune || record.parent === undefined) return [record];
-  return [record, ...deleteImage(shop, record.parent, { force: false, prune: true, quiet: true }, items)];
+  const gone = { id, ...dropTargets(shop, id) };
+  items.push(...gone.images.map(({ image }) => ({ Deleted: image.id })));
+  if (!options.prune || record.parent === undefined) return [gone];
+  return [gone, ...deleteImage(shop, record.parent, { force: false, prune: true, quiet: true }, items)];
+}
+
+function dropTargets({ catalog }: Workshop, id: Digest): Dropped {
+  const dropped = catalog.durable(() =>
+    catalog.targetsOf(id).map(({ descriptor }) => catalog.deleteTarget(descriptor.digest)),
+  );
+  return { blobs: dropped.flatMap(({ blobs }) => blobs), images: dropped.flatMap(({ images }) => images) };
+}
+
+function partOfAnother({ catalog }: Workshop, id: Digest): EngineError {
+  const whole = catalog.targetsWith(id)[0]?.imageId ?? "";
+  return new EngineError(
+    "conflict",
+    `conflict: unable to delete ${shortId(id)} (cannot be forced) - image is a platform of image ${shortId(whole)}`,
+    { hint: `remove that one, or this platform of it: gantry rmi --platform OS/ARCH ${shortId(whole)}` },
+  );
 }
 
 function untag(shop: Workshop, name: NameRecord | undefined, items: ImageDeleteItem[]): void {
@@ -127,7 +165,7 @@ function conflictOf(
   id: Digest,
   check: { readonly soft: boolean; readonly names: boolean },
 ): Conflict | undefined {
-  if (shop.catalog.children(id).length > 0)
+  if (shop.catalog.family(id).some((member) => shop.catalog.children(member).length > 0))
     return conflict(id, "cannot be forced", "image has dependent child images", false);
   const uses = usesOf(shop, id);
   const running = uses.find((use) => use.running);
@@ -156,6 +194,8 @@ function conflict(id: Digest, force: string, reason: string, used: boolean): Con
   return { error, used };
 }
 
+/** Also of the images that come and go with this one. */
 function usesOf(shop: Workshop, id: Digest) {
-  return shop.uses().filter(({ imageId }) => imageId === id);
+  const family = shop.catalog.family(id);
+  return shop.uses().filter(({ imageId }) => family.includes(imageId));
 }

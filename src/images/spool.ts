@@ -7,7 +7,7 @@ import { newId } from "../base/ids.ts";
 import { cleanEntryPath } from "../base/tar/names.ts";
 import { readTar, type TarEntry } from "../base/tar/reader.ts";
 import type { BlobInfo, Content } from "../content/content.ts";
-import type { Lease } from "./leases.ts";
+import type { Lease } from "./images.ts";
 
 /** Files up to this size are kept in memory (they are the JSON documents), as long as all of them fit into the total. Bytes. */
 const SMALL = 256 << 10;
@@ -65,6 +65,18 @@ export class Spool {
     const file = this.#need(path);
     if (file.kind === "blob") return file;
     return await this.#lease.store(() => this.#content.put(file.bytes));
+  }
+
+  /** Post-condition: bytes that were made from the archive's are a blob. */
+  async put(bytes: Buffer): Promise<BlobInfo> {
+    return await this.#lease.store(() => this.#content.put(bytes));
+  }
+
+  /** Post-condition: the blob is stored and held. Undefined when neither the archive nor content has it. */
+  async blob(digest: Digest): Promise<Pick<BlobInfo, "digest" | "size"> | undefined> {
+    await this.#lease.hold([digest]);
+    const path = blobPath(digest);
+    return this.has(path) ? await this.store(path) : this.#content.info(digest);
   }
 
   async #take(entry: TarEntry): Promise<void> {
@@ -134,6 +146,10 @@ export class Spool {
 function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "" : path.slice(0, slash);
+}
+
+export function blobPath(digest: Digest): string {
+  return `blobs/${digest.replace(":", "/")}`;
 }
 
 /** "blobs/sha256/<hex>" says what its bytes must hash to. */

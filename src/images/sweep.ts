@@ -17,9 +17,10 @@ interface Parts {
   readonly content: Content;
   readonly snapshots: Snapshots;
   readonly leases: Leases;
+  readonly keeps: (digest: Digest) => boolean;
 }
 
-/** Removes blobs and layers that neither an image nor a lease reaches, nor (for layers) a container's tree lies on. */
+/** Removes blobs and layers that neither a target, nor a lease, nor a keeper needs, nor (for layers) a container's tree lies on. */
 export class Sweeper {
   readonly #parts: Parts;
   #reached: { readonly version: number; readonly digests: ReadonlySet<Digest> } | undefined;
@@ -78,19 +79,17 @@ export class Sweeper {
   }
 
   #reaches(digest: Digest): boolean {
-    const { catalog, leases } = this.#parts;
+    const { catalog, leases, keeps } = this.#parts;
     if (this.#reached?.version !== catalog.version)
       this.#reached = { version: catalog.version, digests: reachable(catalog) };
-    return leases.holds(digest) || this.#reached.digests.has(digest);
+    return leases.holds(digest) || this.#reached.digests.has(digest) || keeps(digest);
   }
 }
 
 function reachable(catalog: Catalog): Set<Digest> {
   const digests = new Set<Digest>();
-  for (const { blobs, chain } of catalog.images()) {
-    for (const digest of blobs) digests.add(digest);
-    for (const chainId of chain) digests.add(chainId);
-  }
+  for (const { blobs } of catalog.targets()) for (const digest of blobs) digests.add(digest);
+  for (const { chain } of catalog.images()) for (const chainId of chain) digests.add(chainId);
   return digests;
 }
 

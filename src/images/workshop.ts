@@ -4,12 +4,10 @@ import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Content } from "../content/content.ts";
 import type { Events } from "../events/events.ts";
-import { normalisedName, type Reference } from "../oci/reference.ts";
-import type { Descriptor } from "../oci/types.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Catalog } from "./catalog.ts";
-import type { ImageUse } from "./images.ts";
-import type { Lease, Leases } from "./leases.ts";
+import type { ImageUse, Lease } from "./images.ts";
+import type { Leases } from "./leases.ts";
 import type { Sweeper } from "./sweep.ts";
 
 /** What every operation of this module works with. */
@@ -42,11 +40,6 @@ export async function withLease<T>(shop: Workshop, work: (lease: Lease) => Promi
 export function publish(shop: Workshop, action: string, id: Digest, name: string): void {
   const labels = shop.catalog.image(id)?.image.config.config?.Labels;
   shop.events.publish({ type: "image", action, id, attributes: { ...labels, name } });
-}
-
-/** Tags an image. The caller publishes. Returns the image that had the name before, if another. */
-export function setTag(shop: Workshop, reference: Reference, id: Digest, target: Descriptor): Digest | undefined {
-  return shop.catalog.setName(reference, normalisedName(reference), id, target);
 }
 
 /** A stream from outside: it ends with the signal, and an error that comes before anybody reads waits for the reader. */

@@ -13,3 +13,17 @@ export const MEDIA = {
   dockerLayer: "application/vnd.docker.image.rootfs.diff.tar",
   dockerLayerGzip: "application/vnd.docker.image.rootfs.diff.tar.gzip",
 } as const;
+
+/** Manifest lists, Docker's and OCI's. */
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === MEDIA.ociIndex || mediaType === MEDIA.dockerList;
+}
+
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === MEDIA.ociManifest || mediaType === MEDIA.dockerManifest;
+}
+
+/** The configuration of an image that can run, as opposed to an artifact's. */
+export function isImageConfigType(mediaType: string): boolean {
+  return mediaType === MEDIA.ociConfig || mediaType === MEDIA.dockerConfig;
+}

@@ -2,7 +2,7 @@
 import { EngineError } from "../../base/errors.ts";
 import type { Progress } from "../../images/images.ts";
 import { ACCEPTED } from "../filters.ts";
-import { filters, flag, platformJson, platformText, text, texts, verbatim } from "../query.ts";
+import { filters, flag, platformJson, platformsJson, platformText, text, texts, verbatim } from "../query.ts";
 import { type Call, empty, json, type Reply, type Route, route, type WriteLine } from "../route.ts";
 import { REGISTRY_HINT } from "./unsupported.ts";
 
@@ -17,7 +17,7 @@ const createQuery = {
   changes: texts,
   platform: platformText,
 };
-const loadQuery = { quiet: flag, platform: platformJson };
+const loadQuery = { quiet: flag, platform: platformsJson };
 
 export const imageRoutes: readonly Route[] = [
   route("GET", "/images/json", {
@@ -45,7 +45,7 @@ export const imageRoutes: readonly Route[] = [
     handle: async ({ engine, query }) => json(await engine.images.prune(query.filters)),
   }),
   route("GET", "/images/get", {
-    query: { names: texts, platform: platformJson },
+    query: { names: texts, platform: platformsJson },
     handle: async ({ engine, query }) => {
       const names = query.names.flatMap((name) => name.split(",")).filter((name) => name !== "");
       if (names.length === 0) throw new EngineError("invalid", "no image names were given");
@@ -53,7 +53,7 @@ export const imageRoutes: readonly Route[] = [
     },
   }),
   route("GET", "/images/{name}/get", {
-    query: { platform: platformJson },
+    query: { platform: platformsJson },
     handle: async ({ engine, path, query }) => ({
       kind: "bytes",
       type: ARCHIVE,
@@ -65,7 +65,7 @@ export const imageRoutes: readonly Route[] = [
     handle: async ({ engine, path, query }) => {
       if (query.manifests && query.platform !== undefined)
         throw new EngineError("invalid", "conflicting options: manifests and platform options cannot both be set");
-      return json(await engine.images.inspect(path.name, query.platform));
+      return json(await engine.images.inspect(path.name, query.platform, { manifests: query.manifests }));
     },
   }),
   route("GET", "/images/{name}/history", {
@@ -73,16 +73,17 @@ export const imageRoutes: readonly Route[] = [
     handle: ({ engine, path, query }) => json(engine.images.history(path.name, query.platform)),
   }),
   route("POST", "/images/{name}/tag", {
-    query: { repo: verbatim, tag: verbatim },
+    // The platform is Gantry's own: the name then points to that image alone.
+    query: { repo: verbatim, tag: verbatim, platform: platformJson },
     handle: ({ engine, path, query }) => {
-      engine.images.tag(path.name, query.repo ?? "", query.tag ?? "");
+      engine.images.tag(path.name, query.repo ?? "", query.tag ?? "", query.platform);
       return empty(201);
     },
   }),
   route("DELETE", "/images/{name}", {
-    query: { force: flag, noprune: flag },
-    handle: async ({ engine, path, query }) =>
-      json(await engine.images.remove(path.name, { force: query.force, prune: !query.noprune })),
+    query: { force: flag, noprune: flag, platforms: platformsJson },
+    handle: async ({ engine, path, query: { force, noprune, platforms } }) =>
+      json(await engine.images.remove(path.name, { force, prune: !noprune, platforms })),
   }),
 ];
 
@@ -106,7 +107,7 @@ function load({ engine, query, request, signal }: Call<"/images/load", typeof lo
   return {
     kind: "progress",
     run: (write) =>
-      engine.images.load(request, { platform: query.platform, signal, onProgress: progressTo(write, query.quiet) }),
+      engine.images.load(request, { platforms: query.platform, signal, onProgress: progressTo(write, query.quiet) }),
   };
 }
 
