@@ -32,6 +32,8 @@ struct decoder {
   char stamp_text[40]; /* the last stamp and its value: lines of one batch share theirs */
   size_t stamp_length;
   int64_t stamp;
+  char usual_text[40]; /* the last usual line's, whole */
+  size_t usual_length;
 };
 
 static int hex_digit(char digit) {
@@ -288,6 +290,21 @@ static const char *skip_attributes(struct decoder *decoder, const char *in, cons
   return after;
 }
 
+/* The text up to a quote. Lines of one batch share their stamp, and comparing is quicker than looking for its end. */
+static struct span usual_stamp(struct decoder *decoder, const char *in, const char *end) {
+  size_t known = decoder->usual_length;
+  if (known != 0 && (size_t)(end - in) > known && memcmp(in, decoder->usual_text, known) == 0 && in[known] == '"')
+    return (struct span){.at = in, .length = known};
+  const char *at = in;
+  while (at < end && *at != '"' && *at != '\n') at++;
+  size_t length = (size_t)(at - in);
+  if (length <= sizeof decoder->usual_text) {
+    memcpy(decoder->usual_text, in, length);
+    decoder->usual_length = length;
+  }
+  return (struct span){.at = in, .length = length};
+}
+
 /* A line exactly as gantry-monitor and Docker write it, whose attributes nobody wants; its end or NULL. */
 static const char *usual_line(struct decoder *decoder, const char *in, const char *end) {
   static const char head[] = "{\"log\":\"", stream[] = ",\"stream\":\"std", out[] = "out\"", err[] = "err\"", time[] = ",\"time\":\"";
@@ -303,9 +320,8 @@ static const char *usual_line(struct decoder *decoder, const char *in, const cha
   }
   in = skip_attributes(decoder, in, end);
   if (in == NULL || !literal(&in, end, time, sizeof time - 1)) return NULL;
-  struct span stamp = {.at = in};
-  while (in < end && *in != '"' && *in != '\n') in++;
-  stamp.length = (size_t)(in - stamp.at);
+  struct span stamp = usual_stamp(decoder, in, end);
+  in += stamp.length;
   if (!literal(&in, end, "\"}\n", 3)) return NULL;
   emit(decoder, text_end, is_error, stamp);
   return in;

@@ -22,7 +22,7 @@ export async function send(reply: Plain, response: ServerResponse, signal: Abort
     case "bytes":
       return sendBytes(response, reply, signal);
     case "lines":
-      return sendStream(response, "application/json", mapLines(reply.source), reply.eager === true, signal);
+      return sendStream(response, "application/json", mapLines(reply.source), reply, signal);
     case "progress":
       return sendProgress(response, reply.run);
     case "later":
@@ -56,7 +56,7 @@ function sendBytes(
   signal: AbortSignal,
 ): Promise<void> {
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
-  return sendStream(response, reply.type, reply.source, reply.eager === true, signal);
+  return sendStream(response, reply.type, reply.source, reply, signal);
 }
 
 async function* mapLines(source: AsyncIterable<unknown>): AsyncGenerator<string> {
@@ -67,7 +67,7 @@ async function sendStream(
   response: ServerResponse,
   type: string,
   source: AsyncIterable<Uint8Array | string>,
-  eager: boolean,
+  { eager = false, reused = false }: { readonly eager?: boolean; readonly reused?: boolean },
   signal: AbortSignal,
 ): Promise<void> {
   const stop = () => (source as Partial<Readable>).destroy?.();
@@ -80,7 +80,8 @@ async function sendStream(
     response.writeHead(200, { "Content-Type": type });
     if (eager) response.flushHeaders();
     for (let item = await pending; item.done !== true && !signal.aborted; item = await iterator.next())
-      if (!response.write(item.value)) await drained(response);
+      if (reused) await written(response, item.value);
+      else if (!response.write(item.value)) await drained(response);
     response.end();
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -89,6 +90,18 @@ async function sendStream(
     // Not awaited: a generator that waits for its next value ends by the signal, not by this call.
     void iterator.return?.().catch(() => {});
   }
+}
+
+/** Resolves when the kernel has the bytes, or the client is gone. */
+function written(response: ServerResponse, bytes: Uint8Array | string): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("close", done);
+      resolve();
+    };
+    response.once("close", done);
+    response.write(bytes, done);
+  });
 }
 
 /** Resolves when the response takes more, or never will. */

@@ -28,6 +28,8 @@ export type Reply =
       readonly source: AsyncIterable<Uint8Array>;
       readonly headers?: Headers;
       readonly eager?: boolean;
+      /** The source uses a chunk's memory again: each must be out before the next is asked for. */
+      readonly reused?: boolean;
     }
   /** Values, one JSON document per line, each flushed. */
   | { readonly kind: "lines"; readonly source: AsyncIterable<unknown>; readonly eager?: boolean }

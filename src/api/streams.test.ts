@@ -113,6 +113,7 @@ test("logs want a stream, tell the form of theirs, and read their options", asyn
     timestamps: true,
     tail: 7,
     details: false,
+    reuse: true,
   });
 });
 

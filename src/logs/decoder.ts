@@ -4,6 +4,8 @@ import { type Chunk, RESERVE } from "./chunks.ts";
 
 export class LogDecoder {
   readonly #filter: JsonLogFilter;
+  /** What the last output lay in, when it may be written again. */
+  #reused: Buffer | undefined;
   /** The start of a line whose end has not come. */
   #rest: Buffer = Buffer.alloc(0);
   /** In a line that is longer than any of ours. */
@@ -11,8 +13,9 @@ export class LogDecoder {
   /** A line past `until` came: nothing after it is wanted. */
   done = false;
 
-  constructor(filter: JsonLogFilter) {
+  constructor({ reuse, ...filter }: JsonLogFilter & { readonly reuse?: boolean | undefined }) {
     this.#filter = filter;
+    this.#reused = reuse ? Buffer.alloc(0) : undefined;
   }
 
   /** What the lines that this chunk completes become; may be empty. The chunk's free room is written to. */
@@ -25,7 +28,7 @@ export class LogDecoder {
       this.#skipping = false;
     }
     start -= this.#rest.copy(buffer, start - this.#rest.length);
-    const output = Buffer.allocUnsafeSlow((to - start) * (this.#filter.details ? DETAILS_GROWTH : 1) + JSON_LOG_SLACK);
+    const output = this.#room((to - start) * (this.#filter.details ? DETAILS_GROWTH : 1) + JSON_LOG_SLACK);
     const { consumed, produced, done } = decodeJsonLog(buffer, start, to, output, this.#filter);
     this.done = done;
     this.#keep(buffer.subarray(start + consumed, to));
@@ -36,6 +39,14 @@ export class LogDecoder {
   nextFile(): void {
     this.#rest = Buffer.alloc(0);
     this.#skipping = false;
+  }
+
+  #room(size: number): Buffer {
+    if (this.#reused !== undefined && this.#reused.length >= size) return this.#reused;
+    if (this.#reused === undefined) return Buffer.allocUnsafeSlow(size);
+    // The next chunk may come with more of a line before it.
+    this.#reused = Buffer.allocUnsafeSlow(size + RESERVE);
+    return this.#reused;
   }
 
   #keep(rest: Buffer): void {

