@@ -26,6 +26,7 @@ const SYSTEM = [
 const TESTING = [
   { what: "runc", found: () => program("runc"), package: "runc" },
   { what: "valgrind", found: () => program("valgrind"), package: "valgrind" },
+  { what: "docker-registry", found: () => program("docker-registry"), package: "docker-registry" },
   { what: "skopeo", found: () => program("skopeo"), package: "skopeo" },
   { what: "podman", found: () => program("podman"), package: "podman" },
   { what: "Docker's registry", found: () => program("docker-registry"), package: "docker-registry" },

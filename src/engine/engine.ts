@@ -14,6 +14,7 @@ import type { ContainerSettings } from "../containers/context.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
 import type { NetworkSettings, Networks } from "../networks/networks.ts";
+import type { RemoteSettings } from "../remote/remote.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
 
@@ -41,6 +42,7 @@ export interface EngineSettings extends ContainerSettings {
   /** Seconds given to containers when gantryd is told to stop them. */
   readonly shutdownTimeout: number;
   readonly network: NetworkSettings;
+  readonly remote: RemoteSettings;
 }
 
 export interface Engine {

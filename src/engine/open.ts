@@ -12,6 +12,7 @@ import { readHost } from "../kernel/host.ts";
 import { lockFile } from "../kernel/locks.ts";
 import { openLogs } from "../logs/open.ts";
 import { openNetworks } from "../networks/open.ts";
+import { openRemote } from "../remote/open.ts";
 import { openRuntime } from "../runtime/open.ts";
 import { openSnapshots } from "../snapshots/open.ts";
 import { openStore } from "../store/open.ts";
@@ -65,7 +66,9 @@ async function compose(
   const content = openContent(store);
   const volumes = openVolumes({ store, events, logger });
   const logs = openLogs();
-  const images = openImages({ store, content, snapshots, events, logger, uses: () => containers.imageUses() });
+  const remote = openRemote({ settings: settings.remote, logger });
+  closers.defer(() => remote.close());
+  const images = openImages({ store, content, snapshots, events, remote, logger, uses: () => containers.imageUses() });
   const containers = openContainers({
     store,
     images,

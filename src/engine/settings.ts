@@ -1,4 +1,6 @@
 import type { NetworkSettings } from "../networks/networks.ts";
+import { REMOTE_DEFAULTS } from "../remote/open.ts";
+import type { RemoteSettings } from "../remote/remote.ts";
 import type { EngineSettings } from "./engine.ts";
 
 /** dockerd's defaults, where Gantry has no better one. */
@@ -45,16 +47,23 @@ const DEFAULTS: EngineSettings = {
   experimental: false,
   shutdownTimeout: 15,
   network: NETWORK,
+  remote: REMOTE_DEFAULTS,
 };
 
-export type PartialSettings = Partial<Omit<EngineSettings, "network">> & {
+export type PartialSettings = Partial<Omit<EngineSettings, "network" | "remote">> & {
   readonly network?: Partial<NetworkSettings>;
+  readonly remote?: Partial<RemoteSettings>;
 };
 
 /** The given settings over the defaults; undefined values count as not given. */
 export function completeSettings(given: PartialSettings = {}): EngineSettings {
-  const { network = {}, ...rest } = given;
-  return Object.freeze({ ...DEFAULTS, ...defined(rest), network: Object.freeze({ ...NETWORK, ...defined(network) }) });
+  const { network = {}, remote = {}, ...rest } = given;
+  return Object.freeze({
+    ...DEFAULTS,
+    ...defined(rest),
+    network: Object.freeze({ ...NETWORK, ...defined(network) }),
+    remote: Object.freeze({ ...REMOTE_DEFAULTS, ...defined(remote) }),
+  });
 }
 
 function defined<T extends object>(values: T): T {

@@ -29,6 +29,7 @@ import type {
 import type { Digest } from "../base/digest.ts";
 import type { Reference } from "../oci/reference.ts";
 import type { Descriptor, ImageConfigFile, ImageRunConfig, Platform } from "../oci/types.ts";
+import type { Credentials } from "../remote/remote.ts";
 
 /** An image as the rest of the engine needs it: frozen. */
 export interface Image {
@@ -159,6 +160,16 @@ export interface Images {
     options: {
       /** Of images with several platforms only these; without, all that the archive has. */
       readonly platforms?: readonly Platform[] | undefined;
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress: (line: Progress) => void;
+    },
+  ): Promise<void>;
+  /** From its registry, verified and unpacked; a name without tag and digest means every tag. Progress as Docker's clients draw it. */
+  pull(
+    name: string,
+    options: {
+      readonly platform?: Platform | undefined;
+      readonly credentials?: Credentials | undefined;
       readonly signal?: AbortSignal | undefined;
       readonly onProgress: (line: Progress) => void;
     },

@@ -12,6 +12,7 @@ import type { Content } from "../content/content.ts";
 import type { Events } from "../events/events.ts";
 import { familiarName, parseTagTarget } from "../oci/reference.ts";
 import type { Platform } from "../oci/types.ts";
+import type { Remote } from "../remote/remote.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Store } from "../store/store.ts";
 import { type CommitOptions, commit, type ImportOptions, importImage } from "./build-image.ts";
@@ -22,6 +23,7 @@ import { Leases } from "./leases.ts";
 import { type ListOptions, list } from "./list.ts";
 import { type LoadOptions, load } from "./load.ts";
 import { diskSize, prune } from "./prune.ts";
+import { type PullOptions, pull } from "./pull.ts";
 import { record, type UnpackOptions, unpackImage } from "./record.ts";
 import { type RemoveOptions, remove } from "./remove.ts";
 import { imageAlone, notRunnable, resolve } from "./resolve.ts";
@@ -34,6 +36,7 @@ export interface ImagesOptions {
   readonly content: Content;
   readonly snapshots: Snapshots;
   readonly events: Events;
+  readonly remote: Remote;
   /** What containers use now. */
   readonly uses: () => readonly ImageUse[];
   /** Who else needs a blob (by digest) or a layer (by chain id): a build cache, a registry. Asked at every removal, so it answers fast. */
@@ -43,11 +46,11 @@ export interface ImagesOptions {
 
 /** Reads the images that there are. Nothing needs closing. */
 export function openImages(options: ImagesOptions): Images {
-  const { store, content, snapshots, events, uses, logger, keeps = () => false } = options;
+  const { store, content, snapshots, events, remote, uses, logger, keeps = () => false } = options;
   const catalog = new Catalog(store);
   const leases = new Leases();
   const sweeper = new Sweeper({ catalog, content, snapshots, leases, keeps });
-  return new LocalImages({ catalog, content, snapshots, events, leases, sweeper, uses, logger });
+  return new LocalImages({ catalog, content, snapshots, events, remote, leases, sweeper, uses, logger });
 }
 
 class LocalImages implements Images {
@@ -120,6 +123,10 @@ class LocalImages implements Images {
 
   async load(archive: Readable, options: LoadOptions): Promise<void> {
     await load(this.#shop, archive, options);
+  }
+
+  async pull(name: string, options: PullOptions): Promise<void> {
+    await pull(this.#shop, name, options);
   }
 
   async save(names: readonly string[], platforms?: readonly Platform[] | undefined): Promise<Readable> {

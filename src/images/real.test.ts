@@ -12,6 +12,7 @@ import { silentLogger } from "../base/log.ts";
 import { openContent } from "../content/open.ts";
 import type { Events } from "../events/events.ts";
 import { mount, unmount } from "../kernel/mounts.ts";
+import { openRemote, REMOTE_DEFAULTS } from "../remote/open.ts";
 import { openSnapshots } from "../snapshots/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
@@ -39,7 +40,15 @@ async function openReal(t: TestContext, { root, before } = temporary(t)) {
   before(() => snapshots.close());
   const content = openContent(store);
   const events = { publish() {} } as unknown as Events;
-  const images = openImages({ store, content, snapshots, events, uses: () => [], logger: silentLogger });
+  const images = openImages({
+    store,
+    content,
+    snapshots,
+    events,
+    remote: openRemote({ settings: REMOTE_DEFAULTS }),
+    uses: () => [],
+    logger: silentLogger,
+  });
   return { root, images, snapshots, content };
 }
 
@@ -121,6 +130,7 @@ const LOADER = `
   import { createReadStream } from "node:fs";
   import { openContent } from "${import.meta.dirname}/../content/open.ts";
   import { openSnapshots } from "${import.meta.dirname}/../snapshots/open.ts";
+  import { openRemote, REMOTE_DEFAULTS } from "${import.meta.dirname}/../remote/open.ts";
   import { openStore } from "${import.meta.dirname}/../store/open.ts";
   import { makePaths } from "${import.meta.dirname}/../store/paths.ts";
   import { openImages } from "${import.meta.dirname}/open.ts";
@@ -128,7 +138,7 @@ const LOADER = `
   const store = openStore(makePaths(root + "/data", root + "/run"));
   const snapshots = await openSnapshots({ store });
   const logger = { log() {} };
-  const images = openImages({ store, content: openContent(store), snapshots, events: { publish() {} }, uses: () => [], logger });
+  const images = openImages({ store, content: openContent(store), snapshots, events: { publish() {} }, remote: openRemote({ settings: REMOTE_DEFAULTS }), uses: () => [], logger });
   process.stdout.write("ready");
   await images.load(createReadStream(root + "/image.tar"), { onProgress() {} });
   process.exit(0);`;
@@ -144,7 +154,15 @@ test("a kill during a load leaves the whole image or nothing that is not collect
     const snapshots = await openSnapshots({ store });
     const content = openContent(store);
     const events = { publish() {} } as unknown as Events;
-    const images = openImages({ store, content, snapshots, events, uses: () => [], logger: silentLogger });
+    const images = openImages({
+      store,
+      content,
+      snapshots,
+      events,
+      remote: openRemote({ settings: REMOTE_DEFAULTS }),
+      uses: () => [],
+      logger: silentLogger,
+    });
     await images.collect();
     const names = await images.list({ all: true, filters: {}, sharedSize: false, digests: false, manifests: false });
     assert.equal([...content.walk()].length, names.length * 5);

@@ -4,6 +4,7 @@ import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Content } from "../content/content.ts";
 import type { Events } from "../events/events.ts";
+import type { Remote } from "../remote/remote.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Catalog } from "./catalog.ts";
 import type { ImageUse, Lease } from "./images.ts";
@@ -16,6 +17,7 @@ export interface Workshop {
   readonly content: Content;
   readonly snapshots: Snapshots;
   readonly events: Events;
+  readonly remote: Remote;
   readonly leases: Leases;
   readonly sweeper: Sweeper;
   readonly uses: () => readonly ImageUse[];

@@ -8,6 +8,7 @@ import { openContent } from "../content/open.ts";
 import type { EventInput, Events } from "../events/events.ts";
 import type { Images, ImageUse } from "../images/images.ts";
 import { openImages } from "../images/open.ts";
+import { openRemote, REMOTE_DEFAULTS } from "../remote/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
@@ -44,7 +45,15 @@ export function openTestImages(t: TestContext): ImagesHarness {
   const published: EventInput[] = [];
   const events = { publish: (event: EventInput) => published.push(event) } as unknown as Events;
   const open = () =>
-    openImages({ store, content, snapshots: snapshots.asSnapshots(), events, uses: () => uses, logger: silentLogger });
+    openImages({
+      store,
+      content,
+      snapshots: snapshots.asSnapshots(),
+      events,
+      remote: openRemote({ settings: REMOTE_DEFAULTS }),
+      uses: () => uses,
+      logger: silentLogger,
+    });
   const images = open();
   return {
     images,

@@ -1,10 +1,10 @@
-/** Images: listing, tags, archives. What needs a registry is answered in unsupported.ts. */
+/** Images: listing, tags, archives, and their way from and to registries. */
 import { EngineError } from "../../base/errors.ts";
 import type { Progress } from "../../images/images.ts";
 import { ACCEPTED } from "../filters.ts";
 import { filters, flag, platformJson, platformsJson, platformText, text, texts, verbatim } from "../query.ts";
+import { registryCredentials } from "../registry-auth.ts";
 import { type Call, empty, json, type Reply, type Route, route, type WriteLine } from "../route.ts";
-import { REGISTRY_HINT } from "./unsupported.ts";
 
 const ARCHIVE = "application/x-tar";
 
@@ -89,10 +89,10 @@ export const imageRoutes: readonly Route[] = [
 
 type CreateCall = Call<"/images/create", typeof createQuery>;
 
-function create({ engine, query, request, signal }: CreateCall): Reply {
+function create(call: CreateCall): Reply {
+  const { engine, query, request, signal } = call;
   const { fromImage, fromSrc, ...options } = query;
-  if (fromImage !== undefined)
-    throw new EngineError("not-implemented", `cannot pull ${fromImage}`, { hint: REGISTRY_HINT });
+  if (fromImage !== undefined) return pull(fromImage, call);
   if (fromSrc !== "-")
     throw new EngineError("not-implemented", "cannot import from a URL", {
       hint: "Download the archive and import it from standard input: import - NAME < archive.tar.",
@@ -100,6 +100,16 @@ function create({ engine, query, request, signal }: CreateCall): Reply {
   return {
     kind: "progress",
     run: async (write) => write({ status: await engine.images.import(request, { ...options, signal }) }),
+  };
+}
+
+/** Without a tag or digest in either parameter: every tag of the repository. */
+function pull(image: string, { engine, query: { tag, platform }, request, signal }: CreateCall): Reply {
+  const name = tag === undefined ? image : `${image}${tag.includes(":") ? "@" : ":"}${tag}`;
+  const credentials = registryCredentials(request);
+  return {
+    kind: "progress",
+    run: (write) => engine.images.pull(name, { platform, credentials, signal, onProgress: write }),
   };
 }
 

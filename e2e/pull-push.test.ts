@@ -1,0 +1,62 @@
+/** Images from and to a registry that is not ours, by the docker CLI and by gantry. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { after, before, describe, test } from "node:test";
+import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { type DebianRegistry, startDebianRegistry } from "../src/testing/debian-registry.ts";
+import { Cli, type CliName, missing } from "./lib/cli.ts";
+
+for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
+
+function suite(name: CliName): void {
+  let daemon: TestDaemon;
+  let registry: DebianRegistry;
+  let cli: Cli;
+  before(async () => {
+    registry = await startDebianRegistry();
+    daemon = await startDaemon();
+    cli = new Cli(name, daemon);
+    const target = `docker://${registry.host}/team/box:1`;
+    const copied = spawnSync("skopeo", ["copy", "--dest-tls-verify=false", `docker-archive:${daemon.archive}`, target]);
+    assert.equal(copied.status, 0, copied.stderr?.toString());
+  });
+  after(async () => {
+    await daemon?.[Symbol.asyncDispose]();
+    await registry?.[Symbol.asyncDispose]();
+  });
+
+  test("pull brings an image, says its digest, and the image runs", async () => {
+    const image = `${registry.host}/team/box:1`;
+    const out = await cli.ok("pull", image);
+    assert.match(
+      out,
+      /^1: Pulling from team\/box\n[0-9a-f]{12}: Pulling fs layer\n[\s\S]*Pull complete\nDigest: sha256:/,
+    );
+    assert.match(out, new RegExp(`Status: Downloaded newer image for ${image}\n${image}$`));
+    assert.match(await cli.ok("pull", image), /Status: Image is up to date/);
+    assert.equal(await cli.ok("run", "--rm", image, "echo", "hi"), "hi");
+    const digest = /Digest: (sha256:[0-9a-f]{64})/.exec(out)?.[1] ?? "";
+    assert.equal(
+      await cli.ok("pull", "-q", `${registry.host}/team/box@${digest}`),
+      `${registry.host}/team/box@${digest}`,
+    );
+    assert.match(await cli.ok("images", "--digests"), new RegExp(digest));
+  });
+
+  test("run pulls what is missing, and only then", async () => {
+    const image = `${registry.host}/team/box:1`;
+    await cli.run("rmi", "-f", image, "busybox");
+    const never = await cli.run("run", "--rm", "--pull", "never", image, "true");
+    assert.deepEqual([never.code, /No such image/.test(never.err)], [125, true]);
+    const { code, out, err } = await cli.run("run", "--rm", image, "echo", "pulled");
+    assert.deepEqual([code, out], [0, "pulled"]);
+    assert.match(err, /Unable to find image '.*' locally\n1: Pulling from team\/box/);
+    assert.match((await cli.run("run", "--rm", "--pull", "always", image, "true")).err, /Image is up to date/);
+  });
+
+  test("what is not there is an error that names it", async () => {
+    const { code, err } = await cli.run("pull", `${registry.host}/team/box:none`);
+    assert.equal(code, 1);
+    assert.match(err, /manifest for localhost:\d+\/team\/box:none not found: manifest unknown/);
+  });
+}

@@ -1,0 +1,86 @@
+import { type Logger, silentLogger } from "../base/log.ts";
+import type { Reference } from "../oci/reference.ts";
+import { Connections } from "./connections.ts";
+import { type Endpoint, endpointsOf } from "./endpoints.ts";
+import type { Access, Credentials, Remote, RemoteSettings, Repository } from "./remote.ts";
+import { RemoteRepository } from "./repository.ts";
+import { Session, type Shared } from "./session.ts";
+import { Tokens } from "./tokens.ts";
+
+/** dockerd's defaults. */
+export const REMOTE_DEFAULTS: RemoteSettings = Object.freeze({
+  mirrors: [],
+  insecureRegistries: [],
+  rules: [],
+  certificateFolders: ["/etc/gantry/certs.d", "/etc/docker/certs.d"],
+  httpProxy: undefined,
+  httpsProxy: undefined,
+  noProxy: undefined,
+  maxConcurrentDownloads: 3,
+  maxConcurrentUploads: 5,
+  maxDownloadAttempts: 5,
+});
+
+/** Nothing is connected to and nothing is loaded before the first request. */
+export function openRemote({
+  settings,
+  logger = silentLogger,
+}: {
+  readonly settings: RemoteSettings;
+  readonly logger?: Logger | undefined;
+}): Remote {
+  return new HttpRemote(settings, logger);
+}
+
+class HttpRemote implements Remote {
+  readonly #logger: Logger;
+  #shared: Shared;
+
+  constructor(settings: RemoteSettings, logger: Logger) {
+    this.#logger = logger;
+    this.#shared = makeShared(settings);
+  }
+
+  get settings(): RemoteSettings {
+    return this.#shared.settings;
+  }
+
+  repository(
+    reference: Reference,
+    { credentials, access }: { readonly credentials?: Credentials | undefined; readonly access: Access },
+  ): Repository {
+    const { settings } = this.#shared;
+    const sessions = endpointsOf(reference, access, settings).map((endpoint) => {
+      const scopes = [`repository:${endpoint.path}:${access === "push" ? "pull,push" : "pull"}`];
+      return new Session(this.#shared, { endpoint, credentials: credentialsAt(endpoint, credentials), scopes });
+    });
+    return new RemoteRepository({ reference, sessions, attempts: settings.maxDownloadAttempts, logger: this.#logger });
+  }
+
+  configure(settings: RemoteSettings): void {
+    const before = this.#shared;
+    this.#shared = makeShared(settings);
+    void before.connections.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#shared.connections.close();
+  }
+}
+
+function makeShared(settings: RemoteSettings): Shared {
+  return {
+    settings: Object.freeze(settings),
+    connections: new Connections(settings),
+    tokens: new Tokens(),
+    schemes: new Map(),
+    challenges: new Map(),
+  };
+}
+
+/** A mirror is not shown the registry's credentials, unless they were given for it. */
+function credentialsAt({ mirror, host }: Endpoint, credentials: Credentials | undefined): Credentials | undefined {
+  if (!mirror || credentials === undefined) return credentials;
+  const owner = (credentials.serverAddress ?? "").replace(/^https?:\/\//, "").split("/", 1)[0];
+  return owner === host ? credentials : undefined;
+}

@@ -1,0 +1,82 @@
+/** A repository over its endpoints: mirrors first, the registry last. */
+import type { Digest } from "../base/digest.ts";
+import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Reference } from "../oci/reference.ts";
+import type { Descriptor } from "../oci/types.ts";
+import { BlobTransfer } from "./blobs.ts";
+import type { Endpoint } from "./endpoints.ts";
+import { fetchManifest } from "./manifests.ts";
+import type { BlobSink, FetchOptions, RemoteManifest, Repository } from "./remote.ts";
+import { retrying } from "./retry.ts";
+import type { Session } from "./session.ts";
+import { listTags } from "./tags.ts";
+
+/** Attempts for what is small and asked for by somebody who waits. */
+const ATTEMPTS = 3;
+
+export class RemoteRepository implements Repository {
+  readonly reference: Reference;
+  readonly #sessions: readonly Session[];
+  readonly #attempts: number;
+  readonly #logger: Logger;
+
+  constructor(parts: {
+    readonly reference: Reference;
+    readonly sessions: readonly Session[];
+    readonly attempts: number;
+    readonly logger: Logger;
+  }) {
+    this.reference = parts.reference;
+    this.#sessions = parts.sessions;
+    this.#attempts = parts.attempts;
+    this.#logger = parts.logger;
+  }
+
+  manifest(
+    which: { readonly tag: string } | { readonly digest: Digest },
+    signal?: AbortSignal,
+  ): Promise<RemoteManifest> {
+    const [name, kind] = "digest" in which ? [which.digest, "digest" as const] : [which.tag, "tag" as const];
+    return this.#first(kind, (session) =>
+      retrying(() => fetchManifest(session, name, signal), { attempts: ATTEMPTS, signal }),
+    );
+  }
+
+  tags(signal?: AbortSignal): AsyncIterable<string> {
+    return listTags(this.#sessions.at(-1) as Session, signal);
+  }
+
+  async fetch(blob: Descriptor, sink: BlobSink, options: FetchOptions = {}): Promise<void> {
+    const transfer = new BlobTransfer(blob, sink, { ...options, attempts: this.#attempts });
+    await this.#first("digest", (session) => {
+      const path = `${session.endpoint.path}/blobs/${blob.digest}`;
+      return transfer.from((headers, signal) => session.send({ method: "GET", path, headers, signal }));
+    });
+  }
+
+  /** The first endpoint that does it; the registry's own failure is the one that is told. */
+  async #first<T>(kind: "tag" | "digest", ask: (session: Session) => Promise<T>): Promise<T> {
+    const sessions = this.#sessions.filter(({ endpoint }) => serves(endpoint, kind));
+    for (const session of sessions.slice(0, -1)) {
+      try {
+        return await ask(session);
+      } catch (error) {
+        if (errorKind(error) === "cancelled") throw error;
+        const { host } = session.endpoint;
+        this.#logger.log("info", "mirror passed over", { mirror: host, error: errorMessage(error) });
+      }
+    }
+    const last = sessions.at(-1);
+    if (last === undefined)
+      throw new EngineError(
+        "forbidden",
+        "no registry may be asked for this: only mirrors that serve the other kind of name",
+      );
+    return await ask(last);
+  }
+}
+
+function serves({ pull }: Endpoint, kind: "tag" | "digest"): boolean {
+  return pull === "all" || pull === `${kind}-only`;
+}
