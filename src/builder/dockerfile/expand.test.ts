@@ -108,7 +108,7 @@ test("white space of variables cuts words, white space in quotes does not", () =
 });
 
 test("names that are used and names that are not set are told", () => {
-  const { used, unset } = expand("$FOO ${NONE:-$EMPTY}", { env: ENV });
+  const { used, unset } = expand("$FOO $NONE ${NADA:-$EMPTY}", { env: ENV });
   assert.deepEqual([...used], ["FOO", "EMPTY"]);
   assert.deepEqual([...unset], ["NONE"]);
 });

@@ -23,7 +23,7 @@ export interface Expansion {
   readonly text: string;
   /** Cut at white space outside quotes, also at that from variables. */
   readonly words: readonly string[];
-  /** Names asked for and not set, whatever the operator. */
+  /** Names asked for and not set, where the expression does not say what then. */
   readonly unset: ReadonlySet<string>;
   readonly used: ReadonlySet<string>;
 }
@@ -231,7 +231,8 @@ class Lexer {
     if (choose === undefined)
       throw new SyntaxError(`unsupported modifier (${colon ? ":" : ""}${char}) in substitution`);
     const word = this.#word("}", false, "syntax error: missing '}'");
-    const value = this.#value(name);
+    const value = this.#options.env.get(name);
+    if (value !== undefined) this.used.add(name);
     if (value === undefined && this.#keepsUnset()) return this.#source.slice(start, this.#at);
     return choose({ name, value, word, emptyIsUnset: colon });
   }

@@ -70,8 +70,10 @@ export interface Plan {
 export interface BaseState {
   readonly config: ImageRunConfig;
   readonly author?: string | undefined;
-  /** ARGs in effect, in the order of their declaration; a stage's are inherited by those based on it. */
+  /** The rest is there in a stage's scope only: stages based on it inherit its ARGs. */
   readonly args?: ReadonlyMap<string, string> | undefined;
+  readonly declared?: ReadonlySet<string> | undefined;
+  readonly workdirSet?: boolean | undefined;
 }
 
 export interface StageScope {
@@ -82,13 +84,28 @@ export interface StageScope {
   readonly author?: string | undefined;
   /** ARGs in effect that have a value, in the order of their declaration. */
   readonly args: ReadonlyMap<string, string>;
+  /** ARGs in effect, also those without a value. */
+  readonly declared: ReadonlySet<string>;
   /** Whether this stage has said CMD: an ENTRYPOINT before it drops the base's. */
   readonly commandSet: boolean;
+  /** Whether the Dockerfile has said WORKDIR, here or in the stages that this one is based on. */
+  readonly workdirSet: boolean;
+}
+
+export interface StageStart {
+  readonly scope: StageScope;
+  /** What the base's ONBUILD asks for; to be evaluated before the stage's own instructions. Their place is the FROM. */
+  readonly triggers: readonly StageInstruction[];
+  /** Indexes of the stages that the triggers read, ascending, each once. */
+  readonly needs: readonly number[];
 }
 
 export interface Evaluation {
   readonly step: Step;
+  /** For the next instruction. */
   readonly scope: StageScope;
+  /** Variables that were asked for, have no value and no default in the expression. */
+  readonly unset: readonly string[];
 }
 
 interface StepCommon<Kind extends string> {
@@ -157,7 +174,7 @@ export type Mount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 export interface RunStep extends StepCommon<"RUN"> {
   /** What is executed, the shell before it in the shell form. */
   readonly args: readonly string[];
-  /** What people read: the command without the shell. */
+  /** What people read: the command without the shell, heredocs in it. */
   readonly text: string;
   readonly shellForm: boolean;
   /** A heredoc that starts with "#!" is a file that `args` names. */
@@ -178,8 +195,11 @@ export interface RunStep extends StepCommon<"RUN"> {
 }
 
 export type TransferSource =
-  /** A path or pattern below `from` (or the context); no leading "/", no "..". `text` is as written, expanded. */
-  | { readonly kind: "path"; readonly path: string; readonly text: string }
+  /**
+   * A path or pattern (path-match.ts) below `from` or the context: no "/" around it, no ".."; "." for all of it. `text` is as written, expanded.
+   * With --parents, the folders of `path` below `pivot` are kept; "." keeps all.
+   */
+  | { readonly kind: "path"; readonly path: string; readonly pivot: string; readonly text: string }
   /** The text of a heredoc, expanded unless its delimiter was quoted. */
   | { readonly kind: "inline"; readonly name: string; readonly content: string; readonly text: string }
   /** ADD only. */
@@ -225,16 +245,25 @@ export interface WorkdirStep extends StepCommon<"WORKDIR"> {
   readonly text: string;
 }
 
+export interface ArgValue {
+  readonly name: string;
+  /** In effect: the build argument, the default, the global one. */
+  readonly value?: string | undefined;
+  /** What the instruction says, expanded. */
+  readonly byDefault?: string | undefined;
+}
+
 /** What changes the configuration alone. The values are in the scope's `config`; these are for history and progress. */
 export type MetadataStep =
-  | (StepCommon<"ARG"> & { readonly args: readonly { readonly name: string; readonly value?: string | undefined }[] })
+  | (StepCommon<"ARG"> & { readonly args: readonly ArgValue[] })
   | (StepCommon<"ENV"> & { readonly pairs: readonly (readonly [name: string, value: string])[] })
   | (StepCommon<"LABEL"> & { readonly pairs: readonly (readonly [name: string, value: string])[] })
   | (StepCommon<"CMD"> & { readonly args: readonly string[]; readonly shellForm: boolean })
   | (StepCommon<"ENTRYPOINT"> & { readonly args: readonly string[]; readonly shellForm: boolean })
   | (StepCommon<"USER"> & { readonly user: string })
   | (StepCommon<"VOLUME"> & { readonly paths: readonly string[] })
-  | (StepCommon<"EXPOSE"> & { readonly ports: readonly string[] })
+  /** `ports` as in the configuration ("80/tcp"), each once; `texts` as written, expanded, sorted. */
+  | (StepCommon<"EXPOSE"> & { readonly ports: readonly string[]; readonly texts: readonly string[] })
   | (StepCommon<"STOPSIGNAL"> & { readonly signal: string })
   | (StepCommon<"HEALTHCHECK"> & { readonly health: HealthConfig })
   | (StepCommon<"SHELL"> & { readonly shell: readonly string[] })
