@@ -1,5 +1,4 @@
 /** The user's terminal: raw while a session has it, its size, and back to what it was whatever happens. */
-import { spawnSync } from "node:child_process";
 import { isatty } from "node:tty";
 
 export interface Size {
@@ -31,8 +30,10 @@ export function rawTerminal(): () => void {
   const { stdin } = process;
   if (!stdin.isTTY) return () => {};
   stdin.setRawMode(true);
-  // Node's raw mode still turns \n into \r\n, which breaks full-screen programs.
-  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
+  // Node's raw mode still turns \n into \r\n, which breaks full-screen programs. Loaded here: who has no terminal saves 2 ms.
+  process
+    .getBuiltinModule("node:child_process")
+    .spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
   const restore = () => {
     process.off("exit", restore);
     for (const signal of FATAL) process.off(signal, ended);
