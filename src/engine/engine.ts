@@ -9,6 +9,8 @@ import type { NetworkPruneResult } from "../api/types/network.ts";
 import type { DiskUsage, SystemInfo, SystemVersion } from "../api/types/system.ts";
 import type { VolumePruneResult } from "../api/types/volume.ts";
 import type { Logger } from "../base/log.ts";
+import type { Builder } from "../builder/builder.ts";
+import type { Contexts } from "../builder/context/contexts.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { ContainerSettings } from "../containers/context.ts";
 import type { Events } from "../events/events.ts";
@@ -50,6 +52,9 @@ export interface Engine {
   readonly images: Images;
   readonly networks: Networks;
   readonly volumes: Volumes;
+  /** Undefined in an engine that was composed without one. */
+  readonly builder?: Builder | undefined;
+  readonly buildContexts: Contexts;
   readonly events: Events;
   readonly system: {
     info(): Promise<SystemInfo>;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { EngineError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { silentLogger } from "../base/log.ts";
+import { openContexts } from "../builder/context/open.ts";
 import { openContainers } from "../containers/open.ts";
 import { openContent } from "../content/open.ts";
 import { openEvents } from "../events/open.ts";
@@ -82,6 +83,7 @@ async function compose(
     logger,
   });
   closers.defer(() => containers.dispose());
+  const buildContexts = openContexts({ store });
   await containers.restore();
   // What a load that was killed left, and layers whose last user has gone.
   await images.collect();
@@ -94,6 +96,7 @@ async function compose(
     images,
     networks,
     volumes,
+    buildContexts,
     events,
     system: {
       info: () => systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime }),

@@ -1,5 +1,7 @@
 /** An Engine for tests of what stands above it: what is not given answers "not-implemented". */
 import { EngineError } from "../base/errors.ts";
+import type { Builder } from "../builder/builder.ts";
+import type { Contexts } from "../builder/context/contexts.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Events } from "../events/events.ts";
@@ -12,6 +14,8 @@ export interface FakeParts {
   readonly images?: Partial<Images>;
   readonly networks?: Partial<Networks>;
   readonly volumes?: Partial<Volumes>;
+  readonly builder?: Partial<Builder>;
+  readonly buildContexts?: Partial<Contexts>;
   readonly events?: Partial<Events>;
   readonly system?: Partial<Engine["system"]>;
   readonly pruneVolumes?: Engine["pruneVolumes"];
@@ -20,7 +24,7 @@ export interface FakeParts {
 }
 
 export function fakeEngine(parts: FakeParts = {}): Engine {
-  const { containers, images, networks, volumes, events, system, ...methods } = parts;
+  const { containers, images, networks, volumes, builder, buildContexts, events, system, ...methods } = parts;
   const version = () => ({ Version: "9.9.9", Os: "linux", Experimental: false, ApiVersion: "1.51" }) as never;
   return {
     ...part<Engine>({
@@ -34,6 +38,8 @@ export function fakeEngine(parts: FakeParts = {}): Engine {
     images: part(images),
     networks: part(networks),
     volumes: part(volumes),
+    builder: part(builder),
+    buildContexts: part(buildContexts),
     events: part(events),
     system: part({ version, ...system }),
   };

@@ -1,5 +1,6 @@
 /** Every route. */
 import type { Route } from "../route.ts";
+import { buildRoutes } from "./build.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
@@ -13,6 +14,7 @@ export const routes: readonly Route[] = [
   ...containerRoutes,
   ...execRoutes,
   ...imageRoutes,
+  ...buildRoutes,
   ...networkRoutes,
   ...volumeRoutes,
   ...unsupportedRoutes,

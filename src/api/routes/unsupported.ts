@@ -1,13 +1,11 @@
 /** What Gantry does not do, said in the words clients know; each row names what to do instead. */
 import { EngineError } from "../../base/errors.ts";
-import { ACCEPTED } from "../filters.ts";
-import { filters } from "../query.ts";
 import { json, type Method, type Route, route } from "../route.ts";
 
 export const REGISTRY_HINT =
   "Registries are not supported yet: load the image from an archive (load) or a root file system (import).";
-const BUILD_HINT =
-  "Builds are not supported yet: make the image with import or load an archive that was built elsewhere.";
+const BUILD_HINT = "Buildx is not supported yet: build with DOCKER_BUILDKIT=0 docker build, or with gantry build.";
+const CANCEL_HINT = "A build ends when its client closes the connection.";
 const PLUGIN_HINT = "Managed plugins are not supported.";
 const SWARM_HINT = "Swarm mode is not supported: run containers on this engine directly.";
 
@@ -48,8 +46,7 @@ const MANAGER_ONLY: readonly Row[] = [
 ];
 
 const NOT_DONE: readonly (readonly [...Row, message: string, hint: string])[] = [
-  ["POST", "/build", "building images is not implemented", BUILD_HINT],
-  ["POST", "/build/cancel", "building images is not implemented", BUILD_HINT],
+  ["POST", "/build/cancel", "cancelling a build by its id is not implemented", CANCEL_HINT],
   ["POST", "/session", "build sessions are not implemented", BUILD_HINT],
   ["POST", "/grpc", "the build service is not implemented", BUILD_HINT],
   ["POST", "/auth", "logging in to a registry is not implemented", REGISTRY_HINT],
@@ -83,10 +80,6 @@ const NO_PLUGIN: readonly Row[] = [
 
 export const unsupportedRoutes: readonly Route[] = [
   route("GET", "/plugins", { handle: () => json([]) }),
-  route("POST", "/build/prune", {
-    query: { filters: filters(ACCEPTED.pruneBuildCache) },
-    handle: () => json({ CachesDeleted: [], SpaceReclaimed: 0 }),
-  }),
   refusal("POST", "/swarm/leave", () => new EngineError("unavailable", "This node is not part of a swarm")),
   ...MANAGER_ONLY.map(([method, path]) => refusal(method, path, () => new EngineError("unavailable", NO_MANAGER))),
   ...NOT_DONE.map(([method, path, message, hint]) =>
