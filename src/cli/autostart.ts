@@ -2,12 +2,13 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EngineError } from "../base/errors.ts";
 import { DEFAULT_HOST } from "../client/host.ts";
 import type { Environment } from "./context.ts";
 
+const SOCKET = DEFAULT_HOST.slice("unix://".length);
 const LOG_FOLDER = "/var/log/gantry";
 const WAIT_MS = 10_000;
 const LOG_LINES = 10;
@@ -30,9 +31,19 @@ export async function startDaemon(env: Environment): Promise<void> {
   });
   child.unref();
   const deadline = performance.now() + WAIT_MS;
-  while (!(await answers(DEFAULT_HOST.slice("unix://".length)))) {
-    if (ended !== undefined || performance.now() > deadline) throw failure(log, before, ended ?? "it does not answer");
+  while (!(await answers(SOCKET))) {
+    if ((ended !== undefined && !anotherStarts()) || performance.now() > deadline)
+      throw failure(log, before, ended ?? "it does not answer");
     await sleep(20);
+  }
+}
+
+/** Whether ours gave way to one that another command started at the same time. */
+function anotherStarts(): boolean {
+  try {
+    return process.kill(Number(readFileSync(join(dirname(SOCKET), "gantry.pid"), "utf8")), 0);
+  } catch {
+    return false;
   }
 }
 
