@@ -73,6 +73,10 @@ interface Failed {
 }
 
 function answerFailure(error: unknown, { services, request, response }: Failed): void {
+  if (request.destroyed && !request.complete) {
+    response.destroy();
+    return;
+  }
   const known = toRegistryError(error);
   if (known.status >= 500)
     services.logger.log("error", "request failed", {
@@ -87,8 +91,11 @@ function answerFailure(error: unknown, { services, request, response }: Failed):
 function drain(request: IncomingMessage): void {
   if (request.destroyed) return;
   let left = DRAIN_LIMIT;
-  request.on("data", (chunk: Buffer) => {
+  const forget = (chunk: Buffer) => {
     left -= chunk.length;
-    if (left < 0) request.socket.destroySoon();
-  });
+    if (left >= 0) return;
+    request.off("data", forget).pause();
+    request.socket.destroySoon();
+  };
+  request.on("data", forget);
 }

@@ -8,6 +8,9 @@ import type { Exchange } from "./exchange.ts";
 import { parseContentRange } from "./ranges.ts";
 import { sendEmpty } from "./reply.ts";
 
+/** Repositories that are searched for a blob whose place the client does not say. */
+const SOURCES_LIMIT = 1_000;
+
 /** A mount, a whole blob, or the beginning of an upload. */
 export async function startUpload(exchange: Exchange): Promise<void> {
   const { query, storage, name, response, request } = exchange;
@@ -85,10 +88,14 @@ async function finish(exchange: Exchange, id: string, digest: Digest): Promise<v
   sendCreated(exchange, digest);
 }
 
-async function mounted({ storage, query, name }: Exchange, digest: Digest): Promise<boolean> {
-  const from = query.get("from");
-  if (from === null || !isName(from)) return false;
-  return (await storage.repositories.hasBlob(from, digest)) && (await storage.repositories.linkBlob(name, digest));
+/** Without a source, one is looked for. */
+async function mounted(exchange: Exchange, digest: Digest): Promise<boolean> {
+  const { repositories } = exchange.storage;
+  const from = exchange.query.get("from");
+  const sources = from === null ? (await repositories.names()).slice(0, SOURCES_LIMIT) : [from].filter(isName);
+  for (const source of sources)
+    if (await repositories.hasBlob(source, digest)) return await repositories.linkBlob(exchange.name, digest);
+  return false;
 }
 
 function wantedAlgorithm(query: URLSearchParams, digest: string | null): Algorithm {
