@@ -1,5 +1,6 @@
 /** Request bodies: their announced length, and small ones as a whole. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { EngineError } from "../../base/errors.ts";
 import type { RegistryError } from "../errors.ts";
 
 interface Pair {
@@ -20,15 +21,24 @@ export function bodyOf({ request, response }: Pair): IncomingMessage {
   return request;
 }
 
-/** Throws what `tooLarge` makes, having read no more than `limit` bytes. */
-export async function readBody(pair: Pair, limit: number, tooLarge: () => RegistryError): Promise<Buffer> {
-  if ((contentLength(pair.request) ?? 0) > limit) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of bodyOf(pair) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+/** Throws what `tooLarge` makes, having read little more than `limit` bytes; the request stays open then, for the answer. */
+export function readBody(pair: Pair, limit: number, tooLarge: () => RegistryError): Promise<Buffer> {
+  if ((contentLength(pair.request) ?? 0) > limit) return Promise.reject(tooLarge());
+  const body = bodyOf(pair);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer) => {
+      size += chunk.length;
+      chunks.push(chunk);
+      if (size <= limit) return;
+      body.off("data", take).pause();
+      reject(tooLarge());
+    };
+    body
+      .on("data", take)
+      .once("end", () => resolve(Buffer.concat(chunks)))
+      .once("close", () => reject(new EngineError("cancelled", "the client went away before the end of the body")))
+      .on("error", reject);
+  });
 }
