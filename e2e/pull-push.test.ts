@@ -1,6 +1,8 @@
 /** Images from and to a registry that is not ours, by the docker CLI and by gantry. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { type DebianRegistry, startDebianRegistry } from "../src/testing/debian-registry.ts";
@@ -59,4 +61,48 @@ function suite(name: CliName): void {
     assert.equal(code, 1);
     assert.match(err, /manifest for localhost:\d+\/team\/box:none not found: manifest unknown/);
   });
+
+  test("push sends what was made here compressed, the same bytes each time, and skips what is there", async () => {
+    const [one, other] = [`${registry.host}/made/${name}:1`, `${registry.host}/made/other-${name}:2`];
+    await cli.ok("load", "-i", daemon.archive);
+    await cli.ok("tag", "busybox", one);
+    const out = await cli.ok("push", one);
+    assert.match(out, /^The push refers to repository \[localhost:\d+\/made\/\w+\]\n[0-9a-f]{12}: Preparing\n/);
+    const digest = /^1: digest: (sha256:[0-9a-f]{64}) size: \d+$/m.exec(out)?.[1] ?? "";
+    assert.match(out, /Pushed/);
+    const again = await cli.ok("push", one);
+    assert.match(again, /Layer already exists/);
+    assert.ok(again.includes(digest));
+    await cli.ok("tag", one, other);
+    assert.match(await cli.ok("push", other), /Mounted from made\//);
+    assert.equal(skopeo(`${registry.host}/made/other-${name}:2`).Digest, digest);
+    assert.match(skopeo(one, "--raw").layers[0].mediaType, /gzip$/);
+    await cli.ok("load", "-i", daemon.archive);
+    await cli.ok("tag", "busybox", one);
+    assert.ok((await cli.ok("push", one)).includes(digest), "loaded anew, it is compressed to the same bytes");
+    const [plain = ""] = skopeo(one, "--config").rootfs.diff_ids;
+    const kept = readdirSync(join(daemon.dataRoot, "content", "blobs", "sha256"));
+    assert.ok(!kept.includes(plain.slice(7)), "the plain form went when nobody needed it any more");
+  });
+
+  test("push -a sends every tag; push of what is not here says so", async () => {
+    const repository = `${registry.host}/many/${name}`;
+    for (const tag of ["a", "b"]) await cli.ok("tag", "busybox", `${repository}:${tag}`);
+    await cli.ok("push", "-q", "-a", repository);
+    assert.deepEqual(skopeo(`${repository}:a`).RepoTags.sort(), ["a", "b"]);
+    await cli.run("rmi", "-f", `${repository}:a`, `${repository}:b`);
+    const pulled = await cli.ok("pull", "-a", repository);
+    for (const tag of ["a", "b"]) assert.match(pulled, new RegExp(`^${tag}: Pulling from many/${name}$`, "m"));
+    assert.match((await cli.run("push", `${repository}:c`)).err, /tag does not exist: /);
+    assert.match(
+      (await cli.run("push", `${registry.host}/none`)).err,
+      /An image does not exist locally with the tag: /,
+    );
+  });
+}
+
+function skopeo(image: string, ...flags: string[]) {
+  const { stdout, stderr } = spawnSync("skopeo", ["inspect", "--tls-verify=false", ...flags, `docker://${image}`]);
+  assert.notEqual(stdout.length, 0, stderr.toString());
+  return JSON.parse(stdout.toString());
 }

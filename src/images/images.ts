@@ -174,6 +174,16 @@ export interface Images {
       readonly onProgress: (line: Progress) => void;
     },
   ): Promise<void>;
+  /** To its registry; a name without a tag means every tag that is here. What was made here goes compressed, and is kept so. */
+  push(
+    name: string,
+    options: {
+      readonly platform?: Platform | undefined;
+      readonly credentials?: Credentials | undefined;
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress: (line: Progress) => void;
+    },
+  ): Promise<void>;
   /** One archive that is an OCI layout and a Docker archive at once. Targets go whole, as far as they are here, or with the given platforms only. */
   save(names: readonly string[], platforms?: readonly Platform[] | undefined): Promise<Readable>;
   /** A flat root file system becomes an image of one layer. */

@@ -8,6 +8,7 @@ import type {
 } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import type { Logger } from "../base/log.ts";
+import { Slots } from "../base/slots.ts";
 import type { Content } from "../content/content.ts";
 import type { Events } from "../events/events.ts";
 import { familiarName, parseTagTarget } from "../oci/reference.ts";
@@ -24,6 +25,7 @@ import { type ListOptions, list } from "./list.ts";
 import { type LoadOptions, load } from "./load.ts";
 import { diskSize, prune } from "./prune.ts";
 import { type PullOptions, pull } from "./pull.ts";
+import { type PushOptions, push } from "./push.ts";
 import { record, type UnpackOptions, unpackImage } from "./record.ts";
 import { type RemoveOptions, remove } from "./remove.ts";
 import { imageAlone, notRunnable, resolve } from "./resolve.ts";
@@ -50,7 +52,21 @@ export function openImages(options: ImagesOptions): Images {
   const catalog = new Catalog(store);
   const leases = new Leases();
   const sweeper = new Sweeper({ catalog, content, snapshots, leases, keeps });
-  return new LocalImages({ catalog, content, snapshots, events, remote, leases, sweeper, uses, logger });
+  const downloads = new Slots(() => remote.settings.maxConcurrentDownloads);
+  const uploads = new Slots(() => remote.settings.maxConcurrentUploads);
+  return new LocalImages({
+    catalog,
+    content,
+    snapshots,
+    events,
+    remote,
+    downloads,
+    uploads,
+    leases,
+    sweeper,
+    uses,
+    logger,
+  });
 }
 
 class LocalImages implements Images {
@@ -127,6 +143,10 @@ class LocalImages implements Images {
 
   async pull(name: string, options: PullOptions): Promise<void> {
     await pull(this.#shop, name, options);
+  }
+
+  async push(name: string, options: PushOptions): Promise<void> {
+    await push(this.#shop, name, options);
   }
 
   async save(names: readonly string[], platforms?: readonly Platform[] | undefined): Promise<Readable> {

@@ -42,7 +42,7 @@ export async function fetchImage({ shop, lease, repository, chosen, options }: F
 }
 
 async function bring(
-  { content }: Workshop,
+  { content, downloads }: Workshop,
   repository: Repository,
   { layer, line, options: { signal } }: { layer: Descriptor; line: LayerLines; options: PullOptions },
 ): Promise<void> {
@@ -55,7 +55,7 @@ async function bring(
       at += chunk.length;
       line.downloading(at);
     };
-    await repository.fetch(layer, { offset: ingest.offset, write }, { signal });
+    await downloads.run(() => repository.fetch(layer, { offset: ingest.offset, write }, { signal }), signal);
     await ingest.commit({ digest: layer.digest, size: layer.size });
     line.downloaded();
   } catch (error) {

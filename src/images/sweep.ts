@@ -23,7 +23,7 @@ interface Parts {
 /** Removes blobs and layers that neither a target, nor a lease, nor a keeper needs, nor (for layers) a container's tree lies on. */
 export class Sweeper {
   readonly #parts: Parts;
-  #reached: { readonly version: number; readonly digests: ReadonlySet<Digest> } | undefined;
+  #reached: (Reachable & { readonly version: number }) | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -57,7 +57,7 @@ export class Sweeper {
     const { snapshots, leases } = this.#parts;
     return await leases.alone(async () => {
       const layer = snapshots.layer(chainId);
-      if (layer === undefined || this.#reaches(chainId)) return undefined;
+      if (layer === undefined || this.#reaches(chainId, "layers")) return undefined;
       try {
         await snapshots.removeLayer(chainId);
         return layer.size;
@@ -72,25 +72,30 @@ export class Sweeper {
     const { content, leases } = this.#parts;
     return await leases.alone(async () => {
       const blob = content.info(digest);
-      if (blob === undefined || this.#reaches(digest)) return 0;
+      if (blob === undefined || this.#reaches(digest, "blobs")) return 0;
       await content.delete(digest);
       return blob.size;
     });
   }
 
-  #reaches(digest: Digest): boolean {
+  #reaches(digest: Digest, kind: "blobs" | "layers"): boolean {
     const { catalog, leases, keeps } = this.#parts;
-    if (this.#reached?.version !== catalog.version)
-      this.#reached = { version: catalog.version, digests: reachable(catalog) };
-    return leases.holds(digest) || this.#reached.digests.has(digest) || keeps(digest);
+    if (this.#reached?.version !== catalog.version) this.#reached = { version: catalog.version, ...reachable(catalog) };
+    return leases.holds(digest) || this.#reached[kind].has(digest) || keeps(digest);
   }
 }
 
-function reachable(catalog: Catalog): Set<Digest> {
-  const digests = new Set<Digest>();
-  for (const { blobs } of catalog.targets()) for (const digest of blobs) digests.add(digest);
-  for (const { chain } of catalog.images()) for (const chainId of chain) digests.add(chainId);
-  return digests;
+interface Reachable {
+  readonly blobs: ReadonlySet<Digest>;
+  /** Apart, since the lowest layer's chain id is also the digest of its plain tar, which is there or not. */
+  readonly layers: ReadonlySet<Digest>;
+}
+
+function reachable(catalog: Catalog): Reachable {
+  return {
+    blobs: new Set([...catalog.targets()].flatMap(({ blobs }) => blobs)),
+    layers: new Set([...catalog.images()].flatMap(({ chain }) => chain)),
+  };
 }
 
 function topmostFirst(snapshots: Snapshots, layers: Iterable<Digest>): Digest[] {

@@ -2,6 +2,7 @@ import { addAbortSignal, type Readable } from "node:stream";
 import type { Digest } from "../base/digest.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { Slots } from "../base/slots.ts";
 import type { Content } from "../content/content.ts";
 import type { Events } from "../events/events.ts";
 import type { Remote } from "../remote/remote.ts";
@@ -18,6 +19,9 @@ export interface Workshop {
   readonly snapshots: Snapshots;
   readonly events: Events;
   readonly remote: Remote;
+  /** Blobs on their way from and to registries, of all operations together. */
+  readonly downloads: Slots;
+  readonly uploads: Slots;
   readonly leases: Leases;
   readonly sweeper: Sweeper;
   readonly uses: () => readonly ImageUse[];

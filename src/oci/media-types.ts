@@ -27,3 +27,10 @@ export function isManifestType(mediaType: string): boolean {
 export function isImageConfigType(mediaType: string): boolean {
   return mediaType === MEDIA.ociConfig || mediaType === MEDIA.dockerConfig;
 }
+
+/** A layer that only its own source may give out: it is fetched from its `urls` and never pushed. */
+export function isForeignLayerType(mediaType: string): boolean {
+  return /^application\/vnd\.(?:docker\.image\.rootfs\.foreign\.diff|oci\.image\.layer\.nondistributable)\./.test(
+    mediaType,
+  );
+}

@@ -4,7 +4,7 @@ import { type Digest, digestOf, isDigest, parseDigest } from "../base/digest.ts"
 import { EngineError } from "../base/errors.ts";
 import { MEDIA } from "../oci/media-types.ts";
 import { LIMITS, parseJsonObject } from "../oci/validate.ts";
-import { type HttpAnswer, readBody } from "./http.ts";
+import { discard, type HttpAnswer, readBody } from "./http.ts";
 import { registryError } from "./registry-error.ts";
 import type { RemoteManifest } from "./remote.ts";
 import type { Session } from "./session.ts";
@@ -35,6 +35,42 @@ export async function fetchManifest(
   const bytes = await readBody(answer, LIMITS.manifestBytes, what);
   const digest = checkDigest(bytes, which, answer.headers["docker-content-digest"], what);
   return { descriptor: { mediaType: mediaTypeOf(bytes, answer, what), digest, size: bytes.length }, bytes };
+}
+
+export async function hasManifest(session: Session, digest: Digest, signal: AbortSignal | undefined): Promise<boolean> {
+  const path = `${session.endpoint.path}/manifests/${digest}`;
+  const answer = await session.send({ method: "HEAD", path, headers: { Accept: ACCEPT }, signal });
+  if (answer.status !== 200 && answer.status !== 404)
+    throw await registryError(answer, `asking for manifest ${digest}`);
+  await discard(answer);
+  return answer.status === 200;
+}
+
+/** "invalid" when the registry says that it stored something else. */
+export async function putManifest(
+  session: Session,
+  which: string,
+  { descriptor, bytes }: RemoteManifest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { path, host } = session.endpoint;
+  const answer = await session.send({
+    method: "PUT",
+    path: `${path}/manifests/${which}`,
+    headers: { "Content-Type": descriptor.mediaType, "Content-Length": String(bytes.length) },
+    body: () => bytes,
+    patience: 300_000,
+    signal,
+  });
+  if (answer.status < 200 || answer.status > 202)
+    throw await registryError(answer, `storing manifest ${which} in ${host}/${path}`);
+  await discard(answer);
+  const claimed = answer.headers["docker-content-digest"];
+  if (claimed?.startsWith("sha256:") && claimed !== descriptor.digest)
+    throw new EngineError(
+      "invalid",
+      `${host} stored manifest ${descriptor.digest} as ${JSON.stringify(claimed.slice(0, 200))}`,
+    );
 }
 
 function refusePage({ headers, url, body }: HttpAnswer, what: string): void {

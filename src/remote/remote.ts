@@ -88,9 +88,20 @@ export interface BlobSink {
 export interface BlobSource {
   readonly digest: Digest;
   readonly size: number;
-  /** The bytes from `start` on, anew at each call. */
-  open(start: number): Readable;
+  /** The bytes from `start` up to `end`, anew at each call. */
+  open(start: number, end: number): Readable;
 }
+
+export interface SendOptions {
+  /** Paths of repositories of the same registry that may have the blob. */
+  readonly mountFrom?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes of the blob that have gone. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  readonly onRetry?: FetchOptions["onRetry"];
+}
+
+export type Sent = { readonly how: "exists" | "sent" } | { readonly how: "mounted"; readonly from: string };
 
 export interface Repository {
   readonly reference: Reference;
@@ -106,6 +117,16 @@ export interface Repository {
    * check. `urls` of the descriptor are asked when the registry does not have it.
    */
   fetch(blob: Descriptor, sink: BlobSink, options?: FetchOptions): Promise<void>;
+  /** Post-condition: the registry has the blob: it had it, took it from another repository, or got it. */
+  send(blob: BlobSource, options?: SendOptions): Promise<Sent>;
+  /** Whether the registry has this manifest. */
+  hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean>;
+  /** Post-condition: the registry has these bytes under the tag or digest. "invalid" when it says that it understood others. */
+  putManifest(
+    which: { readonly tag: string } | { readonly digest: Digest },
+    manifest: RemoteManifest,
+    signal?: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface FetchOptions {

@@ -6,11 +6,12 @@ import type { Reference } from "../oci/reference.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { BlobTransfer } from "./blobs.ts";
 import type { Endpoint } from "./endpoints.ts";
-import { fetchManifest } from "./manifests.ts";
-import type { BlobSink, FetchOptions, RemoteManifest, Repository } from "./remote.ts";
+import { fetchManifest, hasManifest, putManifest } from "./manifests.ts";
+import type { BlobSink, BlobSource, FetchOptions, RemoteManifest, Repository, SendOptions, Sent } from "./remote.ts";
 import { retrying } from "./retry.ts";
 import type { Session } from "./session.ts";
 import { listTags } from "./tags.ts";
+import { sendBlob } from "./uploads.ts";
 
 /** Attempts for what is small and asked for by somebody who waits. */
 const ATTEMPTS = 3;
@@ -38,13 +39,11 @@ export class RemoteRepository implements Repository {
     signal?: AbortSignal,
   ): Promise<RemoteManifest> {
     const [name, kind] = "digest" in which ? [which.digest, "digest" as const] : [which.tag, "tag" as const];
-    return this.#first(kind, (session) =>
-      retrying(() => fetchManifest(session, name, signal), { attempts: ATTEMPTS, signal }),
-    );
+    return this.#first(kind, (session) => this.#small(signal, () => fetchManifest(session, name, signal)));
   }
 
   tags(signal?: AbortSignal): AsyncIterable<string> {
-    return listTags(this.#sessions.at(-1) as Session, signal);
+    return listTags(this.#registry, signal);
   }
 
   async fetch(blob: Descriptor, sink: BlobSink, options: FetchOptions = {}): Promise<void> {
@@ -53,6 +52,31 @@ export class RemoteRepository implements Repository {
       const path = `${session.endpoint.path}/blobs/${blob.digest}`;
       return transfer.from((headers, signal) => session.send({ method: "GET", path, headers, signal }));
     });
+  }
+
+  send(blob: BlobSource, options: SendOptions = {}): Promise<Sent> {
+    return sendBlob(this.#registry, blob, { ...options, attempts: this.#attempts });
+  }
+
+  hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    return this.#small(signal, () => hasManifest(this.#registry, digest, signal));
+  }
+
+  putManifest(
+    which: { readonly tag: string } | { readonly digest: Digest },
+    manifest: RemoteManifest,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const name = "digest" in which ? which.digest : which.tag;
+    return this.#small(signal, () => putManifest(this.#registry, name, manifest, signal));
+  }
+
+  get #registry(): Session {
+    return this.#sessions.at(-1) as Session;
+  }
+
+  #small<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return retrying(work, { attempts: ATTEMPTS, signal });
   }
 
   /** The first endpoint that does it; the registry's own failure is the one that is told. */

@@ -54,8 +54,13 @@ export class Session {
 
   /** Any answer but a challenge that can be met. Rejects as `exchange`; "unauthorized" when no token is given. */
   async send(request: SessionRequest): Promise<HttpAnswer> {
-    if (request.path instanceof URL) return await this.#authorised(request, request.path);
     const { schemes, host } = this.endpoint;
+    if (request.path instanceof URL) {
+      // A storage that the registry sends us to is not shown our token.
+      if (request.path.host !== new URL(`${request.path.protocol}//${host}`).host)
+        return await this.#sendWith(request, request.path, undefined);
+      return await this.#authorised(request, request.path);
+    }
     const known = this.#shared.schemes.get(host);
     const order = known === undefined ? schemes : schemes.toSorted((a, b) => Number(b === known) - Number(a === known));
     let first: unknown;

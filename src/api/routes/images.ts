@@ -17,6 +17,7 @@ const createQuery = {
   changes: texts,
   platform: platformText,
 };
+const pushQuery = { tag: text, platform: platformJson };
 const loadQuery = { quiet: flag, platform: platformsJson };
 
 export const imageRoutes: readonly Route[] = [
@@ -80,6 +81,7 @@ export const imageRoutes: readonly Route[] = [
       return empty(201);
     },
   }),
+  route("POST", "/images/{name}/push", { query: pushQuery, handle: push }),
   route("DELETE", "/images/{name}", {
     query: { force: flag, noprune: flag, platforms: platformsJson },
     handle: async ({ engine, path, query: { force, noprune, platforms } }) =>
@@ -105,12 +107,35 @@ function create(call: CreateCall): Reply {
 
 /** Without a tag or digest in either parameter: every tag of the repository. */
 function pull(image: string, { engine, query: { tag, platform }, request, signal }: CreateCall): Reply {
-  const name = tag === undefined ? image : `${image}${tag.includes(":") ? "@" : ":"}${tag}`;
+  const name = withTag(image, tag);
   const credentials = registryCredentials(request);
   return {
     kind: "progress",
     run: (write) => engine.images.pull(name, { platform, credentials, signal, onProgress: write }),
   };
+}
+
+/** Without a tag: every tag of the repository. */
+function push({
+  engine,
+  path,
+  query: { tag, platform },
+  request,
+  signal,
+}: Call<"/images/{name}/push", typeof pushQuery>): Reply {
+  const credentials = registryCredentials(request);
+  const name = withTag(path.name, tag);
+  return {
+    kind: "progress",
+    run: (write) => engine.images.push(name, { platform, credentials, signal, onProgress: write }),
+  };
+}
+
+/** The tag, or digest, in its own parameter goes before one in the name. */
+function withTag(image: string, tag: string | undefined): string {
+  if (tag === undefined) return image;
+  const bare = image.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
+  return `${bare}${tag.includes(":") ? "@" : ":"}${tag}`;
 }
 
 function load({ engine, query, request, signal }: Call<"/images/load", typeof loadQuery>): Reply {

@@ -52,7 +52,6 @@ const NOT_DONE: readonly (readonly [...Row, message: string, hint: string])[] = 
   ["POST", "/auth", "logging in to a registry is not implemented", REGISTRY_HINT],
   ["GET", "/distribution/{name}/json", "asking a registry is not implemented", REGISTRY_HINT],
   ["GET", "/images/search", "searching a registry is not implemented", REGISTRY_HINT],
-  ["POST", "/images/{name}/push", "pushing images is not implemented", REGISTRY_HINT],
   ["GET", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   ["POST", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   [

@@ -21,12 +21,12 @@ export const command: Command = {
   complete: "images",
   run: async (context, flags) => {
     const name = checkedName(flags.positional[0] ?? "");
-    const quiet = flags.bool("quiet");
-    if (flags.bool("all-tags") && splitImage(name).tag !== undefined)
-      throw new Error("tag can't be used with --all-tags/-a");
-    if (splitImage(name).tag === undefined && !quiet) context.out.write("Using default tag: latest\n");
-    await pullImage(context, name, { platform: flags.text("platform"), quiet, to: context.out });
-    context.out.write(`${withTag(name)}\n`);
+    const [quiet, all, named] = [flags.bool("quiet"), flags.bool("all-tags"), splitImage(name).tag !== undefined];
+    if (all && named) throw new Error("tag can't be used with --all-tags/-a");
+    if (!all && !named && !quiet) context.out.write("Using default tag: latest\n");
+    const image = all ? name : withTag(name);
+    await pullImage(context, image, { platform: flags.text("platform"), quiet, to: context.out });
+    context.out.write(`${image}\n`);
     return 0;
   },
 };

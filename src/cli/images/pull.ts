@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { showProgress } from "../format/progress.ts";
 import type { Output } from "../output.ts";
 import { authHeader } from "./credentials.ts";
-import { checkedName, splitImage, withTag } from "./name.ts";
+import { checkedName, splitImage } from "./name.ts";
 
 export interface PullOptions {
   readonly platform?: string;
@@ -11,8 +11,9 @@ export interface PullOptions {
   readonly to: Output;
 }
 
+/** Without a tag or digest: every tag of the repository. */
 export async function pullImage(context: Context, image: string, { platform, quiet, to }: PullOptions): Promise<void> {
-  const { repo, tag } = splitImage(withTag(checkedName(image)));
+  const { repo, tag } = splitImage(checkedName(image));
   const auth = await authHeader(context, repo);
   const messages = await context.client.images.pull(repo, tag, { platform, auth });
   await showProgress(messages, quiet ? undefined : to);

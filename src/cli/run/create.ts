@@ -51,7 +51,11 @@ async function tagged(image: string): Promise<string> {
 
 async function fetchImage(context: Context, flags: ParsedFlags, image: string): Promise<void> {
   const { pullImage } = await import("../images/pull.ts");
-  await pullImage(context, image, { platform: flags.text("platform"), quiet: flags.bool("quiet"), to: context.err });
+  await pullImage(context, await tagged(image), {
+    platform: flags.text("platform"),
+    quiet: flags.bool("quiet"),
+    to: context.err,
+  });
 }
 
 /** Another container's file is not overwritten. */
