@@ -1,55 +1,19 @@
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { HostConfig } from "../api/types/container.ts";
 import { newId } from "../base/ids.ts";
-import { openCgroups } from "../kernel/cgroups.ts";
-import { readHost } from "../kernel/host.ts";
-import { makePaths } from "../store/paths.ts";
-import { MONITOR_PATH } from "./monitor.ts";
 import { openRuntime } from "./open.ts";
 import { buildExecProcess } from "./process.ts";
-import type { ExecRequest, Runtime, StartRequest, Task } from "./runtime.ts";
-import { buildSpec } from "./spec.ts";
+import { cgroups, missing, workbench } from "./runtime.fixture.ts";
+import type { ExecRequest, StartRequest, Task } from "./runtime.ts";
 import type { Process } from "./spec-types.ts";
 import { startErrorExitCode } from "./start-errors.ts";
 
-const BUSYBOX = "/usr/bin/busybox";
-const cgroups = openCgroups();
-const missing = [
-  ...(process.getuid?.() === 0 ? [] : ["root"]),
-  ...(existsSync(BUSYBOX) ? [] : ["busybox-static"]),
-  ...(existsSync(MONITOR_PATH) ? [] : ["gantry-monitor (make -C native)"]),
-];
-
-describe("running containers", { skip: missing.length > 0 && `needs ${missing.join(", ")}` }, () => {
-  const root = mkdtempSync(join(tmpdir(), "runtime-"));
-  const paths = makePaths(join(root, "data"), join(root, "run"));
-  const rootfs = join(root, "rootfs");
-  const parent = `/gantry-test-${process.pid}`;
-  const started: string[] = [];
-  let runtime: Runtime;
-
-  before(async () => {
-    for (const folder of ["bin", "etc", "proc", "sys", "dev", "tmp"])
-      mkdirSync(join(rootfs, folder), { recursive: true });
-    cpSync(BUSYBOX, join(rootfs, "bin/busybox"));
-    writeFileSync(join(rootfs, "bin/sh"), "");
-    rmSync(join(rootfs, "bin/sh"));
-    for (const name of ["sh", "sleep", "true", "cat", "id", "unshare", "stty"])
-      cpSync(BUSYBOX, join(rootfs, "bin", name));
-    writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0::/root:/bin/sh\n");
-    mkdirSync(paths.runtimeState, { recursive: true });
-    runtime = await openRuntime({ paths });
-  });
-
-  after(async () => {
-    for (const id of started) await runtime.cleanup(id);
-    cgroups.remove(parent);
-    rmSync(root, { recursive: true, force: true });
-  });
+describe("running containers", { skip: missing }, () => {
+  const bench = workbench();
+  const { paths, end } = bench;
 
   interface Wishes {
     readonly hostConfig?: HostConfig;
@@ -59,45 +23,13 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
   }
 
   function request(command: string[], { hostConfig = {}, tty = false, runtime, cwd = "" }: Wishes = {}): StartRequest {
-    const id = newId();
-    started.push(id);
-    mkdirSync(paths.bundle(id), { recursive: true });
-    const spec = buildSpec({
-      config: { Cmd: command, Tty: tty, WorkingDir: cwd },
-      hostConfig,
-      hostname: "box",
-      rootfs,
-      user: { uid: 0, gid: 0, additionalGids: [], home: "/root" },
-      mounts: [],
-      namespaces: {
-        network: "new",
-        pid: "new",
-        ipc: "new",
-        uts: "new",
-        cgroup: cgroups.version === 2 ? "new" : "host",
-      },
-      ownNetwork: true,
-      shm: { size: 1 << 20 },
-      cgroup: `${parent}/${id}`,
-      resourceSupport: cgroups.features,
-      defaults: { ulimits: {}, noNewPrivileges: false, seccompProfile: undefined, init: false, initPath: undefined },
-      host: readHost(),
-    });
-    const log = { driver: "json-file" as const, path: join(paths.bundle(id), "log") };
-    return { id, bundle: paths.bundle(id), spec, runtime, terminal: tty, stdin: false, stdinOnce: false, log };
+    return bench.request({ Cmd: command, Tty: tty, WorkingDir: cwd }, hostConfig, runtime);
   }
 
   /** Runs to the end; what was written, by lines. */
   async function output(start: StartRequest): Promise<{ lines: string[]; exitCode: number }> {
-    const task = await runtime.start(start);
-    const { exitCode } = await task.exited;
-    await task.released;
-    const text = readFileSync(start.log.path ?? "", "utf8");
-    const lines = text
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => (JSON.parse(line) as { log: string }).log.trimEnd());
-    return { lines, exitCode };
+    const task = await bench.runtime.start(start);
+    return { lines: await bench.lines(task), exitCode: (await task.exited).exitCode };
   }
 
   function execRequest(containerId: string, container: Process, args: string[]): ExecRequest {
@@ -111,18 +43,12 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
 
   async function sleeping(wishes?: Wishes): Promise<{ task: Task; start: StartRequest }> {
     const start = request(["sleep", "600"], wishes);
-    return { task: await runtime.start(start), start };
-  }
-
-  async function end(task: Task): Promise<void> {
-    await task.killAll(9);
-    await task.exited;
-    await task.released;
+    return { task: await bench.runtime.start(start), start };
   }
 
   for (const name of ["crun", "runc"]) {
     describe(`by ${name}`, () => {
-      const available = () => runtime.runtimes.some((found) => found.name === name);
+      const available = () => bench.runtime.runtimes.some((found) => found.name === name);
 
       it("gives the exit code, the environment and Docker's security", async (t) => {
         if (!available()) return t.skip(`${name} is not installed`);
@@ -149,13 +75,13 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
         ];
         for (const [command, message, code] of expected) {
           const start = request([command], { runtime: name });
-          await assert.rejects(runtime.start(start), (error: Error) => {
+          await assert.rejects(bench.runtime.start(start), (error: Error) => {
             assert.match(error.message, message);
             assert.equal(startErrorExitCode(error), code);
             return true;
           });
           assert.equal(existsSync(join(paths.runtimeState, name, start.id)), false);
-          assert.equal(cgroups.exists(`${parent}/${start.id}`), false);
+          assert.equal(cgroups.exists(`${bench.parent}/${start.id}`), false);
         }
       });
 
@@ -163,9 +89,9 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
         if (!available()) return t.skip(`${name} is not installed`);
         const { task, start } = await sleeping({ runtime: name });
         const script = "unshare -n true 2>/dev/null && exit 1; exit 3";
-        const exec = await runtime.exec(execRequest(task.id, start.spec.process, ["sh", "-c", script]));
+        const exec = await bench.runtime.exec(execRequest(task.id, start.spec.process, ["sh", "-c", script]));
         assert.equal((await exec.exited).exitCode, 3);
-        await assert.rejects(runtime.exec(execRequest(task.id, start.spec.process, ["nosuch"])), {
+        await assert.rejects(bench.runtime.exec(execRequest(task.id, start.spec.process, ["nosuch"])), {
           message: /^OCI runtime exec failed: .*"nosuch": executable file not found in \$PATH: unknown$/,
         });
         await end(task);
@@ -174,15 +100,15 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
       it("pauses, resumes, limits, lists, and is gone after the end", async (t) => {
         if (!available()) return t.skip(`${name} is not installed`);
         const { task } = await sleeping({ runtime: name });
-        assert.deepEqual(await runtime.pids(task.id), [task.pid]);
-        await runtime.pause(task.id);
-        await runtime.resume(task.id);
-        await runtime.update(task.id, { Memory: 64 << 20, MemorySwap: 128 << 20, PidsLimit: 20 });
-        assert.equal(cgroups.stats(`${parent}/${task.id}`).pids_stats.limit, 20);
+        assert.deepEqual(await bench.runtime.pids(task.id), [task.pid]);
+        await bench.runtime.pause(task.id);
+        await bench.runtime.resume(task.id);
+        await bench.runtime.update(task.id, { Memory: 64 << 20, MemorySwap: 128 << 20, PidsLimit: 20 });
+        assert.equal(cgroups.stats(`${bench.parent}/${task.id}`).pids_stats.limit, 20);
         await end(task);
-        assert.equal(cgroups.exists(`${parent}/${task.id}`), false);
-        assert.deepEqual(await runtime.pids(task.id), []);
-        await assert.rejects(runtime.pause(task.id), { kind: "not-found" });
+        assert.equal(cgroups.exists(`${bench.parent}/${task.id}`), false);
+        assert.deepEqual(await bench.runtime.pids(task.id), []);
+        await assert.rejects(bench.runtime.pause(task.id), { kind: "not-found" });
       });
     });
   }
@@ -198,7 +124,7 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
   it("sees a container that used up its memory", async (t) => {
     if (!cgroups.features.memoryLimit) return t.skip("memory is not accounted here");
     const script = "x=a; while true; do x=$x$x; done";
-    const task = await runtime.start(
+    const task = await bench.runtime.start(
       request(["sh", "-c", script], { hostConfig: { Memory: 8 << 20, MemorySwap: 8 << 20 } }),
     );
     const exit = await task.exited;
@@ -207,10 +133,10 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
   });
 
   it("kills every process of a container at once", async () => {
-    const task = await runtime.start(request(["sh", "-c", "sleep 600 & sleep 600 & wait"]));
-    while ((await runtime.pids(task.id)).length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    const task = await bench.runtime.start(request(["sh", "-c", "sleep 600 & sleep 600 & wait"]));
+    while ((await bench.runtime.pids(task.id)).length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
     await end(task);
-    assert.deepEqual(await runtime.pids(task.id), []);
+    assert.deepEqual(await bench.runtime.pids(task.id), []);
   });
 
   it("finds a running container again after a restart, and the exit of an ended one", async () => {
@@ -230,16 +156,16 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
 
   it("cleans up a container whatever state it is in, and again", async () => {
     const { task } = await sleeping();
-    await runtime.cleanup(task.id);
+    await bench.runtime.cleanup(task.id);
     await task.exited;
     await task.released;
-    assert.equal(cgroups.exists(`${parent}/${task.id}`), false);
-    await runtime.cleanup(task.id);
-    await runtime.cleanup(newId());
+    assert.equal(cgroups.exists(`${bench.parent}/${task.id}`), false);
+    await bench.runtime.cleanup(task.id);
+    await bench.runtime.cleanup(newId());
   });
 
   it("refuses a runtime that is not there", async () => {
-    await assert.rejects(runtime.start(request(["true"], { runtime: "kata" })), {
+    await assert.rejects(bench.runtime.start(request(["true"], { runtime: "kata" })), {
       kind: "invalid",
       message: "unknown or invalid runtime name: kata",
     });
@@ -247,7 +173,7 @@ describe("running containers", { skip: missing.length > 0 && `needs ${missing.jo
   });
 
   it("starts many containers at once", async () => {
-    const tasks = await Promise.all(Array.from({ length: 12 }, () => runtime.start(request(["true"]))));
+    const tasks = await Promise.all(Array.from({ length: 12 }, () => bench.runtime.start(request(["true"]))));
     for (const task of tasks) {
       assert.equal((await task.exited).exitCode, 0);
       await task.released;

@@ -1,16 +1,7 @@
 import { EngineError } from "../base/errors.ts";
+import { IPC_SYSCTLS } from "../oci/ipc-sysctls.ts";
 import type { NamespaceChoices } from "./namespaces.ts";
 
-const IPC_NAMES = new Set([
-  "kernel.msgmax",
-  "kernel.msgmnb",
-  "kernel.msgmni",
-  "kernel.sem",
-  "kernel.shmall",
-  "kernel.shmmax",
-  "kernel.shmmni",
-  "kernel.shm_rmid_forced",
-]);
 const UTS_NAMES = new Set(["kernel.domainname"]);
 
 /**
@@ -31,7 +22,7 @@ export function specSysctls(
 
 function check(name: string, { ipc, network, uts }: NamespaceChoices): void {
   const dotted = name.replaceAll("/", ".");
-  if (IPC_NAMES.has(dotted) || dotted.startsWith("fs.mqueue.")) {
+  if (IPC_SYSCTLS.has(dotted) || dotted.startsWith("fs.mqueue.")) {
     if (ipc === "host") throw new EngineError("invalid", `sysctl "${name}" is not allowed in the hosts ipc namespace`);
     return;
   }

@@ -32,31 +32,19 @@ export function openStore(paths: Paths, migrations: readonly Migration[] = MIGRA
 function makeFolders(paths: Paths): void {
   mkdirSync(paths.dataRoot, { recursive: true, mode: 0o711 });
   mkdirSync(paths.execRoot, { recursive: true, mode: 0o711 });
-  const {
-    blobs,
-    ingests,
-    snapshots,
-    volumes,
-    tmp,
-    runtimeState,
-    netnsFolder,
-    containersFolder,
-    bundlesFolder,
-    execsFolder,
-  } = paths;
-  for (const folder of [
-    blobs,
-    ingests,
-    snapshots,
-    volumes,
-    tmp,
-    runtimeState,
-    netnsFolder,
-    containersFolder,
-    bundlesFolder,
-    execsFolder,
-  ])
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
+  const folders = [
+    paths.blobs,
+    paths.ingests,
+    paths.snapshots,
+    paths.volumes,
+    paths.tmp,
+    paths.runtimeState,
+    paths.netnsFolder,
+    paths.containersFolder,
+    paths.bundlesFolder,
+    paths.execsFolder,
+  ];
+  for (const folder of folders) mkdirSync(folder, { recursive: true, mode: 0o711 });
   for (const name of readdirSync(paths.tmp)) rmSync(join(paths.tmp, name), { recursive: true, force: true });
 }
 

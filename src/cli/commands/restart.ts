@@ -1,21 +1,8 @@
 /** `gantry restart`. */
-import { type Command, SOME_ARGUMENTS } from "../command.ts";
-import { forEachName } from "../errors.ts";
+import { containerCommand } from "../container-command.ts";
 import { STOP_FLAGS, stopOptions } from "../stop-flags.ts";
 
-export const command: Command = {
-  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+export const command = containerCommand((containers, name, flags) => containers.restart(name, stopOptions(flags)), {
   flags: STOP_FLAGS,
-  arguments: SOME_ARGUMENTS,
   complete: "containers",
-  run: (context, flags) =>
-    forEachName(
-      context,
-      flags.positional,
-      async (name) => {
-        await context.client.containers.restart(name, stopOptions(flags));
-        return name;
-      },
-      { parallel: true },
-    ),
-};
+});

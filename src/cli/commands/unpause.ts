@@ -1,19 +1,4 @@
 /** `gantry unpause`. */
-import { type Command, SOME_ARGUMENTS } from "../command.ts";
-import { forEachName } from "../errors.ts";
+import { containerCommand } from "../container-command.ts";
 
-export const command: Command = {
-  usage: "CONTAINER [CONTAINER...]",
-  arguments: SOME_ARGUMENTS,
-  complete: "running",
-  run: (context, flags) =>
-    forEachName(
-      context,
-      flags.positional,
-      async (name) => {
-        await context.client.containers.unpause(name);
-        return name;
-      },
-      { parallel: true },
-    ),
-};
+export const command = containerCommand((containers, name) => containers.unpause(name));

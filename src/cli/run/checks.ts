@@ -1,5 +1,6 @@
 /** What is wrong with one value of a flag, in docker's words; undefined: nothing. */
 import { isIP } from "node:net";
+import { IPC_SYSCTLS } from "../../oci/ipc-sysctls.ts";
 import { parseBytes, parseCsv, parseInt64, parseUint64 } from "../flags/values.ts";
 import { gpuRequest } from "./devices.ts";
 import { parseMount } from "./mount-flag.ts";
@@ -38,20 +39,9 @@ export const deviceRule: Check = (value) =>
 
 export const notNegative: Check = (value) => (value.startsWith("-") ? `invalid size: '${value}'` : undefined);
 
-const ALLOWED_SYSCTLS = new Set([
-  "kernel.msgmax",
-  "kernel.msgmnb",
-  "kernel.msgmni",
-  "kernel.sem",
-  "kernel.shmall",
-  "kernel.shmmax",
-  "kernel.shmmni",
-  "kernel.shm_rmid_forced",
-]);
-
 export const sysctl: Check = (value) => {
   const [key = "", ...rest] = value.split("=");
-  const known = ALLOWED_SYSCTLS.has(key) || /^(net|fs\.mqueue)\./.test(key);
+  const known = IPC_SYSCTLS.has(key) || /^(net|fs\.mqueue)\./.test(key);
   return rest.length > 0 && known ? undefined : `sysctl '${value}' is not allowed`;
 };
 
