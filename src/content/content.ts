@@ -36,6 +36,15 @@ export interface Content {
   stream(digest: Digest, range?: { readonly start: number; readonly end?: number | undefined }): Readable;
   /** One writer per ref at a time ("conflict" otherwise). */
   ingest(ref: string, options?: { readonly resume?: boolean | undefined }): Promise<Ingest>;
+  /** A path below `content/ingest` where a caller may write a file for `adopt`. What is left there is gone after a restart. */
+  spare(ref: string): string;
+  /**
+   * Names a file of `spare`, written by the caller, who counted size and digest while writing. With `sync` it is on the disk before that;
+   * otherwise call `sync` before something that lasts refers to it. Idempotent for what is stored already.
+   */
+  adopt(path: string, blob: { readonly digest: Digest; readonly size: number }, sync: boolean): Promise<BlobInfo>;
+  /** Brings blobs to the disk that were adopted without it. */
+  sync(digests: Iterable<Digest>): Promise<void>;
   /** Stores a value held in memory. */
   put(data: Uint8Array): Promise<BlobInfo>;
   walk(): Iterable<BlobInfo>;

@@ -174,7 +174,7 @@ class FileIngest implements Ingest {
 }
 
 /** A rename lasts only when its folder is on the disk too. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   const fd = openSync(path, "r");
   try {
     fsyncSync(fd);

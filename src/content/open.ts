@@ -1,12 +1,13 @@
-import { createReadStream, mkdirSync, readdirSync, rmSync, type Stats, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { chmodSync, createReadStream, mkdirSync, readdirSync, renameSync, rmSync, type Stats, statSync } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { type Digest, digestOf, parseDigest } from "../base/digest.ts";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Paths } from "../store/paths.ts";
 import type { BlobInfo, Content, Ingest } from "./content.ts";
-import { ingestName, isStaleIngest, openIngest } from "./ingest.ts";
+import { ingestName, isStaleIngest, openIngest, syncFolder } from "./ingest.ts";
 
 const ALGORITHMS = ["sha256", "sha512"] as const;
 const DEFAULT_READ_LIMIT = 8 << 20;
@@ -28,6 +29,8 @@ class FileContent implements Content {
   readonly #paths: Paths;
   /** Refs with a writer. */
   readonly #open = new Set<string>();
+  /** Adopted, and perhaps not on the disk yet. */
+  readonly #unsynced = new Set<Digest>();
 
   constructor(paths: Paths) {
     this.#paths = paths;
@@ -77,6 +80,33 @@ class FileContent implements Content {
     }
   }
 
+  spare(ref: string): string {
+    return this.#paths.ingest(ingestName(ref, false));
+  }
+
+  async adopt(path: string, { digest, size }: Pick<BlobInfo, "digest" | "size">, sync: boolean): Promise<BlobInfo> {
+    const stored = this.info(digest);
+    if (stored !== undefined) {
+      rmSync(path, { force: true });
+      return stored;
+    }
+    const actual = statSync(path).size;
+    if (actual !== size) throw new EngineError("internal", `blob ${digest} has ${actual} bytes, expected ${size}`);
+    chmodSync(path, 0o444);
+    if (sync) await syncFile(path);
+    renameSync(path, this.#file(digest));
+    if (sync) syncFolder(dirname(this.#file(digest)));
+    else this.#unsynced.add(digest);
+    return infoOf(digest, statSync(this.#file(digest)));
+  }
+
+  async sync(digests: Iterable<Digest>): Promise<void> {
+    const due = [...new Set(digests)].filter((digest) => this.#unsynced.has(digest));
+    await Promise.all(due.map((digest) => syncFile(this.#file(digest))));
+    for (const folder of new Set(due.map((digest) => dirname(this.#file(digest))))) syncFolder(folder);
+    for (const digest of due) this.#unsynced.delete(digest);
+  }
+
   async put(data: Uint8Array): Promise<BlobInfo> {
     const digest = digestOf(data);
     const stored = this.info(digest);
@@ -100,6 +130,7 @@ class FileContent implements Content {
   }
 
   async delete(digest: Digest): Promise<void> {
+    this.#unsynced.delete(digest);
     try {
       rmSync(this.#file(digest));
     } catch (error) {
@@ -115,6 +146,15 @@ class FileContent implements Content {
 
 function infoOf(digest: Digest, stats: Stats): BlobInfo {
   return { digest, size: stats.size, createdAt: stats.mtime.toISOString() };
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 function missing(digest: Digest): EngineError {

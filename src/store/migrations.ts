@@ -1,4 +1,6 @@
 /** Every module's migrations, in the order of the ranks. A new schema file is one more line here. */
+
+import { migrations as builder } from "./schema/builder.ts";
 import { migrations as builderContexts } from "./schema/builder-contexts.ts";
 import { migrations as containers } from "./schema/containers.ts";
 import { migrations as images } from "./schema/images.ts";
@@ -13,5 +15,6 @@ export const MIGRATIONS: readonly Migration[] = [
   ...volumes,
   ...networks,
   ...containers,
+  ...builder,
   ...builderContexts,
 ];

@@ -11,6 +11,8 @@
  *     snapshots/<id>/fs, work          layers and writable trees
  *     containers/<id>/                 logs, hostname, hosts, resolv.conf
  *     volumes/<name>/_data
+ *     builder/mounts/<id>/             cache mounts of RUN steps
+ *     builder/hashes/<name>            what is known of the files of contexts
  *     contexts/<id>/tree, list         build contexts that clients send
  *     tmp/                             emptied at start
  *   <exec-root>                        default /run/gantry; gone at reboot
@@ -33,6 +35,8 @@ export interface Paths {
   readonly snapshots: string;
   readonly volumes: string;
   readonly contexts: string;
+  readonly cacheMounts: string;
+  readonly contextHashes: string;
   readonly tmp: string;
   readonly runtimeState: string;
   readonly netnsFolder: string;
@@ -51,6 +55,10 @@ export interface Paths {
   netns(id: string): string;
   snapshot(id: string): string;
   volume(name: string): string;
+  /** A cache mount of RUN steps. */
+  cacheMount(id: string): string;
+  /** What is known of a context's files; `name` is one file name. */
+  contextHash(name: string): string;
   context(id: string): string;
   /** A name of its own in `tmp`. */
   temporary(purpose: string, id: string): string;
@@ -74,6 +82,8 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     snapshots: data("snapshots"),
     volumes: data("volumes"),
     contexts: data("contexts"),
+    cacheMounts: data("builder", "mounts"),
+    contextHashes: data("builder", "hashes"),
     tmp: data("tmp"),
     runtimeState: exec("runtime"),
     netnsFolder: exec("netns"),
@@ -89,6 +99,8 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     netns: (id: string) => exec("netns", id),
     snapshot: (id: string) => data("snapshots", id),
     volume: (name: string) => data("volumes", name),
+    cacheMount: (id: string) => data("builder", "mounts", id),
+    contextHash: (name: string) => data("builder", "hashes", name),
     context: (id: string) => data("contexts", id),
     temporary: (purpose: string, id: string) => data("tmp", `${purpose}-${id}`),
     blob: (algorithm: string, hex: string) => data("content", "blobs", algorithm, hex),
