@@ -41,6 +41,9 @@ export interface Made {
   readonly createdAt: string;
   /** Undefined: the step changed nothing. */
   readonly layer?: LayerRef | undefined;
+  /** The tree that it was made on, and the one it gave. */
+  readonly parent?: Digest | undefined;
+  readonly chainId?: Digest | undefined;
   /** Of a source: all of it. Never kept. */
   readonly tree?: Tree | undefined;
   /** Bytes on the disk of the layer. */

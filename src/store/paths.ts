@@ -38,6 +38,8 @@ export interface Paths {
   readonly cacheMounts: string;
   readonly contextHashes: string;
   readonly tmp: string;
+  /** A folder with nothing in it. */
+  readonly emptyFolder: string;
   readonly runtimeState: string;
   readonly netnsFolder: string;
   readonly containersFolder: string;
@@ -85,6 +87,7 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     cacheMounts: data("builder", "mounts"),
     contextHashes: data("builder", "hashes"),
     tmp: data("tmp"),
+    emptyFolder: data("tmp", "empty"),
     runtimeState: exec("runtime"),
     netnsFolder: exec("netns"),
     containersFolder: data("containers"),

@@ -2,34 +2,23 @@ import { type BigIntStats, closeSync, fstatSync, readSync } from "node:fs";
 import { EngineError } from "../../../base/errors.ts";
 import type { TarHeader } from "../../../base/tar/tar.ts";
 import { deviceNumbers } from "../../../kernel/nodes.ts";
-import { type BuiltTree, LayerBuilder, type Workplace } from "../../../snapshots/layer-builder.ts";
+import { type BuiltTree, LayerBuilder } from "../../../snapshots/layer-builder.ts";
+import { parseMode } from "../../dockerfile/mode.ts";
 import { addArchive, isArchive } from "./archive.ts";
 import { Breath } from "./breath.ts";
 import { checkStop, xattrsOf } from "./digest.ts";
-import { Landing } from "./landing.ts";
-import { changeMode } from "./mode.ts";
+import { Landing, type LandingOptions } from "./landing.ts";
 import { baseOf, select } from "./select.ts";
 import type { SelectedEntry, Selection } from "./selection.ts";
 import { latin1, SourceTree, utf8 } from "./source-tree.ts";
 
 /** Where one COPY or ADD puts what. Plain values, so that a worker can have it. */
-export interface CopyTask {
+export interface CopyTask extends LandingOptions {
   readonly kind: "copy";
-  readonly place: Workplace;
   /** A file to make: the layer's tar. */
   readonly tar: string;
   readonly items: readonly CopyItem[];
-  /** Absolute; ends in "/" when it must be a folder. */
-  readonly destination: string;
-  /** Undefined: as in the source (root's, for what is foreign). */
-  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   readonly chmod: string | undefined;
-  /** Do not look at what is below: links on the way become folders. */
-  readonly link: boolean;
-  /** Nanoseconds since the epoch: of folders that are made. */
-  readonly now: bigint;
-  /** Later times become this one. */
-  readonly latest: bigint | undefined;
   readonly stop: Int32Array;
 }
 
@@ -148,12 +137,12 @@ class Copier {
     const mode = given.mode ?? 0o644;
     const mtime = given.mtime ?? 0n;
     return {
-      ...EMPTY,
+      ...EMPTY_HEADER,
       ...given,
       path: utf8(to),
       rawPath: rawOf(to),
       ...owner,
-      mode: chmod === undefined || isLink ? mode : changeMode(mode, chmod, given.type === "directory"),
+      mode: chmod === undefined || isLink ? mode : changed(mode, chmod, given.type === "directory"),
       mtime: latest !== undefined && mtime > latest ? latest : mtime,
     };
   }
@@ -169,7 +158,7 @@ class Copier {
   }
 }
 
-const EMPTY: TarHeader = Object.freeze({
+export const EMPTY_HEADER: TarHeader = Object.freeze({
   type: "file",
   path: "",
   rawPath: undefined,
@@ -202,4 +191,8 @@ function special(tree: SourceTree, path: string, stats: BigIntStats): Partial<Ta
 /** The bytes of a path that is no UTF-8. */
 export function rawOf(path: string): Buffer | undefined {
   return latin1(utf8(path)) === path ? undefined : Buffer.from(path, "latin1");
+}
+
+function changed(mode: number, chmod: string, isFolder: boolean): number {
+  return parseMode(chmod)?.(mode, isFolder) ?? mode;
 }

@@ -22,20 +22,26 @@ export interface SelectionDigest {
 export interface DigestTask {
   readonly kind: "digest";
   readonly selection: Selection;
+  /** Entries, and bytes to be read, past which it fails with TooMuch. */
+  readonly atMost?: { readonly entries: number; readonly bytes: number } | undefined;
   /** Set to 1 from any thread. */
   readonly stop: Int32Array;
 }
 
+export class TooMuch extends Error {}
+
 /** The digest of what a selection takes. What is read is read once, as long as it does not change. */
-export async function digestSelection({ selection, stop }: DigestTask): Promise<SelectionDigest> {
+export async function digestSelection({ selection, stop, atMost }: DigestTask): Promise<SelectionDigest> {
   const breath = new Breath(() => checkStop(stop));
   using tree = new SourceTree(selection.source.root);
   const entries = await select(tree, selection, breath);
+  if (atMost !== undefined && entries.length > atMost.entries) throw new TooMuch();
   const hashes = new Hashes(selection.source.hashes);
   const reader = new Reader(tree, hashes, stop);
   const all = createHash("sha256");
   for (const entry of entries) {
     if (breath.due) await breath.take();
+    if (atMost !== undefined && reader.read + Number(entry.stats.size) > atMost.bytes) throw new TooMuch();
     describe(all, entry, selection.source.foreign, reader.contentOf(entry));
   }
   hashes.save();

@@ -2,19 +2,32 @@ import { lstatSync, readlinkSync } from "node:fs";
 import { EngineError } from "../../../base/errors.ts";
 import type { TarHeader } from "../../../base/tar/tar.ts";
 import { Below } from "../../../snapshots/below.ts";
-import type { LayerBuilder } from "../../../snapshots/layer-builder.ts";
-import type { CopyTask } from "./copy-files.ts";
+import type { LayerBuilder, Workplace } from "../../../snapshots/layer-builder.ts";
 import { xattrsOf } from "./digest.ts";
 import { clean, joined } from "./select.ts";
 import type { SelectedEntry } from "./selection.ts";
 import { latin1, utf8 } from "./source-tree.ts";
+
+export interface LandingOptions {
+  readonly place: Workplace;
+  /** Absolute; ends in "/" when it must be a folder. */
+  readonly destination: string;
+  /** Of folders that are made; root's when missing. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Do not look at what is below: links on the way become folders. */
+  readonly link: boolean;
+  /** Nanoseconds since the epoch: of folders that are made. */
+  readonly now: bigint;
+  /** Later times become this one. */
+  readonly latest: bigint | undefined;
+}
 
 /**
  * Where things end up: the destination in the tree as it is below, the folders that must be made on the way, and what is in the way.
  * Paths are relative to the image's root, without links, latin1.
  */
 export class Landing {
-  readonly #task: CopyTask;
+  readonly #task: LandingOptions;
   readonly #builder: LayerBuilder;
   readonly #below: Below;
   readonly #destination: string;
@@ -25,7 +38,7 @@ export class Landing {
   /** Links that archives brought, and where they lead. */
   readonly #links = new Map<string, string>();
 
-  constructor(task: CopyTask, builder: LayerBuilder) {
+  constructor(task: LandingOptions, builder: LayerBuilder) {
     this.#task = task;
     this.#builder = builder;
     this.#below = new Below(task.link ? [] : task.place.below);
@@ -40,6 +53,11 @@ export class Landing {
         "invalid",
         "When using COPY with more than one source file, the destination must be a directory and end with a /",
       );
+  }
+
+  /** The destination as a folder, whatever is put there. */
+  makeDestination(): void {
+    this.#make(this.#destination);
   }
 
   /** The place of a file of this name: in the destination when that is, or must be, a folder; else the destination itself. */

@@ -1,0 +1,133 @@
+import type { HostConfig, Resources } from "../../../api/types/container.ts";
+import { shortId } from "../../../base/ids.ts";
+import { cgroupPath } from "../../../kernel/cgroups.ts";
+import type { Sandbox } from "../../../networks/networks.ts";
+import type { ContainerMount } from "../../../runtime/container-mounts.ts";
+import { fillHostConfig } from "../../../runtime/host-config-defaults.ts";
+import type { ExitRecord, Task } from "../../../runtime/runtime.ts";
+import { buildSpec } from "../../../runtime/spec.ts";
+import { readUserFiles, resolveUser } from "../../../runtime/users.ts";
+import type { Toolkit } from "../../toolkit.ts";
+import { FrameReader } from "./frames.ts";
+
+export interface Command {
+  readonly args: readonly string[];
+  /** "NAME=value". */
+  readonly env: readonly string[];
+  readonly workdir: string;
+  readonly user: string;
+}
+
+/** What a build asks of all its steps' containers. */
+export interface Limits {
+  readonly resources: Resources;
+  /** Bytes; 0: the daemon's default. */
+  readonly shmSize: number;
+  readonly securityOptions: readonly string[];
+}
+
+export interface LaunchRequest {
+  readonly id: string;
+  readonly rootfs: string;
+  readonly command: Command;
+  readonly limits: Limits;
+  /** RUN --security=insecure. */
+  readonly privileged: boolean;
+  readonly sandbox: Sandbox;
+  readonly mounts: readonly ContainerMount[];
+  readonly terminal?: boolean | undefined;
+  readonly size?: readonly [rows: number, columns: number] | undefined;
+  readonly stdin?: boolean | undefined;
+}
+
+/** Starts the step's process, isolated as a container's. Nothing of its output is read before `proceed`. */
+export function launch(tools: Toolkit, request: LaunchRequest): Promise<Task> {
+  const { runtime, store, settings, host, cgroups, logger } = tools;
+  const { id, command, sandbox, rootfs, limits } = request;
+  const hostConfig = hostConfigOf(tools, request);
+  const config = {
+    Cmd: [...command.args],
+    Env: [...command.env],
+    WorkingDir: command.workdir,
+    User: command.user,
+    Hostname: shortId(id),
+    Tty: request.terminal === true,
+  };
+  const spec = buildSpec({
+    config,
+    hostConfig,
+    hostname: shortId(id),
+    rootfs,
+    user: resolveUser(command.user, readUserFiles(rootfs)),
+    mounts: request.mounts,
+    namespaces: {
+      network: sandbox.netns === undefined ? "host" : { path: sandbox.netns },
+      pid: "new",
+      ipc: "new",
+      uts: "new",
+      cgroup: hostConfig.CgroupnsMode === "host" ? "host" : "new",
+    },
+    shm: { size: hostConfig.ShmSize ?? 0 },
+    ownNetwork: sandbox.netns !== undefined,
+    cgroup: cgroupPath(limits.resources.CgroupParent || settings.cgroupParent, id),
+    resourceSupport: cgroups.features,
+    defaults: {
+      ulimits: settings.defaultUlimits,
+      noNewPrivileges: false,
+      seccompProfile: settings.seccompProfile,
+      init: false,
+      initPath: undefined,
+    },
+    host,
+    warn: (message) => logger.log("debug", message, { step: id }),
+  });
+  return runtime.start({
+    id,
+    bundle: store.paths.bundle(id),
+    spec,
+    terminal: request.terminal === true,
+    size: request.size,
+    stdin: request.stdin === true,
+    stdinOnce: true,
+    log: { driver: "none" },
+    hold: true,
+  });
+}
+
+function hostConfigOf({ settings, cgroups, runtime }: Toolkit, { limits, privileged }: LaunchRequest): HostConfig {
+  const { resources, shmSize, securityOptions } = limits;
+  return fillHostConfig(
+    { ...resources, Privileged: privileged, SecurityOpt: [...securityOptions], ShmSize: shmSize },
+    {
+      shmSize: settings.defaultShmSize,
+      ipcMode: "private",
+      cgroupnsMode: settings.defaultCgroupnsMode,
+      cgroupVersion: cgroups.version,
+      runtime: runtime.runtimes[0]?.name ?? "",
+    },
+  );
+}
+
+/** Lets the process go, passes its output on, and waits for its end; the signal kills it. Everything it started is gone afterwards. */
+export async function follow(
+  task: Task,
+  signal: AbortSignal,
+  log: (stream: 1 | 2, data: Buffer) => void,
+): Promise<ExitRecord> {
+  const kill = () => void task.killAll(9).catch(() => task.kill(9).catch(() => {}));
+  signal.addEventListener("abort", kill, { once: true });
+  if (signal.aborted) kill();
+  try {
+    const stream = await task.attach({ pending: false });
+    task.proceed();
+    const reader = new FrameReader(log);
+    for await (const chunk of stream.output) reader.push(chunk as Buffer);
+    return await task.exited;
+  } catch (error) {
+    kill();
+    throw error;
+  } finally {
+    await task.released;
+    signal.removeEventListener("abort", kill);
+  }
+}

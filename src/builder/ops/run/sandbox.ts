@@ -1,0 +1,71 @@
+import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "../../../base/errors.ts";
+import { shortId } from "../../../base/ids.ts";
+import type { Sandbox, SandboxRequest } from "../../../networks/networks.ts";
+import type { ContainerMount } from "../../../runtime/container-mounts.ts";
+import type { Toolkit } from "../../toolkit.ts";
+
+export interface NetworkWish {
+  /** "bridge", "none", "host", or a network's name. */
+  readonly network: string;
+  readonly extraHosts: readonly string[];
+}
+
+/** Opens the network of a step's container and writes the files that tell it about it. `closeNetwork` takes both away. */
+export async function openNetwork(tools: Toolkit, id: string, wish: NetworkWish): Promise<Sandbox> {
+  const { networks, store, settings } = tools;
+  const { network, extraHosts } = wish;
+  const request: SandboxRequest = {
+    containerId: id,
+    name: `build-${shortId(id)}`,
+    hostname: shortId(id),
+    domainname: "",
+    endpoints: { [network]: {} },
+    primary: network,
+    portBindings: {},
+    publishAll: [],
+    exposedPorts: [],
+  };
+  const sandbox = await networks.open(request);
+  const { dns, dnsSearch, dnsOptions } = settings;
+  const files = networks.files(request, sandbox, { dns, dnsSearch, dnsOptions, extraHosts });
+  const { paths } = store;
+  mkdirSync(paths.container(id), { recursive: true, mode: 0o710 });
+  writeFileSync(paths.networkFile(id, "hosts"), files.hosts, { mode: 0o644 });
+  writeFileSync(paths.networkFile(id, "resolv.conf"), files.resolvConf, { mode: 0o644 });
+  writeFileSync(paths.networkFile(id, "hostname"), files.hostname, { mode: 0o644 });
+  return sandbox;
+}
+
+const FILES = { "/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts" } as const;
+
+/** Their mounts. What the step writes there is no part of the image. */
+export function networkFileMounts({ store }: Toolkit, id: string): ContainerMount[] {
+  return Object.entries(FILES).map(([target, name]) => ({
+    type: "bind",
+    source: store.paths.networkFile(id, name),
+    target,
+  }));
+}
+
+/** Idempotent. */
+export async function closeNetwork({ networks, store }: Toolkit, id: string): Promise<void> {
+  await networks.close(id);
+  rmSync(store.paths.container(id), { recursive: true, force: true });
+}
+
+/** The bundle: never through a mount. Idempotent. */
+export function removeBundle({ store }: Toolkit, id: string): void {
+  const bundle = store.paths.bundle(id);
+  try {
+    for (const entry of readdirSync(bundle, { withFileTypes: true })) {
+      const path = join(bundle, entry.name);
+      if (entry.isDirectory()) rmdirSync(path);
+      else rmSync(path, { force: true });
+    }
+    rmdirSync(bundle);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
+}

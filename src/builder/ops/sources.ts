@@ -1,0 +1,117 @@
+import { mkdirSync } from "node:fs";
+import type { Digest } from "../../base/digest.ts";
+import { digestOf } from "../../base/digest.ts";
+import type { Toolkit } from "../toolkit.ts";
+import type { LayeredTree, Tree } from "../tree.ts";
+import type { CopyParametersItem, SelectionWish } from "./copy.ts";
+import { type SelectionDigest, TooMuch } from "./files/digest.ts";
+import type { Selection, TreeSource } from "./files/selection.ts";
+import { ensureUnpacked } from "./layers.ts";
+
+/** So few entries, and so few bytes, are looked at faster here than a worker starts. */
+const SMALL = { entries: 2000, bytes: 8 << 20 } as const;
+
+/** How much a selection was, by what it was asked of; so that its copying knows where to happen. */
+const sizes = new WeakMap<Tree, Map<string, SelectionDigest>>();
+
+/** The digest of what a selection takes from a tree: that of a layered tree is remembered for good. */
+export async function digestOfSelection(
+  tools: Toolkit,
+  tree: Tree | undefined,
+  wish: SelectionWish,
+  signal: AbortSignal,
+): Promise<Digest> {
+  if (tree === undefined) throw new Error("a selection has no source");
+  const chainId = tree.kind === "layers" ? (tree.chainId ?? "") : "";
+  const text = JSON.stringify([wish.patterns, wish.excludes, wish.parents]);
+  const known = chainId === "" ? undefined : tools.digests.get(chainId, digestOf(text));
+  if (known !== undefined) return known;
+  const { source, close } = await withSource(tools, tree, signal);
+  try {
+    const found = await tools.workers.digest(
+      { kind: "digest", selection: { ...wish, source } },
+      { signal, small: true },
+    );
+    remember(tree, text, found);
+    if (chainId !== "") tools.digests.set(chainId, digestOf(text), found.digest);
+    return found.digest;
+  } finally {
+    await close();
+  }
+}
+
+/** Here, in slices, unless it turns out to be much. */
+async function look({ workers }: Toolkit, selection: Selection, signal: AbortSignal): Promise<SelectionDigest> {
+  try {
+    return await workers.digest({ kind: "digest", selection, atMost: SMALL }, { signal, small: true });
+  } catch (error) {
+    if (!(error instanceof TooMuch)) throw error;
+    return await workers.digest({ kind: "digest", selection }, { signal, small: false });
+  }
+}
+
+function remember(tree: Tree, text: string, found: SelectionDigest): void {
+  const known = sizes.get(tree) ?? new Map<string, SelectionDigest>();
+  sizes.set(tree, known.set(text, found));
+}
+
+/** A folder with the tree's files, until `close`. */
+export async function withSource(
+  tools: Toolkit,
+  tree: Tree | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly source: TreeSource; readonly close: () => Promise<void> }> {
+  if (tree === undefined) throw new Error("a selection has no source");
+  if (tree.kind === "folder") return { source: tree.source, close: async () => {} };
+  const { root, close } = await openView(tools, tree, signal);
+  return { source: { root, ignore: [], name: "the stage or image", foreign: false, hashes: undefined }, close };
+}
+
+/** A layered tree's files at a read-only mount, until `close`. */
+export async function openView(
+  tools: Toolkit,
+  tree: LayeredTree,
+  signal: AbortSignal,
+): Promise<{ readonly root: string; readonly close: () => Promise<void> }> {
+  const { chainId } = tree;
+  if (chainId === undefined) {
+    const root = tools.store.paths.emptyFolder;
+    mkdirSync(root, { recursive: true });
+    return { root, close: async () => {} };
+  }
+  await ensureUnpacked(tools, tree, signal);
+  const opened = Promise.withResolvers<string>();
+  const over = Promise.withResolvers<void>();
+  const held = tools.snapshots.withLayer(chainId, async (root) => {
+    opened.resolve(root);
+    await over.promise;
+  });
+  held.catch(opened.reject);
+  const root = await opened.promise;
+  return {
+    root,
+    close: async () => {
+      over.resolve();
+      await held;
+    },
+  };
+}
+
+export async function isSmall(
+  _tools: Toolkit,
+  items: readonly CopyParametersItem[],
+  inputs: readonly Tree[],
+  _signal: AbortSignal,
+): Promise<boolean> {
+  let [entries, bytes] = [0, 0];
+  for (const item of items) {
+    if (item.kind === "inline") continue;
+    const { patterns, excludes, parents } = item.wish;
+    const tree = inputs[item.input];
+    const found = tree && sizes.get(tree)?.get(JSON.stringify([patterns, excludes, parents]));
+    if (found === undefined || item.unpack) return false;
+    entries += found.entries;
+    bytes += found.bytes;
+  }
+  return entries <= SMALL.entries && bytes <= SMALL.bytes;
+}

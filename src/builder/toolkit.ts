@@ -1,0 +1,56 @@
+import type { Digest } from "../base/digest.ts";
+import type { Logger } from "../base/log.ts";
+import type { Content } from "../content/content.ts";
+import type { Images } from "../images/images.ts";
+import type { CgroupTree } from "../kernel/cgroups.ts";
+import type { Host } from "../kernel/host.ts";
+import type { Networks } from "../networks/networks.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
+import type { Store } from "../store/store.ts";
+import type { DigestMemo } from "./cache/digests.ts";
+import type { StepCache } from "./cache/steps.ts";
+import type { FileWorkers } from "./ops/files/workers.ts";
+import type { LayerRef } from "./tree.ts";
+
+/** What the daemon's flags set of builds; the engine's settings have it all. */
+export interface BuilderSettings {
+  readonly defaultUlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  /** Bytes. */
+  readonly defaultShmSize: number;
+  readonly defaultCgroupnsMode: "private" | "host" | undefined;
+  readonly cgroupParent: string | undefined;
+  readonly seccompProfile: string | undefined;
+  readonly dns: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly network: { readonly bridge: string | undefined };
+}
+
+/** What the steps work with; one per engine. */
+export interface Toolkit {
+  readonly store: Store;
+  readonly content: Content;
+  readonly snapshots: Snapshots;
+  readonly images: Images;
+  readonly networks: Networks;
+  readonly runtime: Runtime;
+  readonly cgroups: CgroupTree;
+  readonly host: Host;
+  readonly settings: BuilderSettings;
+  readonly logger: Logger;
+  readonly steps: StepCache;
+  readonly digests: DigestMemo;
+  readonly workers: FileWorkers;
+}
+
+/** What a step made is pinned until the build that wanted it has ended. */
+export interface Pins {
+  /** Post-condition: what is stored under these digests, now or later, is not collected while the build runs. */
+  hold(digests: readonly Digest[]): void;
+}
+
+/** The digests that a layer on a tree is kept by. */
+export function digestsOf(chainId: Digest, layer: LayerRef): Digest[] {
+  return [chainId, layer.blob.digest];
+}
