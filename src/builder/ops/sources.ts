@@ -28,10 +28,7 @@ export async function digestOfSelection(
   if (known !== undefined) return known;
   const { source, close } = await withSource(tools, tree, signal);
   try {
-    const found = await tools.workers.digest(
-      { kind: "digest", selection: { ...wish, source } },
-      { signal, small: true },
-    );
+    const found = await look(tools, { ...wish, source }, signal);
     remember(tree, text, found);
     if (chainId !== "") tools.digests.set(chainId, digestOf(text), found.digest);
     return found.digest;
