@@ -11,6 +11,7 @@
 import type { Reference } from "../../oci/reference.ts";
 import type { ImageRunConfig, Platform } from "../../oci/types.ts";
 import type { Dockerfile, From, HealthConfig, Range, StageInstruction, Warning } from "./language.ts";
+import type { StageNames } from "./stage-names.ts";
 
 export interface BuildOptions {
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
@@ -58,6 +59,7 @@ export interface Plan {
   readonly targetPlatform: Platform;
   readonly buildPlatform: Platform;
   readonly contexts: readonly string[];
+  readonly stageNames: StageNames;
   readonly buildArgs: ReadonlyMap<string, string>;
   /** The global scope: ARGs before the first FROM and the platform arguments. */
   readonly globalArgs: ReadonlyMap<string, string>;
