@@ -1,6 +1,4 @@
 /** Ports of EXPOSE: "80", "53/udp", "8000-8010", and the forms of `docker run -p`, of which only the container's port counts. */
-import { isIP } from "node:net";
-
 /** "80/tcp" for each port. Throws SyntaxError with Docker's text. */
 export function parseExposedPort(text: string): string[] {
   const parts = text.split(":");
@@ -19,7 +17,13 @@ export function parseExposedPort(text: string): string[] {
 const PROTOCOLS = new Set(["tcp", "udp", "sctp"]);
 
 function checkAddress(text: string): void {
-  if (text !== "" && isIP(text.replace(/^\[(.*)\]$/, "$1")) === 0) fail(`invalid IP address: ${text}`);
+  if (text !== "" && !isAddress(text.replace(/^\[(.*)\]$/, "$1"))) fail(`invalid IP address: ${text}`);
+}
+
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/;
+
+function isAddress(text: string): boolean {
+  return IPV4.test(text) || (/^[\da-fA-F:.]{2,45}$/.test(text) && URL.canParse(`http://[${text}]/`));
 }
 
 function checkHostPort(text: string, { ports, count }: { readonly ports: string; readonly count: number }): void {
