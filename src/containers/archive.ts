@@ -4,6 +4,8 @@ import { posix } from "node:path";
 import type { Readable } from "node:stream";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import { TarWriter } from "../base/tar/writer.ts";
+import { archiveTree, namesIn } from "../kernel/archive-tree.ts";
+import { extractTar } from "../kernel/extract-tree.ts";
 import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import { readUserFiles, resolveUser } from "../runtime/users.ts";
 import type { Container } from "./container.ts";
@@ -12,8 +14,6 @@ import type { PathStat } from "./containers.ts";
 import type { Context } from "./context.ts";
 import { notify } from "./notify.ts";
 import { statPlace } from "./path-stat.ts";
-import { extractTar } from "./read-tree.ts";
-import { archiveTree, names } from "./write-tree.ts";
 
 export function statInContainer(context: Context, container: Container, path: string): Promise<PathStat> {
   return withPlace(context, container, path, async (place) => statPlace(place, container, path));
@@ -42,7 +42,7 @@ export async function copyFrom(
 export function exportContainer(context: Context, container: Container): Readable {
   const writer = new TarWriter();
   void withRootfs(context, container, async (root) => {
-    for (const entry of names(root, "/")) await archiveTree(root, `/${entry}`, entry, writer);
+    for (const entry of namesIn(root, "/")) await archiveTree(root, `/${entry}`, entry, writer);
     await writer.finish();
   }).catch((error) => writer.destroy(error as Error));
   notify(context, container, "export");

@@ -1,4 +1,4 @@
-/** A part of a container's tree into a tar, while the container may be changing it. */
+/** A part of a file tree into a tar, while others may be changing it. */
 import {
   type BigIntStats,
   closeSync,
@@ -13,13 +13,13 @@ import { posix } from "node:path";
 import { errnoOf } from "../base/errors.ts";
 import type { TarHeader, TarInput } from "../base/tar/tar.ts";
 import type { TarWriter } from "../base/tar/writer.ts";
-import { deviceNumbers } from "../kernel/nodes.ts";
-import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
-import { getXattr, listXattrs } from "../kernel/xattrs.ts";
+import { deviceNumbers } from "./nodes.ts";
+import { fdPath, O_PATH, openIn } from "./rooted.ts";
+import { getXattr, listXattrs } from "./xattrs.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
-export function names(root: number, path: string): string[] {
+export function namesIn(root: number, path: string): string[] {
   const fd = openIn(root, path, { flags: O_RDONLY | O_DIRECTORY });
   try {
     return readdirSync(fdPath(fd)).sort();
@@ -57,7 +57,7 @@ export async function archiveTree(
   } finally {
     closeSync(fd);
   }
-  for (const entry of names(root, path))
+  for (const entry of namesIn(root, path))
     await archiveTree(
       root,
       posix.join(path, entry),

@@ -1,4 +1,4 @@
-/** A tar into a folder of a container: every name is worked on in a folder that was opened inside. */
+/** A tar into a folder that others may be changing: every name is worked on in a folder that was opened inside. */
 import {
   chmodSync,
   closeSync,
@@ -18,9 +18,9 @@ import { EngineError, errnoOf } from "../base/errors.ts";
 import { cleanEntryPath } from "../base/tar/names.ts";
 import { readTar, type TarEntry } from "../base/tar/reader.ts";
 import type { TarHeader } from "../base/tar/tar.ts";
-import { makeNode, setTimes } from "../kernel/nodes.ts";
-import { fdPath, openIn } from "../kernel/rooted.ts";
-import { setXattr } from "../kernel/xattrs.ts";
+import { makeNode, setTimes } from "./nodes.ts";
+import { fdPath, openIn } from "./rooted.ts";
+import { setXattr } from "./xattrs.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, S_IFMT } = constants;
 
