@@ -1,4 +1,5 @@
 /** Builds: the classic API, the cache, and the way of our own client. */
+import type { IncomingMessage } from "node:http";
 import { EngineError } from "../../base/errors.ts";
 import type { Builder } from "../../builder/builder.ts";
 import type { OwnedContext } from "../../builder/context/contexts.ts";
@@ -7,6 +8,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../oci/reference.ts";
 import { ClassicOutput, classicError } from "../build/classic-output.ts";
 import { type BuildQuery, buildQuery, registryConfig, requestOf } from "../build/classic-query.ts";
+import { buildSession } from "../build/session.ts";
 import { ACCEPTED } from "../filters.ts";
 import { filters, flag, integer } from "../query.ts";
 import { type Call, json, type Reply, type Route, route, type WriteLine } from "../route.ts";
@@ -22,6 +24,7 @@ const pruneQuery = {
 
 export const buildRoutes: readonly Route[] = [
   route("POST", "/build", { query: buildQuery, handle: classicBuild }),
+  route("POST", "/gantry/build", { takesOver: "tcp", handle: privateBuild }),
   route("POST", "/build/prune", { since: 31, query: pruneQuery, handle: prune }),
 ];
 
@@ -32,8 +35,7 @@ async function classicBuild(call: BuildCall): Promise<Reply> {
   const { engine, query, request, signal } = call;
   const builder = builderOf(engine);
   const options = requestOf(query);
-  const header = request.headers["x-registry-config"];
-  const credentials = registryConfig(Array.isArray(header) ? header[0] : header);
+  const credentials = credentialsOf(request);
   const context = await contextOf(call);
   try {
     const dockerfile = dockerfileOf(context, query.dockerfile);
@@ -52,6 +54,17 @@ async function classicBuild(call: BuildCall): Promise<Reply> {
     await context[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Our own client's way: see docs/build-protocol.md. */
+function privateBuild({ engine, request }: Call<"/gantry/build">): Reply {
+  const prepared = buildSession({ engine, builder: builderOf(engine), credentials: credentialsOf(request) });
+  return { kind: "hijack", prepared };
+}
+
+function credentialsOf({ headers }: IncomingMessage) {
+  const header = headers["x-registry-config"];
+  return registryConfig(Array.isArray(header) ? header[0] : header);
 }
 
 function contextOf({ engine, query, request, signal }: BuildCall): Promise<OwnedContext> {

@@ -9,7 +9,7 @@
  * whose sync was under way when the engine died. What is received lies in `tmp/`, which a start empties.
  */
 import type { Readable } from "node:stream";
-import type { BuildRequest, ContextTree } from "../builder.ts";
+import type { BuildRequest, ContextTree, SshSource } from "../builder.ts";
 
 export interface Contexts {
   /** A tar, plain or compressed (gzip, zstd, xz, bzip2). Read to its end; left open. "invalid" for what is no tar or unsafe. */
@@ -28,8 +28,8 @@ export interface Contexts {
 
 export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
-  /** A unix socket of an SSH agent, for Git. */
-  readonly sshAgent?: string | undefined;
+  /** For Git over SSH. */
+  readonly agent?: SshSource | undefined;
   /** Keep `.git`; default false. */
   readonly keepGitDir?: boolean | undefined;
 }

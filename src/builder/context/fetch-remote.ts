@@ -18,7 +18,11 @@ export interface Fetched {
 }
 
 /** Post-condition: `root`, an empty folder, holds the files; or the text that was there is the Dockerfile. */
-export async function fetchRemote(remote: string, root: string, options: FetchOptions): Promise<Fetched> {
+export async function fetchRemote(
+  remote: string,
+  root: string,
+  options: Omit<FetchOptions, "agent"> & { readonly sshAgent?: string | undefined },
+): Promise<Fetched> {
   const git = parseGitUrl(remote);
   if (git !== undefined) {
     await checkOut({ ...git, ...options, folder: root });

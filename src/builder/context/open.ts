@@ -2,8 +2,9 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { newId } from "../../base/ids.ts";
+import { newId, shortId } from "../../base/ids.ts";
 import type { Store } from "../../store/store.ts";
+import { serveAgent } from "./agent-socket.ts";
 import type { ContextRecord, Contexts, FetchOptions, OwnedContext, SyncRequest } from "./contexts.ts";
 import { type Fetched, fetchRemote } from "./fetch-remote.ts";
 import { receiveTar } from "./receive-tar.ts";
@@ -37,8 +38,10 @@ class LocalContexts implements Contexts {
     });
   }
 
-  fetch(remote: string, options: FetchOptions = {}): Promise<OwnedContext> {
-    return this.#temporary((root) => fetchRemote(remote, root, options));
+  async fetch(remote: string, { agent, ...options }: FetchOptions = {}): Promise<OwnedContext> {
+    const socket = this.#store.paths.temporary("agent", shortId(newId()));
+    await using serving = agent === undefined ? undefined : await serveAgent(socket, agent);
+    return await this.#temporary((root) => fetchRemote(remote, root, { ...options, sshAgent: serving?.socket }));
   }
 
   async sync(request: SyncRequest): Promise<OwnedContext> {

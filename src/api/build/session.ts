@@ -1,0 +1,121 @@
+/** The daemon's side of a connection of `gantry build`. */
+import type { Duplex } from "node:stream";
+import { EngineError } from "../../base/errors.ts";
+import { bytesOf, Mux } from "../../base/mux.ts";
+import type { Builder, BuildRequest, BuildResult, RegistryCredentials } from "../../builder/builder.ts";
+import { makeExporter } from "../../builder/exporters/exporters.ts";
+import type { PreparedAttach } from "../../containers/containers.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { formatPlatform } from "../../oci/platform.ts";
+import { BUILD_PROTOCOL, type BuildCall, type WireBuild, type WireBuildResult } from "../types/build.ts";
+import { Asked } from "./asked.ts";
+import { gather } from "./gather.ts";
+import { BuildLines, failureLine } from "./lines.ts";
+import { serveShell } from "./shell.ts";
+import { verify } from "./verify.ts";
+import { optionsOf, readWireBuild } from "./wire-request.ts";
+
+export interface BuildSessionOptions {
+  readonly engine: Engine;
+  readonly builder: Builder;
+  readonly credentials: Readonly<Record<string, RegistryCredentials>> | undefined;
+}
+
+/** Serves calls until the client closes the connection; what is under way then is cancelled. */
+export function buildSession(options: BuildSessionOptions): PreparedAttach {
+  return {
+    raw: true,
+    run: async (client) => {
+      const over = new AbortController();
+      const running = new Set<Promise<void>>();
+      const mux: Mux = new Mux(client, {
+        side: "server",
+        onOpen: (channel, purpose) => {
+          const serving = serve(channel, purpose, { ...options, asked: new Asked(mux), signal: over.signal });
+          running.add(serving);
+          void serving.finally(() => running.delete(serving));
+        },
+      });
+      await mux.closed;
+      over.abort(new EngineError("cancelled", "the client closed the connection"));
+      await Promise.all(running);
+    },
+  };
+}
+
+export interface Serving extends BuildSessionOptions {
+  readonly asked: Asked;
+  readonly signal: AbortSignal;
+}
+
+/** Never rejects. */
+async function serve(channel: Duplex, purpose: unknown, serving: Serving): Promise<void> {
+  const lines = new BuildLines(channel);
+  const controller = new AbortController();
+  channel.once("close", () => controller.abort(new EngineError("cancelled", "the build was cancelled")));
+  const signal = AbortSignal.any([serving.signal, controller.signal]);
+  try {
+    const call = callOf(purpose);
+    if (call.call === "shell") await serveShell(call, channel, { ...serving, signal });
+    else await serveBuild(call, lines, { ...serving, signal });
+  } catch (error) {
+    await lines.end(failureLine(error));
+  }
+  // Whoever opened the channel may leave its half open.
+  void Array.fromAsync(bytesOf(channel)).catch(() => {});
+}
+
+function callOf(purpose: unknown): BuildCall {
+  const { call, version } = (purpose ?? {}) as { call?: unknown; version?: unknown };
+  if (version !== BUILD_PROTOCOL)
+    throw new EngineError(
+      "invalid",
+      `the client speaks version ${String(version)} of the build protocol, this daemon ${BUILD_PROTOCOL}`,
+      {
+        hint: "Use a gantry of the daemon's version.",
+      },
+    );
+  if (call === "build" || call === "check" || call === "verify" || call === "shell") return purpose as BuildCall;
+  throw new EngineError("invalid", `there is no call ${JSON.stringify(call)}`);
+}
+
+async function serveBuild(
+  { call, request }: Exclude<BuildCall, { call: "shell" }>,
+  lines: BuildLines,
+  serving: Serving,
+): Promise<void> {
+  const { builder, signal } = serving;
+  const wire = readWireBuild(request);
+  await using stack = new AsyncDisposableStack();
+  const build = await requestOf(wire, serving, stack);
+  const onProgress = (event: Parameters<BuildLines["event"]>[0]) => lines.event(event);
+  if (call === "check") return await lines.end({ warnings: await builder.check(build) });
+  if (call === "verify") {
+    const { result, differences } = await verify(builder, build, { signal, onProgress });
+    return await lines.end({ result: { ...wireResult(result), differences } });
+  }
+  await lines.end({ result: wireResult(await builder.build(build, { signal, onProgress })) });
+}
+
+/** The request with its contexts here, and its secrets, agents and outputs at the client. */
+async function requestOf(wire: WireBuild, serving: Serving, stack: AsyncDisposableStack): Promise<BuildRequest> {
+  const { asked, engine, credentials, signal } = serving;
+  const options = optionsOf(wire);
+  const exporters = (wire.exporters ?? []).map((spec, index) =>
+    makeExporter(spec, (product, end) => asked.export(index, product, end)),
+  );
+  const gathered = await gather({ wire, asked, contexts: engine.buildContexts, images: engine.images, signal, stack });
+  return {
+    ...options,
+    ...gathered,
+    secrets: Object.fromEntries((wire.secrets ?? []).map((id) => [id, asked.secret(id)])),
+    ssh: Object.fromEntries((wire.ssh ?? []).map((id) => [id, asked.ssh(id)])),
+    exporters,
+    credentials,
+  };
+}
+
+function wireResult({ images, target, metadata }: BuildResult): WireBuildResult {
+  const shown = images.map(({ id, manifest, platform }) => ({ id, manifest, platform: formatPlatform(platform) }));
+  return { images: shown, target, metadata };
+}

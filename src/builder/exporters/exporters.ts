@@ -1,0 +1,82 @@
+/**
+ * Products of a build other than the stored image. Each is a stream that goes to a sink as it is made; nothing is held or written here.
+ *
+ *   docker   an archive for `docker load`, which is an OCI layout at the same time; one image
+ *   oci      an OCI layout as an archive; any number of platforms
+ *   tar      the image's files, without layers
+ *   local    the same, for a client that unpacks it
+ */
+import type { Readable } from "node:stream";
+import { EngineError } from "../../base/errors.ts";
+import type { Exporter } from "../builder.ts";
+import { writeLayout } from "./layout.ts";
+import { writeTree } from "./tree.ts";
+
+/** Resolves when the product has arrived; rejects when it could not. */
+export type Sink = (product: Readable, signal: AbortSignal) => Promise<void>;
+
+export interface ExporterSpec {
+  readonly type: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+type Make = (attributes: ExporterSpec["attributes"], sink: Sink) => Exporter;
+
+interface Kind {
+  /** Attributes that it knows; those that only the client acts on too. */
+  readonly attributes: readonly string[];
+  readonly make: Make;
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  docker: {
+    attributes: ["dest", "name", "tar"],
+    make: (attributes, sink) => ({
+      name: "exporting to docker image format",
+      export: (input) => writeLayout({ input, sink, names: namesOf(attributes), docker: true }),
+    }),
+  },
+  oci: {
+    attributes: ["dest", "name", "tar"],
+    make: (attributes, sink) => ({
+      name: "exporting to oci image format",
+      export: (input) => writeLayout({ input, sink, names: namesOf(attributes), docker: false }),
+    }),
+  },
+  tar: {
+    attributes: ["dest", "platform-split"],
+    make: (attributes, sink) => ({
+      name: "exporting to client tarball",
+      export: (input) => writeTree({ input, sink, split: splitOf(attributes) }),
+    }),
+  },
+  local: {
+    attributes: ["dest", "platform-split"],
+    make: (attributes, sink) => ({
+      name: "exporting to client directory",
+      export: (input) => writeTree({ input, sink, split: splitOf(attributes) }),
+    }),
+  },
+};
+
+/** Throws "invalid" for a type or an attribute that there is none of. */
+export function makeExporter({ type, attributes }: ExporterSpec, sink: Sink): Exporter {
+  const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  if (kind === undefined)
+    throw new EngineError("invalid", `exporter ${JSON.stringify(type)} could not be found`, {
+      hint: `There are image, ${Object.keys(KINDS).join(", ")}.`,
+    });
+  const unknown = Object.keys(attributes).find((name) => !kind.attributes.includes(name));
+  if (unknown !== undefined)
+    throw new EngineError("invalid", `the ${type} output has no option ${JSON.stringify(unknown)}`, {
+      hint: `It has ${kind.attributes.join(", ")}.`,
+    });
+  return kind.make(attributes, sink);
+}
+
+const namesOf = ({ name = "" }: ExporterSpec["attributes"]): readonly string[] => name.split(",").filter(Boolean);
+
+/** Undefined: as many platforms say. */
+function splitOf({ "platform-split": split }: ExporterSpec["attributes"]): boolean | undefined {
+  return split === undefined ? undefined : /^(?:1|t|true)$/i.test(split);
+}

@@ -1,0 +1,93 @@
+/** Images as an archive of an OCI layout, and of Docker's format with it. */
+import type { Digest } from "../../base/digest.ts";
+import { EngineError } from "../../base/errors.ts";
+import { TarWriter } from "../../base/tar/writer.ts";
+import { familiarName, normalisedName, parseReference, withDefaultTag } from "../../oci/reference.ts";
+import type { Descriptor } from "../../oci/types.ts";
+import type { BuiltImage, ExportInput } from "../builder.ts";
+import type { Sink } from "./exporters.ts";
+import { sending } from "./sending.ts";
+
+export interface LayoutOptions {
+  readonly input: ExportInput;
+  readonly sink: Sink;
+  /** In place of the build's tags. */
+  readonly names: readonly string[];
+  /** With Docker's manifest.json; one image only. */
+  readonly docker: boolean;
+}
+
+/** Post-condition: the sink has the whole archive. Returns what `--metadata-file` says of it. */
+export async function writeLayout({ input, sink, names, docker }: LayoutOptions): Promise<Record<string, unknown>> {
+  const { images, target } = input.result;
+  const [first] = images;
+  if (docker && images.length > 1)
+    throw new EngineError("not-implemented", "the docker output holds one platform, and this build has several", {
+      hint: "Use --output type=oci, or one --platform.",
+    });
+  const tags = (names.length > 0 ? names : input.tags).map((name) => withDefaultTag(parseReference(name)));
+  const writer = new TarWriter();
+  await sending(
+    writer,
+    input.signal,
+    (stream) => sink(stream, input.signal),
+    async () => {
+      await writer.add({ path: "oci-layout" }, '{"imageLayoutVersion":"1.0.0"}');
+      await writer.add({ path: "index.json" }, JSON.stringify(indexOf(images, tags)));
+      if (docker && first !== undefined)
+        await writer.add({ path: "manifest.json" }, JSON.stringify([dockerEntry(first, tags.map(familiarName))]));
+      await writer.add({ path: "blobs/", type: "directory" });
+      await writer.add({ path: "blobs/sha256/", type: "directory" });
+      await addBlobs(writer, input);
+      await writer.finish();
+    },
+  );
+  return {
+    "containerimage.digest": target.digest,
+    "containerimage.descriptor": target,
+    ...(first === undefined ? {} : { "containerimage.config.digest": first.id }),
+    ...(tags.length === 0 ? {} : { "image.name": tags.map(normalisedName).join(",") }),
+  };
+}
+
+async function addBlobs(writer: TarWriter, input: ExportInput): Promise<void> {
+  const added = new Set<Digest>();
+  const once = async (digest: Digest, size: number, body: () => Uint8Array | ReturnType<ExportInput["layer"]>) => {
+    if (added.has(digest)) return;
+    added.add(digest);
+    await writer.add({ path: `blobs/${digest.replace(":", "/")}`, size }, body());
+  };
+  for (const image of input.result.images) {
+    await once(image.manifest.digest, image.manifestBytes.length, () => image.manifestBytes);
+    await once(image.id, image.configBytes.length, () => image.configBytes);
+    for (const layer of image.layers) await once(layer.digest, layer.size, () => input.layer(layer.digest));
+  }
+}
+
+type Reference = ReturnType<typeof parseReference>;
+
+/** Every image under every name, so that readers which know no nested indexes find them. */
+function indexOf(images: readonly BuiltImage[], tags: readonly Reference[]): object {
+  const plain = images.map(({ manifest, platform }): Descriptor => ({ ...manifest, platform }));
+  const manifests =
+    tags.length === 0
+      ? plain
+      : tags.flatMap((tag) =>
+          plain.map((manifest) => ({
+            ...manifest,
+            annotations: {
+              "io.containerd.image.name": normalisedName(tag),
+              "org.opencontainers.image.ref.name": tag.tag ?? "latest",
+            },
+          })),
+        );
+  return { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests };
+}
+
+const dockerEntry = ({ id, layers }: BuiltImage, names: readonly string[]): object => ({
+  Config: blobPath(id),
+  RepoTags: names.length === 0 ? null : names,
+  Layers: layers.map(({ digest }) => blobPath(digest)),
+});
+
+const blobPath = (digest: Digest): string => `blobs/${digest.replace(":", "/")}`;
