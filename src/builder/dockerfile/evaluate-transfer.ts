@@ -1,14 +1,14 @@
 /** COPY and ADD with their words expanded. */
 import { posix } from "node:path";
-import type { StepBody, Task } from "./evaluate.ts";
+import type { Task } from "./evaluate.ts";
 import { isHttpUrl, parseGitSource } from "./git-source.ts";
 import { contentOf } from "./heredocs.ts";
 import type { Add, Copy, Heredoc, Word } from "./language.ts";
 import { checkMode } from "./mode.ts";
-import type { TransferSource } from "./plan.ts";
+import type { Transfer, TransferSource } from "./plan.ts";
 import { type Expander, readSource } from "./scope.ts";
 
-export function evaluateTransfer(task: Task<Copy | Add>): StepBody<"COPY" | "ADD"> {
+export function evaluateTransfer(task: Task<Copy | Add>): Transfer {
   const { scope, instruction, expander } = task;
   const parents = instruction.kind === "COPY" && instruction.parents;
   const from = instruction.kind === "COPY" ? instruction.from : undefined;
@@ -81,7 +81,7 @@ function addOptions(
   { checksum: word, keepGitDir, unpack }: Add,
   sources: readonly TransferSource[],
   expander: Expander,
-): Pick<StepBody<"ADD">, "checksum" | "keepGitDir" | "unpack"> {
+): Pick<Transfer, "checksum" | "keepGitDir" | "unpack"> {
   const checksum = expander.optional(word);
   const problem = checksum === undefined ? undefined : checkChecksum(checksum, sources);
   if (problem !== undefined) throw expander.failure(problem, word?.at);

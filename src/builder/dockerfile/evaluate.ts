@@ -7,7 +7,7 @@ import { evaluateRun } from "./evaluate-run.ts";
 import { evaluateTransfer } from "./evaluate-transfer.ts";
 import { parseExposedPort } from "./expose.ts";
 import type { CommandLine, InstructionName, Pair, StageInstruction } from "./language.ts";
-import type { ArgValue, Evaluation, StageScope, Step, TransferStep } from "./plan.ts";
+import type { ArgValue, Evaluation, StageScope, Step } from "./plan.ts";
 import { Expander, withConfig } from "./scope.ts";
 
 /** Throws DockerfileError for what only shows with the variables' values. */
@@ -32,10 +32,7 @@ export interface Task<Instruction> {
 }
 
 /** The part of a step that is its own. */
-export type StepBody<Kind extends Step["kind"]> = Omit<
-  Kind extends TransferStep["kind"] ? TransferStep : Extract<Step, { kind: Kind }>,
-  "kind" | "instruction" | "range"
->;
+export type StepBody<Kind extends Step["kind"]> = Omit<Extract<Step, { kind: Kind }>, "kind" | "instruction" | "range">;
 
 type Evaluator<Kind extends InstructionName> = (task: Task<Of<Kind>>) => {
   readonly step: StepBody<Kind & Step["kind"]>;

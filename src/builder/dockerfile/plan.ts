@@ -217,8 +217,8 @@ export interface GitSource {
   readonly subdir: string;
 }
 
-/** COPY and ADD. */
-export interface TransferStep extends StepCommon<"COPY" | "ADD"> {
+/** What COPY and ADD say. */
+export interface Transfer {
   /** Undefined: the build's main context. */
   readonly from?: Source | undefined;
   readonly sources: readonly TransferSource[];
@@ -238,6 +238,8 @@ export interface TransferStep extends StepCommon<"COPY" | "ADD"> {
   /** Undefined: archives of the context are unpacked by ADD, what came from afar is not. */
   readonly unpack?: boolean | undefined;
 }
+
+export type TransferStep = (StepCommon<"COPY"> & Transfer) | (StepCommon<"ADD"> & Transfer);
 
 /** The folder is made when it is missing: a layer in Docker's classic builder and in BuildKit. */
 export interface WorkdirStep extends StepCommon<"WORKDIR"> {
