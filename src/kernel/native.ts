@@ -37,6 +37,7 @@ export interface Native {
   createNetns(path: string): Promise<void>;
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;
   netlinkExchange(fd: number, requests: Buffer): Buffer;
+  netlinkExchangeAside(fd: number, requests: Buffer): Promise<Buffer>;
   spawn(
     file: string,
     args: readonly string[],

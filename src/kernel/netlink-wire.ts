@@ -47,11 +47,16 @@ const SOCK_RAW = 3;
 
 /** A netlink socket, in our namespace or in another; it keeps that namespace alive until closed. */
 export class NetlinkSocket {
+  readonly #open: () => number;
   readonly #fd: number;
+  /** The descriptor of what goes on aside, and the last of that. */
+  #asideFd: number | undefined;
+  #aside: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(protocol: number, netns?: string) {
-    this.#fd = openSocket({ netns, family: AF_NETLINK, type: SOCK_RAW, protocol });
+    this.#open = () => openSocket({ netns, family: AF_NETLINK, type: SOCK_RAW, protocol });
+    this.#fd = this.#open();
   }
 
   /**
@@ -59,23 +64,42 @@ export class NetlinkSocket {
    * out each of them whatever became of the ones before; the first error that is not tolerated is thrown, with its `code`.
    */
   exchange(requests: readonly NetlinkRequest[]): NetlinkMessage[] {
-    const reply = native.netlinkExchange(this.#fd, Buffer.concat(requests.map(encode)));
-    const messages: NetlinkMessage[] = [];
-    let failure: Error | undefined;
-    for (const { type, sequence, payload } of decode(reply)) {
-      if (type === MESSAGE_DONE) continue;
-      if (type !== MESSAGE_ERROR) messages.push({ type, payload });
-      else failure ??= failureOf(requests[sequence - 1], payload.readInt32LE(0));
-    }
-    if (failure !== undefined) throw failure;
-    return messages;
+    return answersOf(requests, native.netlinkExchange(this.#fd, Buffer.concat(requests.map(encode))));
   }
 
-  /** Idempotent. */
-  close(): void {
-    if (!this.#closed) closeSync(this.#fd);
-    this.#closed = true;
+  /**
+   * The same on a thread, for what takes the kernel milliseconds (removing a link) or may have to wait for that. One after another;
+   * what `exchange` does meanwhile is not ordered with it. Not after `close`.
+   */
+  exchangeAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[]> {
+    this.#asideFd ??= this.#open();
+    const fd = this.#asideFd;
+    const message = Buffer.concat(requests.map(encode));
+    const answer = this.#aside.then(() => native.netlinkExchangeAside(fd, message));
+    this.#aside = answer.catch(() => {});
+    return answer.then((reply) => answersOf(requests, reply));
   }
+
+  /** Idempotent. What goes on aside is finished first. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#fd);
+    const fd = this.#asideFd;
+    if (fd !== undefined) void this.#aside.then(() => closeSync(fd));
+  }
+}
+
+function answersOf(requests: readonly NetlinkRequest[], reply: Buffer): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
+  let failure: Error | undefined;
+  for (const { type, sequence, payload } of decode(reply)) {
+    if (type === MESSAGE_DONE) continue;
+    if (type !== MESSAGE_ERROR) messages.push({ type, payload });
+    else failure ??= failureOf(requests[sequence - 1], payload.readInt32LE(0));
+  }
+  if (failure !== undefined) throw failure;
+  return messages;
 }
 
 function failureOf(request: NetlinkRequest | undefined, code: number): Error | undefined {

@@ -88,3 +88,25 @@ test("a refused request is told by its errno and does not keep the others from b
     });
   }),
 );
+
+test("what is done aside is answered like the rest, in order, also when the socket is closed meanwhile", { skip }, () =>
+  inNamespaces(async (_one, _two, [path]) => {
+    const socket = new RouteSocket(path);
+    const bridges = ["a", "b", "c"].map((name) => socket.runAside(addBridge({ name, mtu: 1500, mac: MAC })));
+    await Promise.all(bridges);
+    await assert.rejects(socket.runAside(addBridge({ name: "a", mtu: 1500, mac: MAC })), { code: "EEXIST" });
+    assert.deepEqual(
+      socket.links().map(({ name }) => name),
+      ["lo", "a", "b", "c"],
+    );
+    const removed = Promise.all(["a", "b"].map((name) => socket.runAside(deleteLink(name))));
+    socket.close();
+    await removed;
+    const again = new RouteSocket(path);
+    assert.deepEqual(
+      again.links().map(({ name }) => name),
+      ["lo", "c"],
+    );
+    again.close();
+  }),
+);

@@ -94,6 +94,11 @@ export class RouteSocket {
     this.#socket.exchange(requests);
   }
 
+  /** The same on a thread: for removals, which the kernel takes milliseconds for, and for what need not come before anything else. */
+  async runAside(...requests: readonly NetlinkRequest[]): Promise<void> {
+    await this.#socket.exchangeAside(requests);
+  }
+
   links(): Link[] {
     return this.#socket
       .exchange([{ what: "list links", type: TYPE.getLink, flags: FLAG.dump, header: linkHeader(0) }])
