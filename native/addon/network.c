@@ -20,6 +20,7 @@ struct job {
   int (*run)(struct job *);
   const char *path;
   int family, type, protocol;
+  const char *file, *text;
   const char *step;
   int error, result;
 };
@@ -73,7 +74,8 @@ static int make_namespace(struct job *job) {
   return result;
 }
 
-static int socket_inside(struct job *job) {
+/* The thread is in the namespace afterwards. */
+static int enter(struct job *job) {
   job->step = "open";
   int ns = open(job->path, O_RDONLY | O_CLOEXEC);
   if (ns < 0) return -1;
@@ -82,9 +84,27 @@ static int socket_inside(struct job *job) {
   int error = errno;
   close(ns);
   errno = error;
-  if (result < 0) return -1;
+  return result;
+}
+
+static int socket_inside(struct job *job) {
+  if (enter(job) < 0) return -1;
   job->step = "socket";
   return socket(job->family, job->type | SOCK_CLOEXEC, job->protocol);
+}
+
+/* What /proc/sys/net shows is of the namespace of the thread that opens it. */
+static int write_inside(struct job *job) {
+  if (enter(job) < 0) return -1;
+  job->step = "open";
+  int file = open(job->file, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  job->step = "write";
+  int result = write(file, job->text, strlen(job->text)) < 0 ? -1 : 0;
+  int error = errno;
+  close(file);
+  errno = error;
+  return result;
 }
 
 struct namespace_work {
@@ -157,6 +177,21 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
   }
   napi_value value = fd < 0 ? throw_errno(env, job.error, job.step, path) : value_int(env, fd);
   free(path);
+  return value;
+}
+
+/* writeFileInside(netnsPath, file, text) */
+static napi_value write_file_inside(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0), *file = arg_string(&call, 1), *text = arg_string(&call, 2);
+  napi_value value = NULL;
+  if (!call.failed && path != NULL && file != NULL && text != NULL) {
+    struct job job = {.run = write_inside, .path = path, .file = file, .text = text};
+    value = in_thread(&job) < 0 ? throw_errno(env, job.error, job.step, file) : value_undefined(env);
+  }
+  free(path);
+  free(file);
+  free(text);
   return value;
 }
 
@@ -294,6 +329,7 @@ void init_network(napi_env env, napi_value exports) {
   static const struct function functions[] = {
       {"createNetns", create_netns},
       {"openSocket", open_socket},
+      {"writeFileInside", write_file_inside},
       {"netlinkExchange", netlink_exchange},
       {"netlinkExchangeAside", netlink_exchange_aside},
   };

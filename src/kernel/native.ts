@@ -36,6 +36,7 @@ export interface Native {
   ): void;
   createNetns(path: string): Promise<void>;
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;
+  writeFileInside(netns: string, file: string, text: string): void;
   netlinkExchange(fd: number, requests: Buffer): Buffer;
   netlinkExchangeAside(fd: number, requests: Buffer): Promise<Buffer>;
   spawn(

@@ -55,6 +55,7 @@ const TYPE = {
   delAddress: 21,
   getAddress: 22,
   newRoute: 24,
+  delRoute: 25,
   getRoute: 26,
 } as const;
 const IFLA = {
@@ -297,6 +298,15 @@ export function setDefaultRoute(link: number, gateway: Uint8Array): NetlinkReque
       [RTA.link, link],
     ],
   };
+}
+
+/** Takes the family's default route out of the main table; a missing one is no error. */
+export function deleteDefaultRoute(family: 4 | 6): NetlinkRequest {
+  const header = Buffer.alloc(12);
+  header[0] = AF[family];
+  header[4] = 254; // table main
+  header[6] = 255; // scope nowhere: any
+  return { what: "delete default route", type: TYPE.delRoute, header, tolerate: ["ESRCH"] };
 }
 
 function linkHeader(ref: LinkRef, up?: boolean): Buffer {

@@ -1,5 +1,6 @@
-/** Kernel parameters of our own network namespace: "net/ipv4/ip_forward". */
+/** Kernel parameters of network namespaces: "net/ipv4/ip_forward". */
 import { readFileSync, writeFileSync } from "node:fs";
+import { native } from "./native.ts";
 
 /** Undefined when the kernel has no such parameter. */
 export function readSysctl(name: string): string | undefined {
@@ -19,4 +20,9 @@ export function ensureSysctl(name: string, value: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The same parameter of another namespace. Throws ENOENT when it has none such, EINVAL for a value that the kernel refuses. */
+export function writeSysctlInside(netns: string, name: string, value: string): void {
+  native.writeFileInside(netns, `/proc/sys/${name}`, value);
 }

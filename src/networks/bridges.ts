@@ -143,38 +143,47 @@ export interface PlugRequest {
   readonly bridge: number;
   readonly network: NetworkRecord;
   readonly settings: EndpointSettings;
-  /** Whether this endpoint gives the default routes. */
-  readonly isGateway: boolean;
-  /** Whether it will have published ports, by which it may call itself. */
+  /** The default gateways that are reached through it. */
+  readonly gateways: readonly string[];
+  /** Whether it may call itself by its published ports. */
   readonly published: boolean;
+  /** Another name for the inner end. */
+  readonly rename?: string | undefined;
 }
 
 /** The pair's outer end is a port of the bridge and its inner end has its addresses and routes. */
-export function plug({ host, inside, pair, bridge, network, settings, isGateway, published }: PlugRequest): void {
+export function plug(request: PlugRequest): void {
+  const { host, inside, pair, bridge, network, settings, gateways, published, rename } = request;
   const mtu = mtuOf(network);
   const isolated = !isOn(network, OPTION.icc) && !bridgesAreFiltered();
   const port = setBridgePort(pair.hostLink, { isolated, hairpin: published });
   host.run(setLink(pair.hostLink, { mtu, master: bridge }), port);
-  const gateways = isGateway ? [settings.Gateway, settings.IPv6Gateway] : [];
+  if (rename !== undefined && rename !== "eth0") renameLink(inside, pair.index, rename);
   inside.run(
     setLink(pair.index, { mtu, mac: macBytes(settings.MacAddress ?? "") }),
     ...innerAddresses(network, settings).map((address) => addAddress({ link: pair.index, ...address })),
     ...gateways.flatMap((text) => {
-      const ip = parseIp(text ?? "");
+      const ip = parseIp(text);
       return ip === undefined ? [] : [setDefaultRoute(pair.index, ipBytes(ip))];
     }),
   );
+}
+
+/** A link that is up keeps its name. */
+function renameLink(inside: RouteSocket, index: number, name: string): void {
+  inside.run(setLink(index, { up: false }), setLink(index, { name }), setLink(index, { up: true }));
 }
 
 function innerAddresses(network: NetworkRecord, settings: EndpointSettings) {
   const { IPAddress, IPPrefixLen = 0, GlobalIPv6Address, GlobalIPv6PrefixLen = 0, MacAddress = "" } = settings;
   const mac = macBytes(MacAddress);
   const linkLocal = network.ipv6 && mac !== undefined ? formatIp(linkLocalOf(mac)) : undefined;
-  const wanted = [
+  const wanted: (readonly [string | undefined, number])[] = [
     [IPAddress, IPPrefixLen],
     [linkLocal, 64],
     [GlobalIPv6Address, GlobalIPv6PrefixLen],
-  ] as const;
+    ...(settings.IPAMConfig?.LinkLocalIPs ?? []).map((ip) => [ip, ip.includes(":") ? 64 : 16] as const),
+  ];
   return wanted.flatMap(([text, prefix]) => {
     const ip = parseIp(text ?? "");
     return ip === undefined ? [] : [{ address: ipBytes(ip), prefix, broadcast: broadcastOf(makeCidr(ip, prefix)) }];

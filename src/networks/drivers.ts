@@ -16,7 +16,6 @@ export interface AssignRequest {
   readonly network: NetworkRecord;
   readonly endpointId: string;
   readonly wished: EndpointSettings;
-  readonly macAddress?: string | undefined;
 }
 
 export interface JoinRequest {
@@ -24,10 +23,14 @@ export interface JoinRequest {
   readonly endpoint: EndpointRecord;
   readonly netns: string;
   /** Inside the sandbox. */
-  readonly socket: RouteSocket;
-  /** A pair made ahead whose inner end has the endpoint's name. */
+  readonly inside: RouteSocket;
+  /** Of the interface inside. */
+  readonly name: string;
+  /** A pair made ahead whose inner end is eth0. */
   readonly pair?: Pair | undefined;
-  readonly isGateway: boolean;
+  /** The default gateways that are reached through this endpoint. */
+  readonly gateways: readonly string[];
+  /** Whether the sandbox has published ports, by which it may call itself. */
   readonly published: boolean;
 }
 
@@ -44,8 +47,10 @@ export interface Driver {
   /** Chooses addresses; inside the transaction that writes the endpoint. */
   assign(request: AssignRequest): EndpointSettings;
   join(request: JoinRequest): void;
-  /** Cuts the endpoint off at once; what remains of the link goes with the sandbox, or now when `wait`. Idempotent. */
-  leave(endpoint: EndpointRecord, how: { wait: boolean }): void;
+  /** Cuts the endpoint off at once; what remains of the link goes with the sandbox. Idempotent. */
+  leave(endpoint: EndpointRecord): void;
+  /** The link is gone, while the sandbox lives on. Idempotent. */
+  discard(endpoint: EndpointRecord): Promise<void>;
 }
 
 export interface DriverParts {
@@ -72,6 +77,7 @@ function plainDriver({ ownNetns }: { ownNetns: boolean }): Driver {
     assign: ({ wished }) => refuseStatic(wished),
     join: nothing,
     leave: nothing,
+    discard: async () => {},
   };
 }
 
@@ -99,10 +105,10 @@ function bridgeDriver({ host, ipam, names }: DriverParts): Driver {
       removeBridge(host, network.link, names.alias);
     },
     assign: (request) => assign(ipam, request),
-    join({ network, endpoint, netns, socket, pair, ...rest }) {
-      const { hostLink, position, settings } = endpoint;
-      const used = pair ?? makePair({ host, socket, path: netns, hostLink, name: `eth${position}` });
-      const request = { host, inside: socket, pair: used, network, settings, ...rest };
+    join({ network, endpoint, netns, inside, name, pair, ...rest }) {
+      const { hostLink, settings } = endpoint;
+      const used = pair === undefined ? makePair({ host, inside, path: netns, hostLink, name }) : pair;
+      const request = { host, inside, pair: used, network, settings, rename: pair && name, ...rest };
       try {
         plug({ ...request, bridge: indexes.get(network.id) ?? ensure(network) });
       } catch {
@@ -110,14 +116,12 @@ function bridgeDriver({ host, ipam, names }: DriverParts): Driver {
         plug({ ...request, bridge: ensure(network) });
       }
     },
-    leave({ hostLink }, { wait }) {
-      const cut = { ...setLink(hostLink, { master: 0, up: false }), tolerate: ["ENODEV"] };
-      host.run(wait ? deleteLink(hostLink) : cut);
-    },
+    leave: ({ hostLink }) => host.run({ ...setLink(hostLink, { master: 0, up: false }), tolerate: ["ENODEV"] }),
+    discard: ({ hostLink }) => host.runAside(deleteLink(hostLink)),
   };
 }
 
-function assign(ipam: Ipam, { network, endpointId, wished, macAddress }: AssignRequest): EndpointSettings {
+function assign(ipam: Ipam, { network, endpointId, wished }: AssignRequest): EndpointSettings {
   if (network.predefined) refuseStatic(wished);
   const settings: EndpointSettings = {};
   const { IPv4Address = "", IPv6Address = "" } = wished.IPAMConfig ?? {};
@@ -126,7 +130,7 @@ function assign(ipam: Ipam, { network, endpointId, wished, macAddress }: AssignR
       "invalid",
       "user specified IP address is supported only when connecting to networks with user configured subnets",
     );
-  let mac = macAddress || wished.MacAddress || "";
+  let mac = wished.MacAddress || "";
   if (mac !== "" && macBytes(mac) === undefined) throw new EngineError("invalid", `invalid MAC address: ${mac}`);
   for (const family of [4, 6] as const) {
     if (!(family === 4 ? network.ipv4 : network.ipv6)) continue;

@@ -27,7 +27,7 @@ export interface Pair {
 
 export interface PairRequest {
   readonly host: RouteSocket;
-  readonly socket: RouteSocket;
+  readonly inside: RouteSocket;
   readonly path: string;
   readonly hostLink: string;
   readonly name: string;
@@ -40,7 +40,7 @@ const PLACEHOLDER_MAC = Uint8Array.of(0x02, 0x42, 0, 0, 0, 0);
  * Makes a pair of links, one of them in the namespace; both are up, without addresses. The kernel lets packets through a moment after
  * a link came up, when its own work queue comes to it: the earlier before its use the better.
  */
-export function makePair({ host, socket, path, hostLink, name }: PairRequest): Pair {
+export function makePair({ host, inside, path, hostLink, name }: PairRequest): Pair {
   const netnsFd = openSync(path, "r");
   try {
     const add = addVeth({ name: hostLink, mtu: MTU, peer: { name, mac: PLACEHOLDER_MAC, netnsFd } });
@@ -48,9 +48,9 @@ export function makePair({ host, socket, path, hostLink, name }: PairRequest): P
   } finally {
     closeSync(netnsFd);
   }
-  const link = socket.link(name);
+  const link = inside.link(name);
   if (link === undefined) throw new Error(`link ${name} did not appear in ${path}`);
-  socket.run(setLink(link.index, { noAutoIpv6: true, up: true }));
+  inside.run(setLink(link.index, { noAutoIpv6: true, up: true }));
   return { hostLink, index: link.index };
 }
 
@@ -126,7 +126,8 @@ export class Namespaces {
       socket = new RouteSocket(path);
       socket.run(setLink("lo", { up: true }));
       const { host } = this.#options;
-      const pair = hostLink === undefined ? undefined : makePair({ host, socket, path, hostLink, name: "eth0" });
+      const pair =
+        hostLink === undefined ? undefined : makePair({ host, inside: socket, path, hostLink, name: "eth0" });
       return { sandboxId, path, socket, pair };
     } catch (error) {
       socket?.close();

@@ -7,7 +7,7 @@
  *   binding   a published port: host address and port → container port
  *
  * Everything here is in the kernel (links, addresses, nftables): it works on without gantryd. `restore` finds it again.
- * Drivers: bridge, host, none (now); the driver table in drivers.ts is the seam for macvlan, ipvlan, plug-ins.
+ * Drivers: a row each in drivers.ts.
  */
 
 import type { PortMap } from "../api/types/container.ts";
@@ -81,8 +81,24 @@ export interface Networks {
   close(containerId: string): Promise<void>;
   /** The sandbox as opened, also by an earlier gantryd. */
   sandbox(containerId: string): Sandbox | undefined;
+  /**
+   * The running container has one network more or less; all or nothing. Default routes and published ports follow: they go through
+   * the network with the highest `GwPriority`, then the one whose name comes first. "conflict" when it does not run, "forbidden" when
+   * it is there already or is not, "invalid" when that cannot be. After `disconnect` nothing passes; the link itself is gone a moment later.
+   */
   connect(network: string, containerId: string, settings: EndpointSettings): Promise<void>;
   disconnect(network: string, containerId: string, force: boolean): Promise<void>;
+  /**
+   * What `connect` would check for a container that does not run and is in the networks `present`; answers the network's own name and
+   * id. "not-found", "invalid".
+   */
+  admit(
+    network: string,
+    settings: EndpointSettings,
+    present: readonly string[],
+  ): { readonly name: string; readonly id: string };
+  /** The running container is found under another name from now on. */
+  rename(containerId: string, name: string): Promise<void>;
 
   /** What the container's files say: called before each start and after each change. */
   files(

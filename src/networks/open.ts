@@ -79,8 +79,17 @@ class OpenNetworks implements Networks {
     await this.#sandboxes.connect(...args);
   }
 
-  disconnect(...args: Parameters<Networks["disconnect"]>) {
-    return this.#sandboxes.disconnect(...args);
+  async disconnect(...args: Parameters<Networks["disconnect"]>) {
+    await this.#kernel();
+    await this.#sandboxes.disconnect(...args);
+  }
+
+  admit(...[name, settings, present]: Parameters<Networks["admit"]>) {
+    return this.#registry.admit(name, settings, present);
+  }
+
+  rename(containerId: string, name: string) {
+    return this.#sandboxes.rename(containerId, name);
   }
 
   files(request: SandboxRequest, sandbox: Sandbox, options: FileOptions) {
@@ -97,12 +106,14 @@ class OpenNetworks implements Networks {
       if (!alive.has(containerId)) await this.close(containerId);
     this.#ready = undefined;
     await this.#kernel();
+    await this.#sandboxes.finish();
   }
 
   async dispose() {
     if (this.#disposed) return;
     this.#disposed = true;
     await this.#ready?.catch(() => {});
+    await this.#sandboxes.settle();
     await this.#parts.namespaces.dispose();
     this.#parts.holder.dispose();
     await leaveKernel(this.#parts).catch((error) =>

@@ -1,8 +1,7 @@
 /** Published ports: what was asked for, and the host ports that it gets. */
 import type { PortBinding, PortMap } from "../api/types/container.ts";
-import type { EndpointSettings } from "../api/types/network.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
-import { parseIp } from "./addresses.ts";
+import { type Family, parseIp } from "./addresses.ts";
 import type { PortHolder } from "./port-holder.ts";
 import type { PortRecord, Protocol, Records } from "./records.ts";
 
@@ -16,14 +15,23 @@ interface Wish {
   readonly last: number;
 }
 
-export interface PublishRequest {
+/** Where a published port leads: one of a sandbox's endpoints. */
+export interface Target {
   readonly endpointId: string;
-  readonly settings: EndpointSettings;
+  readonly ip: string;
+}
+
+/** By the host address's family; undefined where the sandbox has no way in. */
+export type Targets = Readonly<Record<Family, Target | undefined>>;
+
+export interface PublishRequest {
+  readonly targets: Targets;
   readonly portBindings: PortMap;
   readonly publishAll: readonly string[];
-  readonly exposedPorts: readonly string[];
   /** Where ports without an address of their own go: "0.0.0.0". */
   readonly defaultIp: string;
+  /** What is published already; it is kept, and what is missing beside it gets the same host ports. */
+  readonly present?: readonly PortRecord[] | undefined;
 }
 
 /** Where host ports come from when nobody names one: Linux's own range for that. */
@@ -47,37 +55,34 @@ export class Ports {
   }
 
   /**
-   * Takes the host ports, in the database and with sockets. All or nothing. "internal" with Docker's text for a port that another
-   * container or a process of the host has; "invalid" for what is no port.
+   * Takes the host ports that are missing, in the database and with sockets; answers them. All or nothing. "internal" with Docker's
+   * text for a port that another container or a process of the host has; "invalid" for what is no port.
    */
-  async publish(request: PublishRequest): Promise<{ records: PortRecord[]; map: PortMap }> {
-    const records: PortRecord[] = [];
-    const map: Record<string, PortBinding[] | null> = {};
-    for (const port of request.exposedPorts) map[normalKey(port)] ??= null;
+  async publish(request: PublishRequest): Promise<PortRecord[]> {
+    const taken: PortRecord[] = [];
+    const present = new Set(request.present);
     try {
-      for (const wish of wishes(request)) {
-        const taken = await this.#take(wish, request);
-        records.push(...taken);
-        const bindings = taken.map(({ hostIp, hostPort }) => ({ HostIp: hostIp, HostPort: String(hostPort) }));
-        map[wish.key] = [...(map[wish.key] ?? []), ...bindings];
-      }
-      return { records, map };
+      for (const wish of wishes(request)) taken.push(...(await this.#take(completed(wish, present), request)));
+      return taken;
     } catch (error) {
-      this.release(request.endpointId, records);
+      this.release(taken);
       throw error;
     }
   }
 
   /** Idempotent. */
-  release(endpointId: string, records: readonly PortRecord[]): void {
-    this.#records.deletePorts(endpointId);
-    for (const port of records) this.#holder.release(port);
+  release(ports: readonly PortRecord[]): void {
+    this.#records.transaction(() => {
+      for (const port of ports) this.#records.deletePort(port);
+    });
+    for (const port of ports) this.#holder.release(port);
   }
 
   async #take(wish: Wish, request: PublishRequest): Promise<PortRecord[]> {
+    if (wish.hostIps.length === 0) return [];
     let refusal: unknown;
     for (const hostPort of this.#candidates(wish)) {
-      const records = wish.hostIps.map((hostIp) => recordOf(wish, request, hostIp, hostPort));
+      const records = wish.hostIps.flatMap((hostIp) => recordOf(wish, request.targets, hostIp, hostPort));
       try {
         this.#reserve(records);
         await this.#hold(records);
@@ -145,9 +150,42 @@ function collide(a: string, b: string): boolean {
   );
 }
 
-function recordOf(wish: Wish, { endpointId, settings }: PublishRequest, hostIp: string, hostPort: number): PortRecord {
-  const containerIp = (hostIp.includes(":") ? settings.GlobalIPv6Address : settings.IPAddress) ?? "";
-  return { protocol: wish.protocol, hostIp, hostPort, endpointId, containerIp, containerPort: wish.containerPort };
+function recordOf(wish: Wish, targets: Targets, hostIp: string, hostPort: number): PortRecord[] {
+  const target = targets[familyOf(hostIp)];
+  if (target === undefined) return [];
+  const { protocol, containerPort } = wish;
+  return [{ protocol, hostIp, hostPort, endpointId: target.endpointId, containerIp: target.ip, containerPort }];
+}
+
+function familyOf(ip: string): Family {
+  return ip.includes(":") ? 6 : 4;
+}
+
+/** What is left of the wish beside the ports that are there, which are taken out of `present`: another wish may ask for the same. */
+function completed(wish: Wish, present: Set<PortRecord>): Wish {
+  const fits = ({ protocol, containerPort, hostPort, hostIp }: PortRecord) =>
+    protocol === wish.protocol &&
+    containerPort === wish.containerPort &&
+    wish.hostIps.includes(hostIp) &&
+    (wish.first === 0 || (wish.first <= hostPort && hostPort <= wish.last));
+  const first = [...present].find(fits);
+  if (first === undefined) return wish;
+  const same = [...present].filter((port) => fits(port) && port.hostPort === first.hostPort);
+  for (const port of same) present.delete(port);
+  const hostIps = wish.hostIps.filter((hostIp) => !same.some((port) => port.hostIp === hostIp));
+  return { ...wish, hostIps, first: first.hostPort, last: first.hostPort };
+}
+
+/** As the API shows them; null for exposed ports that are not published. */
+export function portMap(ports: readonly PortRecord[], exposedPorts: readonly string[]): PortMap {
+  const map: Record<string, PortBinding[] | null> = Object.fromEntries(
+    exposedPorts.map((key) => [normalKey(key), null]),
+  );
+  for (const { protocol, containerPort, hostIp, hostPort } of ports) {
+    const key = `${containerPort}/${protocol}`;
+    map[key] = [...(map[key] ?? []), { HostIp: hostIp, HostPort: String(hostPort) }];
+  }
+  return map;
 }
 
 function wishes(request: PublishRequest): Wish[] {
@@ -174,17 +212,14 @@ function wishOf(text: string, { HostIp, HostPort = "" }: PortBinding, request: P
   return { key, protocol, containerPort, hostIps: hostIps(HostIp ?? "", request), first, last };
 }
 
-function hostIps(hostIp: string, { settings, defaultIp }: PublishRequest): string[] {
-  const [ipv4, ipv6] = [
-    settings.IPAddress !== undefined && settings.IPAddress !== "",
-    (settings.GlobalIPv6Address ?? "") !== "",
-  ];
+function hostIps(hostIp: string, { targets, defaultIp }: PublishRequest): string[] {
   const text = hostIp === "" ? defaultIp : hostIp.replace(/^\[(.*)\]$/, "$1");
   const ip = parseIp(text);
   if (ip === undefined) throw new EngineError("invalid", `invalid IP address: ${text}`);
   // Everywhere means everywhere: both families, as far as the container has them.
-  if (hostIp === "" && text === ANY[4]) return [...(ipv4 ? [ANY[4]] : []), ...(ipv6 ? [ANY[6]] : [])];
-  if (ip.family === 4 ? ipv4 : ipv6) return [text];
+  if (hostIp === "" && text === ANY[4])
+    return ([4, 6] as const).flatMap((family) => (targets[family] ? ANY[family] : []));
+  if (targets[ip.family] !== undefined) return [text];
   if (text === ANY[6]) return [];
   throw new EngineError(
     "invalid",

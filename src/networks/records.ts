@@ -32,6 +32,14 @@ export interface NetworkRecord extends NetworkConfig {
   readonly created: string;
 }
 
+/** What a sandbox was asked to be, as far as it matters later: when its networks change, and for the next engine. */
+export interface SandboxConfig {
+  readonly hostname: string;
+  readonly portBindings: PortMap;
+  readonly publishAll: readonly string[];
+  readonly exposedPorts: readonly string[];
+}
+
 export interface SandboxRecord {
   readonly containerId: string;
   readonly sandboxId: string;
@@ -40,6 +48,7 @@ export interface SandboxRecord {
   /** Whether it has a namespace of its own; the host's otherwise. */
   readonly ownNetns: boolean;
   readonly ports: PortMap;
+  readonly config: SandboxConfig;
 }
 
 export interface EndpointRecord {
@@ -53,6 +62,8 @@ export interface EndpointRecord {
   /** The end on the host's side; "" without one. */
   readonly hostLink: string;
   readonly settings: EndpointSettings;
+  /** False while it is being made or taken away in a running sandbox. */
+  readonly joined: boolean;
 }
 
 export type Protocol = "tcp" | "udp" | "sctp";
@@ -69,8 +80,9 @@ export interface PortRecord {
 type Row = Readonly<Record<string, string & number>>;
 
 const NETWORK = "SELECT id, name, driver, created, config FROM networks";
-const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports FROM sandboxes";
-const ENDPOINT = "SELECT id, container_id, network_id, network_name, position, host_link, settings FROM endpoints";
+const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports, config FROM sandboxes";
+const ENDPOINT =
+  "SELECT id, container_id, network_id, network_name, position, host_link, settings, joined FROM endpoints";
 const PORT = "SELECT protocol, host_ip, host_port, endpoint_id, container_ip, container_port FROM ports";
 
 export class Records {
@@ -119,14 +131,16 @@ export class Records {
     return this.#store.all<Row>(`${SANDBOX} WHERE container_id = ?`, containerId).map(sandboxOf)[0];
   }
 
-  putSandbox({ containerId, sandboxId, name, ownNetns, ports }: SandboxRecord): void {
+  putSandbox({ containerId, sandboxId, name, ownNetns, ports, config }: SandboxRecord): void {
     this.#store.run(
-      "INSERT INTO sandboxes (container_id, sandbox_id, name, own_netns, ports) VALUES (?, ?, ?, ?, ?) ON CONFLICT (container_id) DO UPDATE SET ports = excluded.ports",
+      `INSERT INTO sandboxes (container_id, sandbox_id, name, own_netns, ports, config) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (container_id) DO UPDATE SET ports = excluded.ports, name = excluded.name`,
       containerId,
       sandboxId,
       name,
       ownNetns ? 1 : 0,
       JSON.stringify(ports),
+      JSON.stringify(config),
     );
   }
 
@@ -147,15 +161,16 @@ export class Records {
   endpointsOfNetwork(networkId: string): (EndpointRecord & { containerName: string })[] {
     return this.#store
       .all<Row>(
-        "SELECT e.id, e.container_id, e.network_id, e.network_name, e.position, e.host_link, e.settings, s.name FROM endpoints e JOIN sandboxes s USING (container_id) WHERE e.network_id = ?",
+        "SELECT e.id, e.container_id, e.network_id, e.network_name, e.position, e.host_link, e.settings, e.joined, s.name FROM endpoints e JOIN sandboxes s USING (container_id) WHERE e.network_id = ?",
         networkId,
       )
       .map((row) => ({ ...endpointOf(row), containerName: row.name ?? "" }));
   }
 
-  putEndpoint({ id, containerId, networkId, networkName, position, hostLink, settings }: EndpointRecord): void {
+  putEndpoint({ id, containerId, networkId, networkName, position, hostLink, settings, joined }: EndpointRecord): void {
     this.#store.run(
-      "INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET settings = excluded.settings",
+      `INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings, joined) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, joined = excluded.joined`,
       id,
       containerId,
       networkId,
@@ -163,6 +178,7 @@ export class Records {
       position,
       hostLink,
       JSON.stringify(settings),
+      joined ? 1 : 0,
     );
   }
 
@@ -178,6 +194,11 @@ export class Records {
     return this.#store.all<Row>(`${PORT} WHERE endpoint_id = ?`, endpointId).map(portOf);
   }
 
+  portsOfContainer(containerId: string): PortRecord[] {
+    const ofContainer = "endpoint_id IN (SELECT id FROM endpoints WHERE container_id = ?)";
+    return this.#store.all<Row>(`${PORT} WHERE ${ofContainer}`, containerId).map(portOf);
+  }
+
   portsAt(protocol: Protocol, hostPort: number): PortRecord[] {
     return this.#store.all<Row>(`${PORT} WHERE protocol = ? AND host_port = ?`, protocol, hostPort).map(portOf);
   }
@@ -191,6 +212,18 @@ export class Records {
       endpointId,
       containerIp,
       containerPort,
+    );
+  }
+
+  /** The same host port, for another endpoint of its container. */
+  movePort({ protocol, hostIp, hostPort, endpointId, containerIp }: PortRecord): void {
+    this.#store.run(
+      "UPDATE ports SET endpoint_id = ?, container_ip = ? WHERE protocol = ? AND host_port = ? AND host_ip = ?",
+      endpointId,
+      containerIp,
+      protocol,
+      hostPort,
+      hostIp,
     );
   }
 
@@ -217,6 +250,8 @@ function networkOf(row: Row): NetworkRecord {
   return { id: row.id ?? "", name: row.name ?? "", driver: row.driver ?? "", created: row.created ?? "", ...config };
 }
 
+const NO_CONFIG: SandboxConfig = { hostname: "", portBindings: {}, publishAll: [], exposedPorts: [] };
+
 function sandboxOf(row: Row): SandboxRecord {
   return {
     containerId: row.container_id ?? "",
@@ -224,6 +259,7 @@ function sandboxOf(row: Row): SandboxRecord {
     name: row.name ?? "",
     ownNetns: row.own_netns === 1,
     ports: JSON.parse(row.ports ?? "{}") as PortMap,
+    config: { ...NO_CONFIG, ...(JSON.parse(row.config ?? "{}") as Partial<SandboxConfig>) },
   };
 }
 
@@ -236,6 +272,7 @@ function endpointOf(row: Row): EndpointRecord {
     position: row.position ?? 0,
     hostLink: row.host_link ?? "",
     settings: JSON.parse(row.settings ?? "{}") as EndpointSettings,
+    joined: row.joined !== 0,
   };
 }
 

@@ -1,6 +1,7 @@
 /** The networks themselves: found, listed, made, removed. */
-import type { Network, NetworkCreateRequest } from "../api/types/network.ts";
+import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
+import { checkAdmission, checkSettings } from "./admission.ts";
 import { userNetwork } from "./definitions.ts";
 import type { Driver } from "./drivers.ts";
 import { ensureForwarding } from "./forwarding.ts";
@@ -49,6 +50,24 @@ export class Registry {
   inspect(name: string): Network {
     const record = this.find(name);
     return networkView(record, this.#parts.records.endpointsOfNetwork(record.id));
+  }
+
+  admit(name: string, settings: EndpointSettings, present: readonly string[]): { name: string; id: string } {
+    const network = this.find(name);
+    checkAdmission(
+      network,
+      present.flatMap((other) => this.#known(other)),
+    );
+    checkSettings(network, settings);
+    return { name: network.name, id: network.id };
+  }
+
+  #known(name: string): NetworkRecord[] {
+    try {
+      return [this.find(name)];
+    } catch {
+      return [];
+    }
   }
 
   list(): Network[] {

@@ -70,7 +70,7 @@ export function endpointView(wished: EndpointSettings, assigned: EndpointSetting
 
 /** The names under which others of a user-defined network will find the container. */
 export function dnsNames(
-  request: SandboxRequest,
+  request: Pick<SandboxRequest, "containerId" | "name" | "hostname">,
   network: NetworkRecord,
   { Aliases }: EndpointSettings,
 ): string[] | undefined {

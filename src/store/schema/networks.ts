@@ -2,8 +2,8 @@ import type { Migration } from "../store.ts";
 
 /**
  * networks   predefined and user-defined; `config` is JSON (networks/records.ts)
- * sandboxes  one per container whose network is open; gone when it is closed
- * endpoints  a sandbox's ends; `settings` is JSON, the API's EndpointSettings
+ * sandboxes  one per container whose network is open; gone when it is closed; `config` is JSON (networks/records.ts)
+ * endpoints  a sandbox's ends; `settings` is JSON, the API's EndpointSettings; not `joined`: being made or taken away, while others work
  * addresses  what is taken of a network, `value` 32 hexadecimal digits; those without an endpoint are the network's own (gateways)
  * ports      host ports taken
  */
@@ -53,6 +53,13 @@ export const migrations: readonly Migration[] = [
         PRIMARY KEY (protocol, host_port, host_ip)
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX ports_of_endpoint ON ports (endpoint_id);
+    `,
+  },
+  {
+    id: "networks/2",
+    sql: `
+      ALTER TABLE sandboxes ADD COLUMN config TEXT NOT NULL DEFAULT '{}';
+      ALTER TABLE endpoints ADD COLUMN joined INTEGER NOT NULL DEFAULT 1;
     `,
   },
 ];
