@@ -14,6 +14,7 @@
  */
 import type { Duplex, Readable } from "node:stream";
 import type * as Wire from "../api/types/container.ts";
+import type { EndpointSettings } from "../api/types/network.ts";
 import type { Digest } from "../base/digest.ts";
 import type { LogReadOptions } from "../logs/logs.ts";
 
@@ -75,6 +76,9 @@ export interface Containers {
   pause(name: string): Promise<void>;
   unpause(name: string): Promise<void>;
   rename(name: string, to: string): Promise<void>;
+  /** The container is in one network more or less: a running one at once, and each from its next start on. The kinds of Networks.connect. */
+  connect(name: string, network: string, settings: EndpointSettings): Promise<void>;
+  disconnect(name: string, network: string, options: { readonly force: boolean }): Promise<void>;
   update(name: string, request: Wire.ContainerUpdateRequest): Promise<Wire.ContainerUpdateResult>;
   remove(
     name: string,

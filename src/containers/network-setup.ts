@@ -22,7 +22,7 @@ export async function openNetwork(context: Context, container: Container): Promi
       throw new EngineError("conflict", `cannot join network namespace of a non running container: ${owner.id}`);
     return { sandbox, owner };
   }
-  const request = sandboxRequest(container);
+  const request = sandboxRequest(context, container);
   const sandbox = await context.networks.open(request);
   writeFiles(context, container, request, sandbox);
   return { sandbox, owner };
@@ -40,12 +40,15 @@ function networkOwner(context: Context, container: Container): Container {
   throw new EngineError("conflict", "cannot join own network");
 }
 
-function sandboxRequest(container: Container): SandboxRequest {
-  const { config, hostConfig, endpoints } = container.definition;
+/** The networks that the container is in, under their own names; the one of its mode when it is in none. */
+export function sandboxRequest({ networks }: Context, container: Container): SandboxRequest {
+  const { config, hostConfig, endpoints: wished } = container.definition;
   const exposedPorts = [
     ...new Set([...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings ?? {})]),
   ];
-  const primary = hostConfig.NetworkMode ?? "bridge";
+  const primary = networks.nameOf(hostConfig.NetworkMode ?? "bridge");
+  const named = Object.fromEntries(Object.entries(wished).map(([name, settings]) => [networks.nameOf(name), settings]));
+  const endpoints = Object.keys(named).length > 0 ? named : { [primary]: {} };
   return {
     containerId: container.id,
     name: container.name,
@@ -60,17 +63,23 @@ function sandboxRequest(container: Container): SandboxRequest {
   };
 }
 
-function writeFiles(context: Context, container: Container, request: SandboxRequest, sandbox: Sandbox): void {
-  const { networks, settings, paths } = context;
+/** What the container's files say when its sandbox is like that. */
+export function networkFiles(context: Context, container: Container, request: SandboxRequest, sandbox: Sandbox) {
+  const { networks, settings } = context;
   const { hostConfig } = container.definition;
   const own = (values: readonly string[] | null | undefined, standard: readonly string[]) =>
     values?.length ? values : standard;
-  const files = networks.files(request, sandbox, {
+  return networks.files(request, sandbox, {
     dns: own(hostConfig.Dns, settings.dns),
     dnsSearch: own(hostConfig.DnsSearch, settings.dnsSearch),
     dnsOptions: own(hostConfig.DnsOptions, settings.dnsOptions),
     extraHosts: hostConfig.ExtraHosts ?? [],
   });
+}
+
+function writeFiles(context: Context, container: Container, request: SandboxRequest, sandbox: Sandbox): void {
+  const { paths } = context;
+  const files = networkFiles(context, container, request, sandbox);
   writeFileSync(paths.networkFile(container.id, "hosts"), files.hosts, { mode: 0o644 });
   writeFileSync(paths.networkFile(container.id, "resolv.conf"), files.resolvConf, { mode: 0o644 });
   writeFileSync(paths.networkFile(container.id, "hostname"), files.hostname, { mode: 0o644 });

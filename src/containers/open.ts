@@ -20,6 +20,7 @@ import { createExec, inspectExec, resizeExec, startExec } from "./exec.ts";
 import { Execs } from "./exec-registry.ts";
 import { inspectContainer } from "./inspect.ts";
 import { listContainers } from "./list.ts";
+import { connectContainer, disconnectContainer } from "./membership.ts";
 import { notify } from "./notify.ts";
 import { pauseContainer, refuseNotRunning, unpauseContainer } from "./pause.ts";
 import { readLogs } from "./read-logs.ts";
@@ -101,6 +102,8 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
     pause: async (name) => pauseContainer(context, get(name)),
     unpause: async (name) => unpauseContainer(context, get(name)),
     rename: async (name, to) => renameContainer(context, get(name), to),
+    connect: async (name, network, settings) => connectContainer(context, get(name), { network, settings }),
+    disconnect: async (name, network, { force }) => disconnectContainer(context, get(name), { network, force }),
     update: async (name, request) => updateContainer(context, get(name), request),
     remove: async (name, options) => removeContainer(context, get(name), options),
     prune: (filters) => pruneContainers(context, filters),

@@ -26,13 +26,16 @@ const EMPTY_ENDPOINT = {
 /** By network name: as wished, and as given while it runs. */
 export function endpointViews({ networks }: Context, container: Container): Record<string, EndpointSettings> {
   const given = networks.sandbox(container.id)?.endpoints ?? {};
-  const names = new Set([...Object.keys(container.definition.endpoints), ...Object.keys(given)]);
+  const wished = Object.fromEntries(
+    Object.entries(container.definition.endpoints).map(([name, settings]) => [networks.nameOf(name), settings]),
+  );
+  const names = new Set([...Object.keys(wished), ...Object.keys(given)]);
   return Object.fromEntries(
     [...names].map((name) => [
       name,
       {
         ...EMPTY_ENDPOINT,
-        ...defined(container.definition.endpoints[name]),
+        ...defined(wished[name]),
         ...defined(given[name]),
       } as unknown as EndpointSettings,
     ]),

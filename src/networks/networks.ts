@@ -69,6 +69,8 @@ export interface Networks {
   /** By name, id, id prefix. "not-found": `network x not found`. Containers included. */
   inspect(name: string): Network;
   list(): Network[];
+  /** The own name of the network that goes by this name or id; the text itself when there is none such. */
+  nameOf(name: string): string;
   /** "forbidden" for predefined networks ("bridge is a pre-defined network and cannot be removed"), for ones with endpoints ("… has active endpoints"). */
   remove(name: string): Promise<void>;
 

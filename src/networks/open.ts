@@ -56,6 +56,10 @@ class OpenNetworks implements Networks {
     return this.#registry.list();
   }
 
+  nameOf(name: string) {
+    return this.#registry.nameOf(name);
+  }
+
   async remove(name: string) {
     await this.#kernel();
     await this.#registry.remove(name);

@@ -62,6 +62,10 @@ export class Registry {
     return { name: network.name, id: network.id };
   }
 
+  nameOf(name: string): string {
+    return this.#known(name)[0]?.name ?? name;
+  }
+
   #known(name: string): NetworkRecord[] {
     try {
       return [this.find(name)];

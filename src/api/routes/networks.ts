@@ -27,16 +27,14 @@ export const networkRoutes: readonly Route[] = [
   route("POST", "/networks/{id}/connect", {
     handle: async ({ engine, path, ...call }) => {
       const { Container = "", EndpointConfig = {} } = present(await call.json(networkConnect));
-      const { Id } = await engine.containers.inspect(Container, { size: false });
-      await engine.networks.connect(path.id, Id, EndpointConfig);
+      await engine.containers.connect(Container, path.id, EndpointConfig);
       return empty(200);
     },
   }),
   route("POST", "/networks/{id}/disconnect", {
     handle: async ({ engine, path, ...call }) => {
       const { Container = "", Force = false } = present(await call.json(networkDisconnect));
-      const { Id } = await engine.containers.inspect(Container, { size: false });
-      await engine.networks.disconnect(path.id, Id, Force);
+      await engine.containers.disconnect(Container, path.id, { force: Force });
       return empty(200);
     },
   }),
