@@ -1,6 +1,14 @@
 /** A full disk during a load: a clear error, nothing of the image left, and the daemon goes on. */
 import assert from "node:assert/strict";
-import { createReadStream, createWriteStream, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -48,3 +56,41 @@ test("a disk that fills up during a load is said to be full, and nothing of the 
   await daemon.call("POST", "/images/load", createReadStream(daemon.archive));
   assert.equal((await daemon.call<unknown[]>("GET", "/images/json")).length, 1);
 });
+
+test("a disk that is full of logs costs lines, which the log and the daemon tell of", async (t) => {
+  const daemon = await startDaemon();
+  const logs = join(daemon.dataRoot, "containers");
+  mount({ source: "tmpfs", target: logs, type: "tmpfs", data: "size=512k" });
+  t.after(async () => {
+    await daemon[Symbol.asyncDispose]();
+    unmountIfMounted(logs, { detach: true });
+  });
+  const script = "i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done; read x; echo after";
+  const { Id } = await daemon.call<{ Id: string }>("POST", "/containers/create", {
+    Image: "busybox",
+    Cmd: ["sh", "-c", script],
+    OpenStdin: true,
+  });
+  const path = join(logs, Id);
+  await daemon.call("POST", `/containers/${Id}/start`);
+  await until(() => daemon.log().includes("lines of a container's log are being lost"));
+  assert.match(daemon.log(), /no space left on device/);
+  await until(() => readFileSync(join(path, `${Id}-json.log`), "utf8").length > 300_000);
+  // Someone makes room.
+  mount({ target: logs, flags: ["remount"], data: "size=4m" });
+  await daemon.call("POST", `/containers/${Id}/kill`);
+  const entries = readFileSync(join(path, `${Id}-json.log`), "utf8")
+    .split("\n")
+    .filter((line) => line.endsWith("}"))
+    .map((line) => JSON.parse(line) as { log: string });
+  const [, missing = ""] =
+    /^\[gantry\] (\d+) lines are missing here: No space left on device\n$/.exec(
+      entries.find(({ log }) => log.startsWith("[gantry]"))?.log ?? "",
+    ) ?? [];
+  assert.ok(Number(missing) > 1000, missing);
+  await until(() => daemon.log().includes(`lines of a container's log were lost`));
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

@@ -217,14 +217,18 @@ bool clients_behind(void) {
   return attached_behind > 0;
 }
 
-static void send_frame(struct client *client, uint8_t op, uint32_t a, const char *payload, size_t length) {
-  struct frame frame = {.op = op, .magic = WIRE_MAGIC, .a = a, .length = (uint32_t)length};
-  struct iovec parts[2] = {{.iov_base = &frame, .iov_len = sizeof frame},
-                           {.iov_base = (void *)(uintptr_t)payload, .iov_len = length}};
+static void send_frame(struct client *client, const struct frame *frame, const char *payload) {
+  struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t)frame, .iov_len = sizeof *frame},
+                           {.iov_base = (void *)(uintptr_t)payload, .iov_len = frame->length}};
   struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
   /* A few hundred bytes fit into any socket whose client reads its replies; one that does not has lost its place. */
-  if (sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)(sizeof frame + length))
+  if (sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)(sizeof *frame + frame->length))
     shutdown(client->fd, SHUT_RDWR);
+}
+
+static void reply(struct client *client, int error, const char *payload, size_t length) {
+  struct frame frame = {.op = OP_REPLY, .magic = WIRE_MAGIC, .a = (uint32_t)error, .length = (uint32_t)length};
+  send_frame(client, &frame, payload);
 }
 
 /* Sends the line that no log holds yet, so that log and stream fit together. */
@@ -244,7 +248,7 @@ static void send_pending(struct client *client) {
 static void attach(struct client *client, uint8_t flags) {
   uint64_t position[2];
   log_position(&position[0], &position[1]);
-  send_frame(client, OP_REPLY, 0, (const char *)position, sizeof position);
+  reply(client, 0, (const char *)position, sizeof position);
   client->kind = ATTACHED;
   client->deadline = INT64_MAX;
   client->taken = offered();
@@ -260,7 +264,7 @@ static void tell_state(struct client *client) {
   size_t length = actions->state(state, sizeof state);
   client->kind = WATCHING;
   client->deadline = INT64_MAX;
-  send_frame(client, OP_REPLY, 0, state, length);
+  reply(client, 0, state, length);
 }
 
 static void answer(struct client *client) {
@@ -289,7 +293,7 @@ static void answer(struct client *client) {
     default:
       error = EINVAL;
   }
-  send_frame(client, OP_REPLY, (uint32_t)error, NULL, 0);
+  reply(client, error, NULL, 0);
 }
 
 static void receive_request(struct client *client) {
@@ -375,9 +379,9 @@ void clients_accept(void) {
   watch(client);
 }
 
-void clients_tell(uint8_t op, const char *payload, size_t length) {
+void clients_tell(const struct frame *event, const char *payload) {
   for (size_t i = 0; i < used; i++)
-    if (clients[i].kind == WATCHING) send_frame(&clients[i], op, 0, payload, length);
+    if (clients[i].kind == WATCHING) send_frame(&clients[i], event, payload);
 }
 
 void clients_end(void) {

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire.h"
+
 /* What clients ask for that is not about connections. Each returns 0 or an errno. */
 struct task_actions {
   int (*kill)(uint32_t signal);
@@ -42,7 +44,7 @@ bool clients_behind(void);
 size_t clients_header(unsigned char header[8], int stream, size_t length);
 
 /* Sends an event to the watchers. */
-void clients_tell(uint8_t op, const char *payload, size_t length);
+void clients_tell(const struct frame *event, const char *payload);
 /* No more output comes: closes the attached ones as soon as they took all. */
 void clients_end(void);
 /* Whether an attached client has not taken all and closed yet. */

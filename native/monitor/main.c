@@ -35,6 +35,8 @@ enum {
   HOLD_MS = 10 * 1000,
   GRACE_MS = 100, /* for descendants that outlive the process with its output in their hands */
   RELAX_MS = 1000,
+  NEWS_MS = 10 * 1000,
+  BUSY_MS = 20, /* between looks at a log that is still being put in order */
   UNKNOWN_STATUS = 255 << 8,
 };
 
@@ -46,18 +48,35 @@ static pid_t cleanup_pid;
 static bool held;
 static int64_t hold_deadline = INT64_MAX, grace_deadline = INT64_MAX, relax_deadline = INT64_MAX;
 
-static void report(uint8_t op, uint32_t a, uint32_t b, const char *payload, size_t length) {
+static void report_frame(const struct frame *frame, const char *payload) {
   if (options.report < 0) return;
   static char bytes[FRAME_SIZE + 8192];
-  struct frame frame = {.op = op, .magic = WIRE_MAGIC, .a = a, .b = b, .length = (uint32_t)length};
-  memcpy(bytes, &frame, sizeof frame);
-  memcpy(bytes + sizeof frame, payload, length);
-  (void)!write(options.report, bytes, sizeof frame + length);
+  memcpy(bytes, frame, sizeof *frame);
+  memcpy(bytes + sizeof *frame, payload, frame->length);
+  (void)!write(options.report, bytes, sizeof *frame + frame->length);
+}
+
+static void report(uint8_t op, uint32_t a, uint32_t b, const char *payload, size_t length) {
+  report_frame(&(struct frame){.op = op, .magic = WIRE_MAGIC, .a = a, .b = b, .length = (uint32_t)length}, payload);
+}
+
+static void tell_frame(const struct frame *frame, const char *payload) {
+  report_frame(frame, payload);
+  clients_tell(frame, payload);
 }
 
 static void tell(uint8_t op, const char *payload, size_t length) {
-  report(op, 0, 0, payload, length);
-  clients_tell(op, payload, length);
+  tell_frame(&(struct frame){.op = op, .magic = WIRE_MAGIC, .length = (uint32_t)length}, payload);
+}
+
+/* At once when it begins, and then every now and then. */
+static void tell_lost_lines(bool now) {
+  static int64_t next;
+  struct log_news news;
+  if ((!now && loop_now() < next) || !log_news(&news)) return;
+  next = loop_now() + NEWS_MS;
+  uint32_t lines = news.lines > UINT32_MAX ? UINT32_MAX : (uint32_t)news.lines;
+  tell_frame(&(struct frame){.op = OP_LOST, .magic = WIRE_MAGIC, .a = (uint32_t)news.error, .b = lines}, "");
 }
 
 static void released(void) {
@@ -83,6 +102,7 @@ static void end(void) {
   phase = ENDED;
   grace_deadline = INT64_MAX;
   output_finish();
+  tell_lost_lines(true);
   input_close();
   record.ended = true;
   record_save(&record);
@@ -196,8 +216,10 @@ static void expire(int64_t now) {
 static void serve(void) {
   while (phase != RELEASED || clients_waiting() || log_busy()) {
     int64_t deadline = earliest(earliest(hold_deadline, grace_deadline), earliest(relax_deadline, clients_deadline()));
+    if (phase == RELEASED && log_busy()) deadline = earliest(deadline, loop_now() + BUSY_MS);
     loop_wait(deadline, handle);
     expire(loop_now());
+    tell_lost_lines(false);
   }
 }
 

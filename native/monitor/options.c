@@ -66,6 +66,7 @@ static bool parse_number_option(struct options *options, const char *name, const
       {"--stall-ms", &options->stall_ms},
       {"--log-max-size", &options->log.max_size},
       {"--log-max-files", &options->log.max_files},
+      {"--log-buffer", &options->log.buffer},
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     if (strcmp(name, numbers[i].name) != 0) continue;

@@ -11,6 +11,12 @@ import { nextDelay, wantsRestart } from "./restart-policy.ts";
 import { startLocked } from "./start.ts";
 
 export function watchExit(context: Context, container: Container, task: Task): void {
+  task.listen((notice) => {
+    if (context.closing() || container.task !== task) return;
+    const { lines, reason } = notice;
+    const what = lines === 0 ? "lines of a container's log are being lost" : "lines of a container's log were lost";
+    context.logger.log("warn", what, { container: container.id, reason, ...(lines === 0 ? {} : { lines }) });
+  });
   void task.exited.then((record) => {
     if (context.closing() || container.task !== task) return;
     handleExit(context, container, record, task.released);

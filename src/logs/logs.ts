@@ -34,6 +34,8 @@ export interface LogSink {
   /** Files kept, the current one included; at least 1. */
   readonly maxFiles?: number | undefined;
   readonly compress?: boolean | undefined;
+  /** Bytes of lines that may wait for the disk, after which new ones are given up; undefined: the container waits. */
+  readonly buffer?: number | undefined;
   /** What every line of a run carries; not among what `Logs.sink` gives. */
   readonly attributes?: Readonly<Record<string, string>> | undefined;
 }

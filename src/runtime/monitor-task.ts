@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
+import { getSystemErrorMap } from "node:util";
 import { EngineError } from "../base/errors.ts";
 import { killProcess } from "../kernel/spawn.ts";
 import {
@@ -16,7 +17,7 @@ import {
   readFrames,
   request,
 } from "./monitor-wire.ts";
-import type { AttachOptions, AttachStream, ExitRecord, Task } from "./runtime.ts";
+import type { AttachOptions, AttachStream, ExitRecord, Task, TaskNotice } from "./runtime.ts";
 
 /** What the monitor says about a task; the exit's fields once it ended. */
 export interface TaskState extends Partial<ExitRecord> {
@@ -50,6 +51,7 @@ export class MonitoredTask implements Task {
   readonly #resolveExited: (record: ExitRecord) => void;
   readonly #resolveReleased: () => void;
   #pid: number;
+  #listener: (notice: TaskNotice) => void = () => {};
   #released = false;
   #letGo = false;
 
@@ -86,6 +88,11 @@ export class MonitoredTask implements Task {
       this.#resolveReleased();
       this.#events.destroy();
     }
+    if (frame.op === OP.lost) this.#listener({ kind: "log-lost", lines: frame.b, reason: lossReason(frame.a) });
+  }
+
+  listen(listener: (notice: TaskNotice) => void): void {
+    this.#listener = listener;
   }
 
   async kill(signal: number): Promise<void> {
@@ -199,6 +206,10 @@ function exitRecordOf({ exitCode = 255, signal, oomKilled = false, finishedAt = 
 /** For a process whose end nobody saw. */
 function lostRecord(): ExitRecord {
   return Object.freeze({ exitCode: 255, oomKilled: false, finishedAt: new Date().toISOString() });
+}
+
+function lossReason(errno: number): string {
+  return errno === 0 ? "the disk could not keep up" : (getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`);
 }
 
 function processesBelow(cgroup: string): number[] {

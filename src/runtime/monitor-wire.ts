@@ -19,6 +19,7 @@ export const OP = {
   failed: "f",
   exit: "x",
   released: "r",
+  lost: "l",
 } as const;
 
 export type Op = (typeof OP)[keyof typeof OP];

@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,6 +21,7 @@ import { gunzipSync } from "node:zlib";
 import { mount, unmount } from "../kernel/mounts.ts";
 import { type LaunchFailure, openTask } from "./monitor.ts";
 import { atEnd, collect, logText, startScript, temporaryFolder, unframe } from "./monitor-fixture.ts";
+import type { TaskNotice } from "./runtime.ts";
 
 const MIB = 1 << 20;
 
@@ -298,7 +311,67 @@ test("A full disk costs lines, not the task, and what comes later is whole", asy
   writeFileSync(path, "");
   writeFileSync(join(dir, "go"), "");
   assert.equal((await task.exited).exitCode, 0);
-  assert.match(readFileSync(path, "utf8"), /\n\{"log":"[a]*after\\n","stream":"stdout","time":"[^"]+"\}\n$/);
+  const text = readFileSync(path, "utf8");
+  assert.match(text, /\n\{"log":"[a]*after\\n","stream":"stdout","time":"[^"]+"\}\n$/);
+  assert.match(logText(text, "stderr"), /^\[gantry\] \d+ lines? (is|are) missing here: No space left on device\n$/);
+});
+
+test("A disk that takes nothing holds up the task, or in non-blocking mode costs lines that the log counts", async (t) => {
+  const dir = temporaryFolder(t);
+  const path = join(dir, "pipe");
+  execFileSync("mkfifo", [path]);
+  const disk = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  atEnd(dir, () => closeSync(disk));
+  const log = { driver: "json-file", path, buffer: 100_000 } as const;
+  const script = `i=0; while [ $i -lt 8000 ]; do echo line $i; i=$((i+1)); done; echo >${dir}/written; read x; echo last`;
+  const task = await startScript(script, { dir, log, stdin: true });
+  const notices: TaskNotice[] = [];
+  task.listen((notice) => notices.push(notice));
+  while (!existsSync(join(dir, "written"))) await sleep(5);
+  while (notices.length === 0) await sleep(5);
+  assert.equal(notices[0]?.reason, "the disk could not keep up");
+  let text = "";
+  const drainUntil = async (done: () => boolean) => {
+    const bytes = Buffer.alloc(1 << 20);
+    while (!done())
+      try {
+        text += bytes.toString("utf8", 0, readSync(disk, bytes));
+      } catch {
+        await sleep(5);
+      }
+  };
+  const count = (pattern: RegExp) => [...text.matchAll(pattern)].reduce((sum, match) => sum + Number(match[1] ?? 1), 0);
+  await drainUntil(() => count(/"line \d+\\n/g) + count(/\[gantry\] (\d+) lines?/g) === 8000);
+  const { input } = await task.attach({ stdin: true });
+  input.write("\n");
+  await drainUntil(() => text.includes("last"));
+  assert.ok(count(/"line \d+\\n/g) > 500);
+  await task.exited;
+  assert.equal(
+    notices.reduce((sum, { lines }) => sum + lines, 0),
+    count(/\[gantry\] (\d+) lines?/g),
+  );
+  assert.match(text, /\[gantry\] \d+ lines? (is|are) missing here: the disk could not keep up\\n","stream":"stderr"/);
+  assert.match(text, /"last\\n","stream":"stdout","time":"[^"]+"\}\n$/);
+});
+
+test("In non-blocking mode a log rotates and compresses, and nothing is missing where the disk keeps up", async (t) => {
+  const dir = temporaryFolder(t);
+  const path = join(dir, "log");
+  const log = { driver: "json-file", path, maxSize: 50_000, maxFiles: 100, compress: true, buffer: 8 << 20 } as const;
+  const task = await startScript("i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done", { dir, log });
+  await task.exited;
+  await task.released;
+  while (readdirSync(dir).some((name) => /\.\d+$|tmp$/.test(name))) await sleep(10);
+  const files = readdirSync(dir)
+    .filter((name) => name.startsWith("log"))
+    .sort((a, b) => Number(/\d+/.exec(b)?.[0] ?? 0) - Number(/\d+/.exec(a)?.[0] ?? 0));
+  assert.ok(files.length > 5);
+  const text = files.map((name) => readFileSync(join(dir, name)));
+  const plain = text
+    .map((bytes, index) => (files[index]?.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString())
+    .join("");
+  assert.equal(logText(plain), Array.from({ length: 5000 }, (_, i) => `line ${i}\n`).join(""));
 });
 
 test("An out-of-memory kill is read from either kind of cgroup file", async (t) => {

@@ -173,6 +173,7 @@ function monitorArguments(options: StartTaskOptions): string[] {
       ...value("log-max-size", sink.maxSize),
       ...value("log-max-files", sink.maxFiles),
       ...flag("log-compress", sink.compress),
+      ...value("log-buffer", sink.buffer),
       ...value("log-attributes", sink.attributes && JSON.stringify(sink.attributes)),
     ];
   }

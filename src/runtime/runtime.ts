@@ -69,9 +69,15 @@ export interface Task {
   attach(options?: AttachOptions): Promise<AttachStream>;
   /** Ends the hold of a task started with `hold`; it ends by itself after 10 s, or when gantryd dies. Idempotent. */
   proceed(): void;
+  /** Calls back with what happens to it before its end. One listener at a time. */
+  listen(listener: (notice: TaskNotice) => void): void;
   /** Lets go of gantryd's connection; the task goes on. */
   release(): void;
 }
+
+export type TaskNotice =
+  /** Lines of the log are being lost (0), or so many were. At most every 10 seconds. */
+  { readonly kind: "log-lost"; readonly lines: number; readonly reason: string };
 
 export interface AttachOptions {
   readonly stdin?: boolean | undefined;
