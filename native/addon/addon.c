@@ -176,5 +176,6 @@ NAPI_MODULE_INIT() {
   init_mounts(env, exports);
   init_network(env, exports);
   init_process(env, exports);
+  init_trees(env, exports);
   return exports;
 }

@@ -25,7 +25,8 @@ export const ACCEPTED = {
   networks: ["dangling", "driver", "id", "label", "name", "scope", "type"],
   volumes: ["dangling", "driver", "label", "name"],
   pruneContainers: ["label", "label!", "until"],
-  pruneImages: ["dangling", "label", "label!", "until"],
+  /** unused-for and keep are Gantry's own. */
+  pruneImages: ["dangling", "keep", "label", "label!", "until", "unused-for"],
   pruneNetworks: ["label", "label!", "until"],
   pruneVolumes: ["all", "label", "label!"],
   pruneBuildCache: ["until", "id", "parent", "type", "description", "inuse", "shared", "private"],

@@ -89,12 +89,14 @@ async function end(context: Context, container: Container): Promise<void> {
 }
 
 async function erase(context: Context, container: Container, volumes: boolean): Promise<void> {
-  const { snapshots, logs, paths, execs, registry } = context;
+  const { snapshots, images, logs, paths, execs, registry } = context;
   const { id, definition } = container;
   await snapshots.remove(id);
   logs.remove(logs.sink(definition.hostConfig.LogConfig ?? {}, paths.container(id), id));
   rmSync(paths.container(id), { recursive: true, force: true });
   execs.forgetContainer(container);
+  // The image was in use until now.
+  images.used(container.imageId);
   if (!volumes) return;
   const users = registry.volumeUsers();
   for (const { name, anonymous } of definition.mounts) {

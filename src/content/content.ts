@@ -12,6 +12,8 @@ export interface BlobInfo {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
+  /** Bytes that the file takes on the disk. */
+  readonly allocated: number;
   readonly createdAt: string;
 }
 

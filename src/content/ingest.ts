@@ -101,8 +101,8 @@ class FileIngest implements Ingest {
       await rename(this.#options.path, target);
       this.#letGo();
       syncFolder(dirname(target));
-      const { mtime } = await stat(target);
-      return { digest, size: this.#size, createdAt: mtime.toISOString() };
+      const { mtime, blocks } = await stat(target);
+      return { digest, size: this.#size, allocated: blocks * 512, createdAt: mtime.toISOString() };
     } catch (error) {
       await this.abort();
       throw explainDiskFull(error, "storing a blob");

@@ -1,9 +1,9 @@
 import { chmodSync, createReadStream, mkdirSync, readdirSync, renameSync, rmSync, type Stats, statSync } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { type Digest, digestOf, parseDigest } from "../base/digest.ts";
-import { EngineError, errnoOf } from "../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Paths } from "../store/paths.ts";
 import type { BlobInfo, Content, Ingest } from "./content.ts";
@@ -131,11 +131,8 @@ class FileContent implements Content {
 
   async delete(digest: Digest): Promise<void> {
     this.#unsynced.delete(digest);
-    try {
-      rmSync(this.#file(digest));
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
-    }
+    // A large file takes long to go.
+    await rm(this.#file(digest), { force: true });
   }
 
   #file(digest: Digest): string {
@@ -145,7 +142,7 @@ class FileContent implements Content {
 }
 
 function infoOf(digest: Digest, stats: Stats): BlobInfo {
-  return { digest, size: stats.size, createdAt: stats.mtime.toISOString() };
+  return { digest, size: stats.size, allocated: stats.blocks * 512, createdAt: stats.mtime.toISOString() };
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -23,7 +23,7 @@ export async function diskUsage(sources: UsageSources, types: readonly string[])
     wanted("volume") ? volumeUsage(sources) : null,
   ]);
   return {
-    LayersSize: wanted("image") ? images.layersSize() : 0,
+    LayersSize: wanted("image") ? await images.layersSize() : 0,
     Images: imageList,
     Containers: containerList,
     Volumes: volumeList,

@@ -84,6 +84,7 @@ async function compose(
   });
   closers.defer(() => containers.dispose());
   const buildContexts = openContexts({ store });
+  await images.repair();
   await containers.restore();
   // What a load that was killed left, and layers whose last user has gone.
   await images.collect();

@@ -211,6 +211,10 @@ export interface Images {
   }): Promise<Digest>;
   /** Removes blobs and layers that nothing reaches (what a killed gantryd left; layers whose last container went after their image). Returns the bytes freed. */
   collect(): Promise<number>;
-  /** Bytes of all layers and blobs, each once. */
-  layersSize(): number;
+  /** Bytes on the disk of all layers and blobs, each once. */
+  layersSize(): Promise<number>;
+  /** Records a use of the image, if it is still here: `get` does by itself. */
+  used(id: Digest): void;
+  /** Unpacks again what a power cut may have damaged, as far as its blobs are here. What cannot be is told to the log. */
+  repair(): Promise<void>;
 }

@@ -1,9 +1,10 @@
 import type { ImageConfig, ImageHistoryItem, ImageInspect } from "../api/types/image.ts";
 import { ZERO_TIME } from "../base/time.ts";
 import type { ImageConfigFile } from "../oci/types.ts";
-import { digestsOf, sizeOf, summaries, tagsOf, wireDescriptor } from "./list.ts";
+import { digestsOf, summaries, tagsOf, wireDescriptor } from "./list.ts";
 import type { Resolved } from "./resolve.ts";
 import type { ImageRecord } from "./rows.ts";
+import { type Makings, makingsOf } from "./sizes.ts";
 import type { Workshop } from "./workshop.ts";
 
 /** Docker's names of the drivers, which clients look for. */
@@ -11,7 +12,7 @@ const DRIVER_NAMES = { overlay: "overlay2", copy: "vfs" } as const;
 
 /** An image that was reached by its platform has the names of its target. */
 export function inspect(shop: Workshop, { record, target }: Resolved, manifests: boolean): ImageInspect {
-  const { catalog, snapshots } = shop;
+  const { catalog, snapshots, sizes } = shop;
   const { id, config, manifest } = record.image;
   const isShown = id === target.imageId;
   const names = catalog.namesOf(target.imageId);
@@ -29,7 +30,7 @@ export function inspect(shop: Workshop, { record, target }: Resolved, manifests:
     ...(config.variant !== undefined && { Variant: config.variant }),
     Os: config.os,
     ...(config["os.version"] !== undefined && { OsVersion: config["os.version"] }),
-    Size: sizeOf(snapshots, record.chain),
+    Size: sizes.of(isShown ? makingsOf(catalog, id) : makingsOfPart(record, target)),
     GraphDriver: { Name: DRIVER_NAMES[snapshots.driver], Data: {} },
     RootFS: {
       Type: "layers",
@@ -39,6 +40,10 @@ export function inspect(shop: Workshop, { record, target }: Resolved, manifests:
     Descriptor: wireDescriptor(isShown ? target.descriptor : manifest),
     ...(manifests && { Manifests: summaries(shop, [target]) }),
   };
+}
+
+function makingsOfPart({ image, chain }: ImageRecord, { parts }: Resolved["target"]): Makings {
+  return { blobs: new Set(parts.find((part) => part.image === image.id)?.blobs), layers: new Set(chain) };
 }
 
 function lastComment({ history }: ImageConfigFile): string {

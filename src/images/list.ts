@@ -1,10 +1,10 @@
 import type { ImageManifestSummary, ImageSummary, OCIDescriptor, OCIPlatform } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import type { Descriptor } from "../oci/types.ts";
-import type { Snapshots } from "../snapshots/snapshots.ts";
 import { booleanFilter, checkFilters, createdAt, createdBetween, matchesLabels, matchesReference } from "./filters.ts";
 import type { Filters, Part } from "./images.ts";
 import type { ImageRecord, NameRecord, TargetRecord } from "./rows.ts";
+import { type Makings, makingsOf, sharedMakings } from "./sizes.ts";
 import type { Workshop } from "./workshop.ts";
 
 export interface ListOptions {
@@ -18,11 +18,13 @@ export interface ListOptions {
 const FILTERS = ["dangling", "label", "before", "since", "until", "reference"];
 
 /** Newest first. */
-export function list(shop: Workshop, options: ListOptions): ImageSummary[] {
-  const { catalog } = shop;
+export async function list(shop: Workshop, options: ListOptions): Promise<ImageSummary[]> {
+  const { catalog, sizes } = shop;
   checkFilters(options.filters, FILTERS);
   const { after, before } = createdBetween(catalog, options.filters, Date.now());
-  const shared = options.sharedSize ? sharedLayers(shop) : undefined;
+  if (options.sharedSize) await shop.snapshots.measured();
+  const makings = new Map(catalog.shown().map(({ image }) => [image.id, makingsOf(catalog, image.id)]));
+  const shared = options.sharedSize ? sharedMakings(makings) : undefined;
   const counts = useCounts(shop);
   const summaries: ImageSummary[] = [];
   for (const record of catalog.shown()) {
@@ -30,20 +32,15 @@ export function list(shop: Workshop, options: ListOptions): ImageSummary[] {
     if (created <= after || created >= before || !matchesLabels(record, options.filters)) continue;
     const names = shownNames(shop, record, options);
     if (names === undefined) continue;
+    const mine = makings.get(record.image.id) ?? NOTHING;
     summaries.push({
       Id: record.image.id,
       ParentId: record.parent ?? "",
       RepoTags: tagsOf(names),
       RepoDigests: digestsOf(names),
       Created: Math.floor(created / 1000),
-      Size: sizeOf(shop.snapshots, record.chain),
-      SharedSize:
-        shared === undefined
-          ? -1
-          : sizeOf(
-              shop.snapshots,
-              record.chain.filter((chainId) => shared.has(chainId)),
-            ),
+      Size: sizes.of(mine),
+      SharedSize: shared === undefined ? -1 : sizes.of(both(mine, shared)),
       Labels: { ...record.image.config.config?.Labels },
       Containers: catalog.family(record.image.id).reduce((sum, id) => sum + (counts.get(id) ?? 0), 0),
       Manifests: options.manifests ? manifestsOf(shop, record) : [],
@@ -83,18 +80,10 @@ export function digestsOf(names: readonly NameRecord[]): string[] {
   return names.filter(({ reference }) => reference.digest !== undefined).map(({ familiar }) => familiar);
 }
 
-/** Bytes on the disk of these layers together. */
-export function sizeOf(snapshots: Snapshots, chain: readonly Digest[]): number {
-  return chain.reduce((sum, chainId) => sum + (snapshots.layer(chainId)?.size ?? 0), 0);
-}
+const NOTHING: Makings = { blobs: new Set(), layers: new Set() };
 
-/** Layers that more than one image has. */
-function sharedLayers({ catalog }: Workshop): Set<Digest> {
-  const seen = new Set<Digest>();
-  const shared = new Set<Digest>();
-  for (const { chain } of catalog.images())
-    for (const chainId of chain) (seen.has(chainId) ? shared : seen).add(chainId);
-  return shared;
+function both(one: Makings, other: Makings): Makings {
+  return { blobs: one.blobs.intersection(other.blobs), layers: one.layers.intersection(other.layers) };
 }
 
 function useCounts(shop: Workshop): Map<Digest, number> {
@@ -113,10 +102,10 @@ export function summaries(shop: Workshop, targets: readonly Pick<TargetRecord, "
   return [...parts.values()].map((part) => manifestSummary(shop, part));
 }
 
-function manifestSummary({ catalog, snapshots, content, uses }: Workshop, part: Part): ImageManifestSummary {
+function manifestSummary({ catalog, sizes, content, uses }: Workshop, part: Part): ImageManifestSummary {
   const { descriptor, kind, available, image } = part;
   const record = image === undefined ? undefined : catalog.image(image);
-  const unpacked = sizeOf(snapshots, record?.chain ?? []);
+  const unpacked = sizes.of({ blobs: new Set(), layers: new Set(record?.chain) });
   const stored = part.blobs.reduce((sum, digest) => sum + (content.info(digest)?.size ?? 0), 0);
   return {
     ID: descriptor.digest,

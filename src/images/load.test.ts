@@ -340,6 +340,6 @@ test("loads and collections at the same time lose nothing", async (t) => {
 
 async function drained(t: TestContext, images: ReturnType<typeof openTestImages>["images"]): Promise<void> {
   for (const name of ["c0:1", "c1:1", "c2:1", "c3:1"]) await images.remove(name, { force: false, prune: true });
-  assert.equal(images.layersSize(), 0);
+  assert.equal(await images.layersSize(), 0);
   t.diagnostic("all removed");
 }

@@ -23,13 +23,14 @@ import { history, inspect } from "./inspect.ts";
 import { Leases } from "./leases.ts";
 import { type ListOptions, list } from "./list.ts";
 import { type LoadOptions, load } from "./load.ts";
-import { diskSize, prune } from "./prune.ts";
+import { prune } from "./prune.ts";
 import { type PullOptions, pull } from "./pull.ts";
 import { type PushOptions, push } from "./push.ts";
-import { record, type UnpackOptions, unpackImage } from "./record.ts";
+import { record, repair, type UnpackOptions, unpackImage } from "./record.ts";
 import { type RemoveOptions, remove } from "./remove.ts";
 import { imageAlone, notRunnable, resolve } from "./resolve.ts";
 import { save } from "./save.ts";
+import { Sizes } from "./sizes.ts";
 import { Sweeper } from "./sweep.ts";
 import { publish, type Workshop, withLease } from "./workshop.ts";
 
@@ -51,7 +52,8 @@ export function openImages(options: ImagesOptions): Images {
   const { store, content, snapshots, events, remote, uses, logger, keeps = () => false } = options;
   const catalog = new Catalog(store);
   const leases = new Leases();
-  const sweeper = new Sweeper({ catalog, content, snapshots, leases, keeps });
+  const sizes = new Sizes({ content, snapshots });
+  const sweeper = new Sweeper({ catalog, content, snapshots, leases, sizes, keeps });
   const downloads = new Slots(() => remote.settings.maxConcurrentDownloads);
   const uploads = new Slots(() => remote.settings.maxConcurrentUploads);
   return new LocalImages({
@@ -64,6 +66,7 @@ export function openImages(options: ImagesOptions): Images {
     uploads,
     leases,
     sweeper,
+    sizes,
     uses,
     logger,
   });
@@ -105,7 +108,7 @@ class LocalImages implements Images {
   }
 
   async list(options: ListOptions): Promise<ImageSummary[]> {
-    return list(this.#shop, options);
+    return await list(this.#shop, options);
   }
 
   async inspect(
@@ -165,7 +168,16 @@ class LocalImages implements Images {
     return (await this.#shop.sweeper.sweepAll()).freed;
   }
 
-  layersSize(): number {
-    return diskSize(this.#shop);
+  async layersSize(): Promise<number> {
+    await this.#shop.snapshots.measured();
+    return this.#shop.sizes.all();
+  }
+
+  async repair(): Promise<void> {
+    await repair(this.#shop);
+  }
+
+  used(id: Digest): void {
+    if (this.#shop.catalog.image(id) !== undefined) this.#shop.catalog.touch(id);
   }
 }

@@ -1,6 +1,6 @@
 /** Images over real layers: overlay, workers, the machine's own busybox. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -104,7 +104,34 @@ test("what a container changed is committed, and its layer outlives the image wh
   assert.equal(snapshots.layers().length, 1);
   await snapshots.remove("container");
   await images.collect();
-  assert.equal(images.layersSize(), 0);
+  assert.equal(await images.layersSize(), 0);
+});
+
+test("df says what du says, and prune gives back to the disk what it says", { skip }, async (t) => {
+  const { root, images } = await openReal(t);
+  const du = () => {
+    const folders = ["content/blobs", "snapshots"].map((name) => join(root, "data", name));
+    return Number(/(\d+)\ttotal/.exec(spawnSync("du", ["-scB1", ...folders], { encoding: "utf8" }).stdout)?.[1]);
+  };
+  const empty = du();
+  const [one, two] = [
+    await makeImage({ layers: ["base".repeat(5000), "one".repeat(100_000)], compress: "gzip" }),
+    await makeImage({ layers: ["base".repeat(5000), "two", "three"] }),
+  ];
+  await images.load(streamOf(await makeTar(dockerFiles([[one], [two, "two:1"]]))), { onProgress: () => {} });
+  const full = du();
+  assert.equal(await images.layersSize(), full - empty);
+  const list = await images.list({ all: true, filters: {}, sharedSize: true, digests: false, manifests: false });
+  const shared = Math.max(...list.map(({ SharedSize }) => SharedSize));
+  assert.equal(
+    list.reduce((sum, { Size, SharedSize }) => sum + Size - SharedSize, shared),
+    full - empty,
+  );
+  const first = await images.prune({});
+  assert.equal(first.SpaceReclaimed, full - du());
+  assert.ok(first.SpaceReclaimed > 0);
+  await images.prune({ dangling: ["false"] });
+  assert.deepEqual([await images.layersSize(), du()], [0, empty]);
 });
 
 test("a disk that fills up during a load is said to be full, and gets its space back", { skip }, async (t) => {

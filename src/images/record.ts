@@ -1,5 +1,5 @@
 import type { Digest } from "../base/digest.ts";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import { chainIds } from "../oci/chain.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { parseManifest } from "../oci/validate.ts";
@@ -86,10 +86,11 @@ function layersOf(shop: Workshop, { config, layers }: Pick<FoundImage, "config" 
 
 /** As the contract's `unpack`. */
 export async function unpackImage(shop: Workshop, image: Image, options: UnpackOptions): Promise<void> {
-  if (image.chainId === undefined || shop.snapshots.layer(image.chainId) !== undefined) return;
+  const chain = shop.catalog.image(image.id)?.chain ?? chainIds(image.config.rootfs.diff_ids);
+  if (chain.every((chainId) => shop.snapshots.layer(chainId) !== undefined)) return;
   await withLease(shop, async (lease) => {
     const { manifest, config } = image;
-    await lease.hold([manifest.digest, ...chainIds(config.rootfs.diff_ids)]);
+    await lease.hold([manifest.digest, ...chain]);
     const layers = await layersOfManifest(shop, manifest);
     await lease.hold(layers.map(({ digest }) => digest));
     await unpackLayers(shop, lease, [{ config, layers }], options);
@@ -99,4 +100,17 @@ export async function unpackImage(shop: Workshop, image: Image, options: UnpackO
 async function layersOfManifest({ content }: Workshop, { digest }: Descriptor): Promise<readonly Descriptor[]> {
   if (content.info(digest) === undefined) throw new EngineError("not-found", `the image's manifest ${digest} is gone`);
   return parseManifest(await content.read(digest), `manifest ${digest}`).layers;
+}
+
+/** As the contract's `repair`. */
+export async function repair(shop: Workshop): Promise<void> {
+  for (const chainId of shop.snapshots.damaged()) {
+    if (shop.snapshots.layer(chainId) !== undefined) continue;
+    const record = [...shop.catalog.images()].find(({ chain }) => chain.includes(chainId));
+    try {
+      if (record !== undefined) await unpackImage(shop, record.image, {});
+    } catch (error) {
+      shop.logger.log("warn", "a layer could not be made again", { layer: chainId, error: errorMessage(error) });
+    }
+  }
 }

@@ -23,7 +23,7 @@ export async function removePlatforms(
   shop: Workshop,
   { target, record }: Resolved,
   { text, platforms, force }: PlatformsToRemove,
-): Promise<ImageDeleteItem[] | undefined> {
+): Promise<{ readonly items: ImageDeleteItem[]; readonly freed: number } | undefined> {
   const { catalog } = shop;
   const ids = new Set(platforms.map((platform) => resolve(catalog, text, platform).record.image.id));
   if (catalog.targetsOf(record.image.id).length === 0) return undefined;
@@ -35,9 +35,9 @@ export async function removePlatforms(
   const chains = [...ids].flatMap((id) => catalog.image(id)?.chain ?? []);
   const blobs = target.parts.flatMap((part) => part.blobs);
   catalog.durable(() => catalog.addTarget({ ...target, imageId, parts: left }));
-  const { layers } = await shop.sweeper.sweep({ blobs, layers: chains });
+  const { layers, freed } = await shop.sweeper.sweep({ blobs, layers: chains });
   const gone = [...manifests.map(({ descriptor }) => descriptor.digest), ...layers];
-  return gone.map((digest) => ({ Deleted: digest }));
+  return { items: gone.map((digest) => ({ Deleted: digest })), freed };
 }
 
 function withoutParts({ parts }: Target, manifests: ReadonlySet<Digest>): Part[] {

@@ -19,7 +19,7 @@ export interface RemoveOptions {
 }
 
 /** An image that was deleted, and what went with it. */
-interface Gone extends Dropped {
+export interface Gone extends Dropped {
   readonly id: Digest;
 }
 
@@ -29,24 +29,40 @@ interface Gone extends Dropped {
  * in several repositories are left. What was removed is listed in Docker's order: names, the image, its layers from the top.
  */
 export async function remove(shop: Workshop, text: string, options: RemoveOptions): Promise<ImageDeleteItem[]> {
+  return (await removeCounted(shop, text, options)).items;
+}
+
+/** The same; and how many bytes the disk gets back. */
+export async function removeCounted(
+  shop: Workshop,
+  text: string,
+  options: RemoveOptions,
+): Promise<{ readonly items: ImageDeleteItem[]; readonly freed: number }> {
   const resolved = resolve(shop.catalog, text);
   const { record, name } = resolved;
   const { platforms = [] } = options;
   if (platforms.length > 0) {
-    const items = await removePlatforms(shop, resolved, { text, platforms, force: options.force });
-    if (items !== undefined) return items;
+    const removed = await removePlatforms(shop, resolved, { text, platforms, force: options.force });
+    if (removed !== undefined) return removed;
   }
   const items: ImageDeleteItem[] = [];
   const gone =
     name === undefined
       ? removeById(shop, record, options, items)
       : removeByName(shop, { record, name, text }, options, items);
+  return { items, freed: await sweepGone(shop, gone, items) };
+}
+
+/** Takes what went with the images from the disk, and puts their layers behind them into the list. Returns the bytes freed. */
+export async function sweepGone(shop: Workshop, gone: readonly Gone[], items: ImageDeleteItem[]): Promise<number> {
+  let freed = 0;
   for (const { id, blobs, images } of gone) {
-    const { layers } = await shop.sweeper.sweep({ blobs, layers: images.flatMap(({ chain }) => chain) });
+    const swept = await shop.sweeper.sweep({ blobs, layers: images.flatMap(({ chain }) => chain) });
     const at = items.findIndex(({ Deleted }) => Deleted === id) + 1;
-    items.splice(at === 0 ? items.length : at, 0, ...layers.map((chainId) => ({ Deleted: chainId })));
+    items.splice(at === 0 ? items.length : at, 0, ...swept.layers.map((chainId) => ({ Deleted: chainId })));
+    freed += swept.freed;
   }
-  return items;
+  return freed;
 }
 
 function removeByName(

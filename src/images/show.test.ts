@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { digestOf } from "../base/digest.ts";
+import type { Content } from "../content/content.ts";
 import { dockerFiles, makeImage, makeTar, ociFiles, ociManifest, streamOf } from "../testing/image-archives.ts";
 import { openTestImages } from "../testing/images-harness.ts";
-import type { Filters, Images } from "./images.ts";
+import type { Filters, Images, Target } from "./images.ts";
 
 const list = (
   images: Images,
@@ -14,8 +15,12 @@ const list = (
 const tags = async (images: Images, filters: Filters, all = false) =>
   (await list(images, filters, { all })).map(({ RepoTags }) => RepoTags.join());
 
+/** Bytes on the disk of what a target has in content; its layers are counted as the tests' snapshots do. */
+const stored = (content: Content, { parts }: Target) =>
+  parts.flatMap(({ blobs }) => blobs).reduce((sum, digest) => sum + (content.info(digest)?.allocated ?? 0), 0);
+
 test("the list has Docker's fields, newest first", async (t) => {
-  const { images, load, uses } = openTestImages(t);
+  const { images, load, uses, content } = openTestImages(t);
   const old = await makeImage({ layers: ["s", "old"], file: { created: "2020-01-01T00:00:00Z" } });
   const young = await makeImage({
     layers: ["s", "young"],
@@ -39,8 +44,8 @@ test("the list has Docker's fields, newest first", async (t) => {
       RepoTags: ["young:1"],
       RepoDigests: [],
       Created: Date.parse("2021-01-01T00:00:00Z") / 1000,
-      Size: 2 * layer,
-      SharedSize: layer,
+      Size: 2 * layer + stored(content, images.target(young.id)),
+      SharedSize: layer + (content.info(young.diffIds[0] ?? "")?.allocated ?? 0),
       Labels: { a: "b" },
       Containers: 1,
       Manifests: undefined,
@@ -105,7 +110,7 @@ test("intermediate images are listed only when all are asked for", async (t) => 
 });
 
 test("inspect has Docker's fields", async (t) => {
-  const { images, load } = openTestImages(t);
+  const { images, load, content } = openTestImages(t);
   const image = await makeImage({
     layers: ["a"],
     config: { Labels: { a: "b" }, ExposedPorts: { "80/tcp": {} } },
@@ -128,7 +133,7 @@ test("inspect has Docker's fields", async (t) => {
     Architecture: architecture,
     Variant: "v2",
     Os: os,
-    Size: image.layers[0]?.length,
+    Size: (image.layers[0]?.length ?? 0) + stored(content, images.target(image.id)),
     GraphDriver: { Name: "overlay2", Data: {} },
     RootFS: { Type: "layers", Layers: image.diffIds },
   });

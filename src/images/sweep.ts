@@ -4,11 +4,12 @@ import type { Content } from "../content/content.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Leases } from "./leases.ts";
+import type { Sizes } from "./sizes.ts";
 
 export interface Swept {
   /** Chain ids in the order of removal: topmost first. */
   readonly layers: readonly Digest[];
-  /** Bytes. */
+  /** Bytes on the disk. */
   readonly freed: number;
 }
 
@@ -17,6 +18,7 @@ interface Parts {
   readonly content: Content;
   readonly snapshots: Snapshots;
   readonly leases: Leases;
+  readonly sizes: Sizes;
   readonly keeps: (digest: Digest) => boolean;
 }
 
@@ -54,13 +56,13 @@ export class Sweeper {
 
   /** Bytes freed; undefined when it stays. */
   async #removeLayer(chainId: Digest): Promise<number | undefined> {
-    const { snapshots, leases } = this.#parts;
+    const { snapshots, leases, sizes } = this.#parts;
     return await leases.alone(async () => {
-      const layer = snapshots.layer(chainId);
-      if (layer === undefined || this.#reaches(chainId, "layers")) return undefined;
+      if (snapshots.layer(chainId) === undefined || this.#reaches(chainId, "layers")) return undefined;
+      const bytes = sizes.layer(chainId);
       try {
         await snapshots.removeLayer(chainId);
-        return layer.size;
+        return bytes;
       } catch (error) {
         if (errorKind(error) === "conflict") return undefined;
         throw error;
@@ -74,7 +76,7 @@ export class Sweeper {
       const blob = content.info(digest);
       if (blob === undefined || this.#reaches(digest, "blobs")) return 0;
       await content.delete(digest);
-      return blob.size;
+      return blob.allocated;
     });
   }
 

@@ -10,6 +10,7 @@ import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Catalog } from "./catalog.ts";
 import type { ImageUse, Lease } from "./images.ts";
 import type { Leases } from "./leases.ts";
+import type { Sizes } from "./sizes.ts";
 import type { Sweeper } from "./sweep.ts";
 
 /** What every operation of this module works with. */
@@ -24,6 +25,7 @@ export interface Workshop {
   readonly uploads: Slots;
   readonly leases: Leases;
   readonly sweeper: Sweeper;
+  readonly sizes: Sizes;
   readonly uses: () => readonly ImageUse[];
   readonly logger: Logger;
 }

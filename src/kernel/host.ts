@@ -24,6 +24,8 @@ export interface Host {
   readonly appArmorProfiles: ReadonlySet<string>;
   readonly selinux: boolean;
   readonly ipv4Forwarding: boolean;
+  /** Another at each boot. */
+  readonly bootId: string;
   /** This process's own, which containers inherit. */
   readonly oomScoreAdj: number;
   /** This process's hard limits by the kernel's name without RLIMIT_ ("NOFILE"); Infinity for unlimited. */
@@ -64,6 +66,7 @@ function gather(): Host {
         .map((line) => line.replace(/ \(\w+\)$/, "")),
     ),
     selinux: existsSync("/sys/fs/selinux/enforce"),
+    bootId: read("/proc/sys/kernel/random/boot_id").trim(),
     ipv4Forwarding: read("/proc/sys/net/ipv4/ip_forward").startsWith("1"),
     oomScoreAdj: Number(read("/proc/self/oom_score_adj")) || 0,
     hardLimits: parseLimits(read("/proc/self/limits")),

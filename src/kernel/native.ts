@@ -20,6 +20,9 @@ export interface Native {
   setXattr(path: string | Buffer, name: string, value: Buffer): void;
   removeXattr(path: string | Buffer, name: string): void;
   openAt2(rootFd: number, path: string, flags: number, mode: number, resolve: number): number;
+  countTree(path: string): Promise<[bytes: number, allocated: number, entries: number]>;
+  removeTree(path: string): Promise<void>;
+  syncFileSystem(path: string): Promise<void>;
   cloneFile(sourceFd: number, targetFd: number): boolean;
   copyRange(sourceFd: number, targetFd: number, length: number): number;
   tryLock(fd: number): boolean;

@@ -22,6 +22,7 @@ const HOST: Host = {
   appArmorProfiles: new Set(),
   selinux: false,
   ipv4Forwarding: true,
+  bootId: "boot",
   oomScoreAdj: 0,
   hardLimits: { NOFILE: 20_000 },
 };

@@ -9,6 +9,7 @@ import { copyTree } from "./copy-tree.ts";
 import type { Driver } from "./driver.ts";
 import { inheritAttributes } from "./inherit.ts";
 import type { Remover } from "./remove-tree.ts";
+import type { Settler } from "./settle.ts";
 import type { UnpackTask } from "./unpack-file.ts";
 import type { UnpackedTree } from "./unpacker.ts";
 import type { WorkerPool } from "./worker-pool.ts";
@@ -31,6 +32,7 @@ export class LayerMaker {
   readonly #paths: Paths;
   readonly #pool: WorkerPool;
   readonly #remover: Remover;
+  readonly #settler: Settler;
   readonly #logger: Logger;
 
   constructor(parts: {
@@ -39,6 +41,7 @@ export class LayerMaker {
     readonly paths: Paths;
     readonly pool: WorkerPool;
     readonly remover: Remover;
+    readonly settler: Settler;
     readonly logger: Logger;
   }) {
     this.#catalog = parts.catalog;
@@ -46,6 +49,7 @@ export class LayerMaker {
     this.#paths = parts.paths;
     this.#pool = parts.pool;
     this.#remover = parts.remover;
+    this.#settler = parts.settler;
     this.#logger = parts.logger;
   }
 
@@ -83,8 +87,10 @@ export class LayerMaker {
           names: tree.refusedXattrs.join(","),
         });
       }
-      const layer = Object.freeze({ chainId, parent, diffId, folder, size: tree.bytes });
-      this.#catalog.addLayer(layer);
+      const layer = Object.freeze({ chainId, parent, diffId, folder, size: tree.bytes, usage: undefined });
+      const old = this.#catalog.addLayer(layer);
+      if (old !== undefined) this.#remover.remove(this.#paths.snapshot(old));
+      this.#settler.added(chainId);
       return layer;
     } catch (error) {
       this.#remover.remove(home);

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { FilesystemChange } from "../api/types/container.ts";
 import { chainIdOf } from "../base/chain-id.ts";
 import type { Digest } from "../base/digest.ts";
@@ -11,7 +10,9 @@ import { KeyedLock } from "../base/locks.ts";
 import { type Logger, silentLogger } from "../base/log.ts";
 import { TarParser } from "../base/tar/parser.ts";
 import { TarWriter } from "../base/tar/writer.ts";
+import { readHost } from "../kernel/host.ts";
 import { isMountPoint, mountTable, unmountAside, unmountIfMounted } from "../kernel/mounts.ts";
+import { treeUsage } from "../kernel/trees.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
 import { Catalog, type DriverKind, type StoredSnapshot, storedDriver } from "./catalog.ts";
@@ -24,7 +25,8 @@ import { LayerMaker, newFolderName } from "./layer-maker.ts";
 import { writeLayer } from "./layer-tar.ts";
 import { overlayDriver, overlayUnusable } from "./overlay.ts";
 import { Remover } from "./remove-tree.ts";
-import { sealTree } from "./seal.ts";
+import { changedBytes, sealTree } from "./seal.ts";
+import { Settler } from "./settle.ts";
 import type { Layer, LayerInput, SealedLayer, SealOptions, Snapshots } from "./snapshots.ts";
 import { UnpackJobs, type UnpackOptions } from "./unpack-jobs.ts";
 import { type UnpackedTree, Unpacker } from "./unpacker.ts";
@@ -35,15 +37,23 @@ export interface SnapshotsOptions {
   /** Default: the one that wrote what is stored; else overlay where it works, copy where it does not. */
   readonly driver?: DriverKind | undefined;
   readonly logger?: Logger | undefined;
+  /** The machine's boot; default the one that this is. */
+  readonly boot?: string | undefined;
 }
 
 /** Opens the snapshots of a data root, and removes what a killed gantryd left half-done. "conflict" when another driver wrote what is there. */
-export async function openSnapshots({ store, driver, logger = silentLogger }: SnapshotsOptions): Promise<Snapshots> {
+export async function openSnapshots({
+  store,
+  driver,
+  logger = silentLogger,
+  boot = readHost().bootId,
+}: SnapshotsOptions): Promise<Snapshots> {
   const { paths } = store;
   mkdirSync(paths.snapshots, { recursive: true, mode: 0o711 });
   const chosen = chooseDriver(store, driver, logger);
-  const catalog = new Catalog(store, chosen.kind);
+  const catalog = new Catalog(store, chosen.kind, boot);
   const remover = new Remover(logger);
+  dropDamaged(catalog, logger);
   removeUnknown(paths, catalog, remover);
   return new EngineSnapshots({ paths, catalog, remover, logger, driver: chosen });
 }
@@ -61,6 +71,24 @@ function chooseDriver(store: Store, wanted: DriverKind | undefined, logger: Logg
   if (reason === undefined) return overlayDriver;
   logger.log("warn", "overlay does not work here: trees are copied", { reason });
   return copyDriver;
+}
+
+/** Those that nothing lies on, topmost first: they are unpacked again when somebody wants them. */
+function dropDamaged(catalog: Catalog, logger: Logger): void {
+  const damaged = catalog.damaged();
+  if (damaged.length === 0) return;
+  logger.log("warn", "the machine went down soon after layers were made: they are made again", {
+    layers: damaged.length,
+  });
+  let dropped: number;
+  do {
+    dropped = 0;
+    for (const chainId of catalog.damaged())
+      if (!catalog.isUsed(chainId)) {
+        catalog.removeLayer(chainId);
+        dropped++;
+      }
+  } while (dropped > 0);
 }
 
 /** What no row names was being made or being removed when the last gantryd ended. */
@@ -82,6 +110,7 @@ class EngineSnapshots implements Snapshots {
   readonly #remover: Remover;
   readonly #driver: Driver;
   readonly #pool = new WorkerPool();
+  readonly #settler: Settler;
   readonly #maker: LayerMaker;
   readonly #jobs: UnpackJobs;
   readonly #lock = new KeyedLock();
@@ -97,7 +126,8 @@ class EngineSnapshots implements Snapshots {
     this.#catalog = parts.catalog;
     this.#remover = parts.remover;
     this.#driver = parts.driver;
-    this.#maker = new LayerMaker({ ...parts, pool: this.#pool });
+    this.#settler = new Settler(parts);
+    this.#maker = new LayerMaker({ ...parts, pool: this.#pool, settler: this.#settler });
     this.#jobs = new UnpackJobs(this.#catalog, this.#maker);
   }
 
@@ -115,6 +145,18 @@ class EngineSnapshots implements Snapshots {
 
   layers(): Layer[] {
     return this.#catalog.layers();
+  }
+
+  damaged(): Digest[] {
+    return this.#catalog.damaged();
+  }
+
+  removed(): Promise<void> {
+    return this.#remover.settled();
+  }
+
+  measured(): Promise<void> {
+    return this.#settler.measured();
   }
 
   async removeLayer(chainId: Digest): Promise<void> {
@@ -172,8 +214,11 @@ class EngineSnapshots implements Snapshots {
     return { lower: init === undefined ? stack : [init, ...stack], upper: `${home}/fs`, work: `${home}/work` };
   }
 
-  usage(key: string): Promise<number> {
-    return treeSize(this.#maker.treeOf(this.#catalog.snapshot(key).folder));
+  async usage(key: string): Promise<number> {
+    const snapshot = this.#catalog.snapshot(key);
+    const root = this.#maker.treeOf(snapshot.folder);
+    if (this.#driver.layersHoldParents) return changedBytes(root, await this.#changes(snapshot));
+    return (await treeUsage(root)).bytes;
   }
 
   async changes(key: string): Promise<FilesystemChange[]> {
@@ -238,8 +283,9 @@ class EngineSnapshots implements Snapshots {
     }
     const { key, parent, folder } = snapshot;
     rmSync(`${this.#paths.snapshot(folder)}/work`, { recursive: true, force: true });
-    const layer = Object.freeze({ chainId, parent, diffId, folder, size });
+    const layer = Object.freeze({ chainId, parent, diffId, folder, size, usage: undefined });
     this.#catalog.turnIntoLayer(key, layer);
+    this.#settler.added(chainId);
     return layer;
   }
 
@@ -266,6 +312,7 @@ class EngineSnapshots implements Snapshots {
   async close(): Promise<void> {
     await this.#jobs.close();
     await this.#pool.close();
+    await this.#settler.close();
     await this.#remover.settled();
   }
 
@@ -344,25 +391,4 @@ const NOT_MOUNTED = new Set(["EINVAL", "ENOENT"]);
 function isMounted(target: string, kind: DriverKind): boolean {
   if (kind === "overlay") return statSync(target).dev !== statSync(dirname(target)).dev;
   return isMountPoint(target);
-}
-
-/** Bytes of the files below a folder, each once however many links it has. */
-async function treeSize(root: string): Promise<number> {
-  const seen = new Set<string>();
-  let total = 0;
-  let count = 0;
-  const add = async (folder: string): Promise<void> => {
-    for (const name of readdirSync(Buffer.from(folder, "latin1"), { encoding: "latin1" })) {
-      const path = `${folder}/${name}`;
-      const stats = lstatSync(Buffer.from(path, "latin1"), { throwIfNoEntry: false });
-      if (++count % 500 === 0) await nextTurn();
-      if (stats?.isDirectory() === true) await add(path);
-      else if (stats !== undefined && !(stats.nlink > 1 && seen.has(`${stats.dev}:${stats.ino}`))) {
-        if (stats.nlink > 1) seen.add(`${stats.dev}:${stats.ino}`);
-        total += stats.size;
-      }
-    }
-  };
-  await add(Buffer.from(root).toString("latin1"));
-  return total;
 }

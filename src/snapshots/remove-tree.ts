@@ -1,13 +1,13 @@
 import { readdirSync, rmdirSync, unlinkSync } from "node:fs";
-import { rm } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { removeTree } from "../kernel/trees.ts";
 
 /** A tree of up to this many entries is removed in one go, which takes about a millisecond. */
 const SMALL = 24;
 
-/** Removes trees after the caller has gone on: small ones in one go, others without holding the event loop. A failure is told to the log: the next start tries again. */
+/** Removes trees after the caller has gone on: small ones in one go, others on the thread pool. A failure is told to the log: the next start tries again. */
 export class Remover {
   readonly #logger: Logger;
   #tail: Promise<void> = Promise.resolve();
@@ -40,7 +40,7 @@ export class Remover {
 
   async #removeLater(path: string): Promise<void> {
     try {
-      await rm(path, { recursive: true, force: true, maxRetries: 2 });
+      await removeTree(path);
     } catch (error) {
       this.#failed(path, error);
     }

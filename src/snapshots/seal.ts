@@ -65,7 +65,8 @@ function clampTimes(root: string, changes: readonly TreeChange[], latest: bigint
   }
 }
 
-function changedBytes(root: string, changes: readonly TreeChange[]): number {
+/** Bytes of the files among the changes, each once however many names it has. */
+export function changedBytes(root: string, changes: readonly TreeChange[]): number {
   let total = 0;
   const seen = new Set<string>();
   for (const { path, kind } of changes) {

@@ -29,8 +29,10 @@ export interface Layer {
   readonly chainId: Digest;
   readonly parent: Digest | undefined;
   readonly diffId: Digest;
-  /** Bytes on the disk of this layer alone. */
+  /** Bytes of file data of this layer alone. */
   readonly size: number;
+  /** Bytes that its folder takes on the disk, blocks and directories; undefined until that is measured, soon after it is made. With the copy driver that is the whole tree. */
+  readonly usage: number | undefined;
 }
 
 export type SealOptions =
@@ -54,7 +56,13 @@ export interface Snapshots {
   ): Promise<Layer[]>;
   layer(chainId: Digest): Layer | undefined;
   layers(): Layer[];
-  /** "conflict" when a layer or an active snapshot lies on it. */
+  /** Layers that a power cut may have damaged and that something lies on: unpacking them again puts them right. Others are removed at the start. */
+  damaged(): Digest[];
+  /** Resolves when every layer's `usage` is known. */
+  measured(): Promise<void>;
+  /** Resolves when everything is gone from the disk that was removed so far. */
+  removed(): Promise<void>;
+  /** "conflict" when a layer or an active snapshot lies on it. Its folder goes later; see `removed`. */
   removeLayer(chainId: Digest): Promise<void>;
 
   /** Makes a writable snapshot. "conflict" when the key exists. No mount is made. */

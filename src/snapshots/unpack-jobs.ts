@@ -86,7 +86,7 @@ export class UnpackJobs {
     signal?.addEventListener("abort", leaveAll);
     try {
       const layers = await settleAll(waits, leaveAll, signal);
-      return layers.map(({ chainId, parent, diffId, size }) => Object.freeze({ chainId, parent, diffId, size }));
+      return layers.map(({ folder: _, ...layer }) => Object.freeze(layer));
     } finally {
       signal?.removeEventListener("abort", leaveAll);
       leaveAll();

@@ -40,7 +40,7 @@ export class MemorySnapshots {
         throw new EngineError("internal", `parent ${input.parent} is missing`);
       onProgress?.(at, size);
       if (!this.#layers.has(chainId)) this.unpacked++;
-      this.#layers.set(chainId, { chainId, parent: input.parent, diffId, size });
+      this.#layers.set(chainId, { chainId, parent: input.parent, diffId, size, usage: size });
       done.push(this.#layers.get(chainId) as Layer);
     }
     return done;
@@ -49,6 +49,14 @@ export class MemorySnapshots {
   layer(chainId: Digest): Layer | undefined {
     return this.#layers.get(chainId);
   }
+
+  damaged(): Digest[] {
+    return [];
+  }
+
+  async measured(): Promise<void> {}
+
+  async removed(): Promise<void> {}
 
   layers(): Layer[] {
     return [...this.#layers.values()];

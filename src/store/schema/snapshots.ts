@@ -1,6 +1,10 @@
 import type { Migration } from "../store.ts";
 
-/** A folder is the name of one below snapshots/. What no row names there is removed at the next start. */
+/**
+ * A folder is the name of one below snapshots/. What no row names there is removed at the next start.
+ * layers: `size` counts file data, `usage` what the folder takes on the disk (bytes, null until measured); `unsynced_boot` is the id of the
+ * machine's boot that wrote the layer, until it is known to be on the disk.
+ */
 export const migrations: readonly Migration[] = [
   {
     id: "snapshots/1",
@@ -29,6 +33,13 @@ export const migrations: readonly Migration[] = [
         created_at TEXT NOT NULL
       ) STRICT;
       CREATE INDEX snapshots_parent ON snapshots (parent);
+    `,
+  },
+  {
+    id: "snapshots/2",
+    sql: `
+      ALTER TABLE layers ADD COLUMN usage INTEGER;
+      ALTER TABLE layers ADD COLUMN unsynced_boot TEXT;
     `,
   },
 ];

@@ -1,0 +1,69 @@
+import type { Digest } from "../base/digest.ts";
+import type { Content } from "../content/content.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
+import type { Catalog } from "./catalog.ts";
+
+/** What something is made of on the disk. A layer's chain id can be a blob's digest, so they are kept apart. */
+export interface Makings {
+  readonly blobs: ReadonlySet<Digest>;
+  /** Chain ids. */
+  readonly layers: ReadonlySet<Digest>;
+}
+
+/** All that the targets have which show an image: every platform of it. */
+export function makingsOf(catalog: Catalog, id: Digest): Makings {
+  const targets = catalog.targetsOf(id);
+  const images = new Set([id, ...targets.flatMap(({ parts }) => parts.flatMap(({ image }) => image ?? []))]);
+  return {
+    blobs: new Set(targets.flatMap(({ blobs }) => blobs)),
+    layers: new Set([...images].flatMap((image) => catalog.image(image)?.chain ?? [])),
+  };
+}
+
+/** Bytes on the disk: what du says. */
+export class Sizes {
+  readonly #content: Content;
+  readonly #snapshots: Snapshots;
+
+  constructor({ content, snapshots }: { readonly content: Content; readonly snapshots: Snapshots }) {
+    this.#content = content;
+    this.#snapshots = snapshots;
+  }
+
+  blob(digest: Digest): number {
+    return this.#content.info(digest)?.allocated ?? 0;
+  }
+
+  /** 0 for one that is not unpacked. */
+  layer(chainId: Digest): number {
+    const layer = this.#snapshots.layer(chainId);
+    return layer?.usage ?? layer?.size ?? 0;
+  }
+
+  of({ blobs, layers }: Makings): number {
+    let sum = 0;
+    for (const digest of blobs) sum += this.blob(digest);
+    for (const chainId of layers) sum += this.layer(chainId);
+    return sum;
+  }
+
+  /** All layers and blobs, each once. */
+  all(): number {
+    let sum = 0;
+    for (const { allocated } of this.#content.walk()) sum += allocated;
+    for (const { usage, size } of this.#snapshots.layers()) sum += usage ?? size;
+    return sum;
+  }
+}
+
+/** Of each image's makings, what another one has too. */
+export function sharedMakings(all: ReadonlyMap<Digest, Makings>): Makings {
+  const [blobs, layers] = (["blobs", "layers"] as const).map((kind) => {
+    const seen = new Set<Digest>();
+    const twice = new Set<Digest>();
+    for (const makings of all.values())
+      for (const digest of makings[kind]) (seen.has(digest) ? twice : seen).add(digest);
+    return twice;
+  });
+  return { blobs: blobs ?? new Set(), layers: layers ?? new Set() };
+}
