@@ -178,8 +178,8 @@ test("swarm, plugins and what is not done are answered honestly", async (t) => {
   assert.match(swarm.text, /This node is not a swarm manager/);
   assert.deepEqual((await ask("/plugins")).json, []);
   for (const [method, url] of [
-    ["POST", "/build"],
-    ["POST", "/session"],
+    ["POST", "/swarm/init"],
+    ["POST", "/plugins/pull"],
   ] as const) {
     const { status, json } = await ask(url, { method });
     assert.equal(status, 501, url);

@@ -4,6 +4,7 @@ import { type Api, createApi } from "../api/api.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createEngine } from "../engine/open.ts";
+import { completeRemote } from "../engine/settings.ts";
 import { VERSION } from "../engine/version.ts";
 import { notifyServiceManager } from "../kernel/notify.ts";
 import type { Configuration } from "./configuration.ts";
@@ -13,6 +14,7 @@ import { listen } from "./listen.ts";
 import { withLiveFacts } from "./live-facts.ts";
 import type { LineLogger } from "./logger.ts";
 import { takePidfile } from "./pidfile.ts";
+import { remoteSettings } from "./registries.ts";
 import { changedKeys, reloadable } from "./reload.ts";
 import { engineSettings } from "./settings.ts";
 import { tlsOptions } from "./tls.ts";
@@ -39,14 +41,16 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     configuration.text("pidfile") ?? configuration.persona.pidfile ?? join(configuration.execRoot, "gantry.pid"),
   );
   const stopped = signalled(logger);
+  let running: Engine | undefined;
   process.on("SIGHUP", () => {
-    configuration = reload(configuration, options);
+    configuration = reload(configuration, options, running);
   });
   process.on("SIGUSR1", () => dumpDiagnostics(configuration, logger));
   try {
     const hosts = listenOn(configuration, env);
-    const engine = await openEngine(configuration, logger);
+    const engine = await openEngine(configuration, options);
     await using _ = engine;
+    running = engine;
     const api = createApi(
       withLiveFacts(engine, () => configuration),
       { logger },
@@ -78,12 +82,12 @@ function listenOn(configuration: Configuration, env: DaemonOptions["env"]) {
   };
 }
 
-async function openEngine(configuration: Configuration, logger: LineLogger): Promise<Engine> {
+async function openEngine(configuration: Configuration, { logger, env }: DaemonOptions): Promise<Engine> {
   logger.log("info", "Loading containers: start.");
   const engine = await createEngine({
     dataRoot: configuration.text("data-root"),
     execRoot: configuration.execRoot,
-    settings: engineSettings(configuration),
+    settings: engineSettings(configuration, env),
     logger,
   });
   logger.log("info", "Loading containers: done.");
@@ -136,10 +140,12 @@ async function stop(
 }
 
 /** The configuration that is in force afterwards: the old one when the new one is wrong. */
-function reload(before: Configuration, { reread, logger }: DaemonOptions): Configuration {
+function reload(before: Configuration, options: DaemonOptions, engine: Engine | undefined): Configuration {
+  const { reread, logger, env } = options;
   logger.log("info", `Got signal to reload configuration, reloading from: ${before.configFile}`);
   try {
     const after = reloadable(before, reread());
+    engine?.remote.configure(completeRemote(remoteSettings(after, env)));
     logger.level = after.logLevel;
     const { taken, ignored } = changedKeys(before, after, reread());
     logger.log("info", "Reloaded configuration", { changed: taken.join(",") || "nothing" });

@@ -60,7 +60,6 @@ const idle = (key: string, kind: OptionKind, why: string, extra: Extra = {}): Op
   idle: true,
 });
 
-const NO_REGISTRY = "registries are not supported yet.";
 const NO_CONTAINERD = "there is no containerd; the engine keeps content and runs containers itself.";
 const NO_SWARM = "there is no swarm mode.";
 const NO_BUILDER = "builds are not supported yet.";
@@ -154,12 +153,17 @@ export const OPTIONS: readonly Option[] = [
     "What `host-gateway` in `--add-host` stands for (default: the default bridge's addresses).",
     { flag: "host-gateway-ip" },
   ),
-  idle("http-proxy", "string", NO_REGISTRY),
-  idle("https-proxy", "string", NO_REGISTRY),
+  option("http-proxy", "string", "Proxy to registries without TLS; default `$HTTP_PROXY`.", { reloads: true }),
+  option("https-proxy", "string", "Proxy to registries with TLS; default `$HTTPS_PROXY`.", { reloads: true }),
   option("icc", "bool", "Containers on the default bridge may talk to each other (default true)."),
   option("init", "bool", "Runs a small init as process 1 of containers that don't say."),
   option("init-path", "string", "That init, instead of the one that comes along."),
-  idle("insecure-registries", "list", NO_REGISTRY, { flag: "insecure-registry", reloads: true }),
+  option(
+    "insecure-registries",
+    "list",
+    "Registries (`host:port`, or a network) that are reached by unverified TLS or plain HTTP; loopback always is.",
+    { flag: "insecure-registry", reloads: true },
+  ),
   option("ip", "string", "Host address of published ports that don't say (default `0.0.0.0`)."),
   option("ip-forward", "bool", "Turns IP forwarding on (default true)."),
   idle("ip-forward-no-drop", "bool", "the policy of forwarding is left as it is."),
@@ -181,14 +185,18 @@ export const OPTIONS: readonly Option[] = [
     reloads: true,
   }),
   option("log-opts", "map", "Options of the log driver, `max-size=10m`.", { flag: "log-opt" }),
-  idle("max-concurrent-downloads", "int", NO_REGISTRY, { reloads: true }),
-  idle("max-concurrent-uploads", "int", NO_REGISTRY, { reloads: true }),
-  idle("max-download-attempts", "int", NO_REGISTRY, { reloads: true }),
+  option("max-concurrent-downloads", "int", "Layers fetched at the same time (default 3).", { reloads: true }),
+  option("max-concurrent-uploads", "int", "Layers sent at the same time (default 5).", { reloads: true }),
+  option("max-download-attempts", "int", "How often a transfer that brings nothing is tried (default 5).", {
+    reloads: true,
+  }),
   idle("metrics-addr", "string", "metrics are not served yet."),
   option("mtu", "int", "MTU of the default bridge (default 1500)."),
   idle("network-control-plane-mtu", "int", NO_SWARM),
   option("no-new-privileges", "bool", "Sets no_new_privs for containers that don't say."),
-  idle("no-proxy", "string", NO_REGISTRY),
+  option("no-proxy", "string", "Hosts, domains and networks reached without a proxy; default `$NO_PROXY`.", {
+    reloads: true,
+  }),
   idle("node-generic-resources", "list", NO_SWARM, { flag: "node-generic-resource" }),
   option(
     "pidfile",
@@ -196,9 +204,16 @@ export const OPTIONS: readonly Option[] = [
     "The daemon's PID file (default `gantry.pid` in the exec root; called dockerd: `/var/run/docker.pid`).",
     { short: "p" },
   ),
-  idle("proxies", "json", NO_REGISTRY, { flag: null }),
+  option("proxies", "json", "The three proxy options in one object.", { flag: null, reloads: true }),
   idle("raw-logs", "bool", "the daemon's log has full times and no colours always."),
-  idle("registry-mirrors", "list", NO_REGISTRY, { flag: "registry-mirror", reloads: true }),
+  option("registries", "json", "Rules for registries: mirrors in order, other places, blocks; see registries.md.", {
+    flag: null,
+    reloads: true,
+  }),
+  option("registry-mirrors", "list", "URLs of mirrors of docker.io, asked before it.", {
+    flag: "registry-mirror",
+    reloads: true,
+  }),
   idle("rootless", "bool", "running without root is not supported yet."),
   option("seccomp-profile", "string", "Profile of containers that don't say: `builtin`, `unconfined`, or a file."),
   idle("selinux-enabled", "bool", "SELinux labels are not set."),

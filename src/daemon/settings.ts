@@ -3,9 +3,13 @@ import { EngineError } from "../base/errors.ts";
 import type { EngineSettings } from "../engine/engine.ts";
 import type { PartialSettings } from "../engine/settings.ts";
 import type { Configuration } from "./configuration.ts";
+import { remoteSettings } from "./registries.ts";
 
 /** Throws "invalid" for a storage driver that we don't know. */
-export function engineSettings(configuration: Configuration): PartialSettings {
+export function engineSettings(
+  configuration: Configuration,
+  env: Readonly<Record<string, string | undefined>> = {},
+): PartialSettings {
   const text = (key: string) => configuration.text(key);
   const flag = (key: string) => configuration.flag(key);
   return defined({
@@ -30,6 +34,7 @@ export function engineSettings(configuration: Configuration): PartialSettings {
     hostGatewayIps: configuration.list("host-gateway-ips").flatMap((value) => value.split(",")),
     experimental: flag("experimental"),
     shutdownTimeout: configuration.number("shutdown-timeout"),
+    remote: remoteSettings(configuration, env),
     network: defined({
       bridge: text("bridge"),
       bip: text("bip"),

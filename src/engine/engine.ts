@@ -16,7 +16,7 @@ import type { ContainerSettings } from "../containers/context.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
 import type { NetworkSettings, Networks } from "../networks/networks.ts";
-import type { RemoteSettings } from "../remote/remote.ts";
+import type { Remote, RemoteSettings } from "../remote/remote.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
 
@@ -56,6 +56,7 @@ export interface Engine {
   readonly builder?: Builder | undefined;
   readonly buildContexts: Contexts;
   readonly events: Events;
+  readonly remote: Remote;
   readonly system: {
     info(): Promise<SystemInfo>;
     version(): SystemVersion;

@@ -6,6 +6,7 @@ import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
 import type { CgroupFeatures, CgroupTree } from "../kernel/cgroups.ts";
 import type { Host } from "../kernel/host.ts";
+import type { Remote, RemoteSettings } from "../remote/remote.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { EngineSettings } from "./engine.ts";
@@ -22,6 +23,7 @@ export interface InfoSources {
   readonly snapshots: Snapshots;
   readonly runtime: Runtime;
   readonly events: Events;
+  readonly remote: Remote;
 }
 
 /** GET /info. Counts are taken now; the rest is known since the start. */
@@ -51,11 +53,8 @@ export async function systemInfo(sources: InfoSources): Promise<SystemInfo> {
       Log: ["json-file", "local", "none"],
     },
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+    ...registries(sources.remote.settings),
     GenericResources: null,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
     Labels: [...settings.labels],
     ExperimentalBuild: settings.experimental,
     ServerVersion: VERSION,
@@ -138,6 +137,32 @@ function runtimes({ runtimes: found }: Runtime) {
     ContainerdCommit: { ID: "", Expected: "" },
     InitCommit: { ID: VERSION, Expected: VERSION },
   };
+}
+
+function registries({ mirrors, insecureRegistries, httpProxy, httpsProxy, noProxy }: RemoteSettings) {
+  const insecure = [...insecureRegistries, "::1/128", "127.0.0.0/8"];
+  const index = (Name: string, own: readonly string[], Secure: boolean) => ({
+    Name,
+    Mirrors: [...own],
+    Secure,
+    Official: Name === "docker.io",
+  });
+  const named = insecure.filter((entry) => !entry.includes("/")).map((name) => [name, index(name, [], false)]);
+  return {
+    RegistryConfig: {
+      IndexConfigs: { "docker.io": index("docker.io", mirrors, true), ...Object.fromEntries(named) },
+      InsecureRegistryCIDRs: insecure.filter((entry) => entry.includes("/")),
+      Mirrors: [...mirrors],
+    },
+    HttpProxy: masked(httpProxy),
+    HttpsProxy: masked(httpsProxy),
+    NoProxy: noProxy ?? "",
+  };
+}
+
+/** Whoever may ask for `info` need not know the proxy's password. */
+function masked(proxy = ""): string {
+  return proxy.replace(/\/\/[^@/]*@/, "//xxxxx:xxxxx@");
 }
 
 function securityOptions(host: Host, settings: EngineSettings): string[] {

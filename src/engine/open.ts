@@ -99,8 +99,10 @@ async function compose(
     volumes,
     buildContexts,
     events,
+    remote,
     system: {
-      info: () => systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime }),
+      info: () =>
+        systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime, remote }),
       version: () => systemVersion(host, runtime.runtimes, settings.experimental),
       diskUsage: (types) => diskUsage(sources, types),
     },

@@ -62,8 +62,12 @@ export function completeSettings(given: PartialSettings = {}): EngineSettings {
     ...DEFAULTS,
     ...defined(rest),
     network: Object.freeze({ ...NETWORK, ...defined(network) }),
-    remote: Object.freeze({ ...REMOTE_DEFAULTS, ...defined(remote) }),
+    remote: completeRemote(remote),
   });
+}
+
+export function completeRemote(given: Partial<RemoteSettings>): RemoteSettings {
+  return Object.freeze({ ...REMOTE_DEFAULTS, ...defined(given) });
 }
 
 function defined<T extends object>(values: T): T {

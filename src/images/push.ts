@@ -176,8 +176,7 @@ function tagsPointingTo({ catalog }: Workshop, { imageId, descriptor }: Target):
 
 function explainPush(error: unknown, reference: Reference): unknown {
   const text = errorMessage(error);
-  const kind = errorKind(error);
-  if ((kind === "forbidden" && /^denied/.test(text)) || (kind === "unauthorized" && !/^unauthorized/.test(text)))
+  if (errorKind(error) === "forbidden" && /^denied/.test(text))
     return new EngineError(
       "forbidden",
       `push access denied to ${familiarRepository(reference)}, repository does not exist or may require authorization: ${text}`,

@@ -1,9 +1,22 @@
 import { type Logger, silentLogger } from "../base/log.ts";
 import type { Reference } from "../oci/reference.ts";
 import { Connections } from "./connections.ts";
+import { inspectDistribution } from "./distribution.ts";
 import { type Endpoint, endpointsOf } from "./endpoints.ts";
-import type { Access, Credentials, Remote, RemoteSettings, Repository } from "./remote.ts";
+import { login } from "./login.ts";
+import type {
+  Access,
+  Credentials,
+  Distribution,
+  LoginResult,
+  Remote,
+  RemoteSettings,
+  Repository,
+  SearchOptions,
+  SearchResult,
+} from "./remote.ts";
 import { RemoteRepository } from "./repository.ts";
+import { search } from "./search.ts";
 import { Session, type Shared } from "./session.ts";
 import { Tokens } from "./tokens.ts";
 
@@ -55,6 +68,24 @@ class HttpRemote implements Remote {
       return new Session(this.#shared, { endpoint, credentials: credentialsAt(endpoint, credentials), scopes });
     });
     return new RemoteRepository({ reference, sessions, attempts: settings.maxDownloadAttempts, logger: this.#logger });
+  }
+
+  login(credentials: Credentials, signal?: AbortSignal): Promise<LoginResult> {
+    return login(this.#shared, credentials, signal);
+  }
+
+  search(term: string, options: SearchOptions = {}): Promise<SearchResult[]> {
+    return search(this.#shared, term, options);
+  }
+
+  distribution(
+    reference: Reference,
+    {
+      credentials,
+      signal,
+    }: { readonly credentials?: Credentials | undefined; readonly signal?: AbortSignal | undefined },
+  ): Promise<Distribution> {
+    return inspectDistribution(this.repository(reference, { credentials, access: "pull" }), signal);
   }
 
   configure(settings: RemoteSettings): void {

@@ -20,6 +20,12 @@ const KINDS: Readonly<Record<number, ErrorKind>> = {
   429: "unavailable",
 };
 
+/** What an answer without a body means: one to HEAD never has one. */
+const SILENT: Readonly<Record<number, string>> = {
+  401: "unauthorized: authentication required",
+  403: "denied: requested access to the resource is denied",
+};
+
 /** An error that carries the answer's status, for those who try again or elsewhere. */
 export class RegistryError extends EngineError {
   readonly status: number;
@@ -44,7 +50,8 @@ export async function registryError(answer: HttpAnswer, doing: string): Promise<
   const items = await itemsOf(answer);
   const { status, headers, url } = answer;
   const text = items.map(({ code, message }) => `${code.toLowerCase().replaceAll("_", " ")}: ${message}`).join("\n");
-  const message = text === "" ? `${doing}: ${url.host} answered with status ${status}${kindOfPage(headers)}` : text;
+  const silent = SILENT[status] ?? `${doing}: ${url.host} answered with status ${status}${kindOfPage(headers)}`;
+  const message = text === "" ? silent : text;
   const kind = KINDS[status] ?? (status >= 500 ? "unavailable" : "invalid");
   const retryAfter = parseRetryAfter(headers["retry-after"]);
   return new RegistryError(kind, message, { status, codes: items.map(({ code }) => code), retryAfter });

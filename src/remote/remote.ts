@@ -17,7 +17,7 @@
 import type { Readable } from "node:stream";
 import type { Digest } from "../base/digest.ts";
 import type { Reference } from "../oci/reference.ts";
-import type { Descriptor } from "../oci/types.ts";
+import type { Descriptor, Platform } from "../oci/types.ts";
 
 /** What a user gave for a registry; the members of Docker's X-Registry-Auth. */
 export interface Credentials {
@@ -135,6 +135,33 @@ export interface FetchOptions {
   readonly onRetry?: ((delay: number, error: unknown) => void) | undefined;
 }
 
+export interface LoginResult {
+  readonly status: string;
+  /** To be kept in place of the password; "" when the registry gives none. */
+  readonly identityToken: string;
+}
+
+export interface SearchOptions {
+  /** 1 to 100; default 25. */
+  readonly limit?: number | undefined;
+  readonly credentials?: Credentials | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Names as on the wire. */
+export interface SearchResult {
+  readonly name: string;
+  readonly description: string;
+  readonly star_count: number;
+  readonly is_official: boolean;
+  readonly is_automated: boolean;
+}
+
+export interface Distribution {
+  readonly descriptor: Descriptor;
+  readonly platforms: readonly Platform[];
+}
+
 export type Access = "pull" | "push";
 
 export interface Remote {
@@ -143,6 +170,14 @@ export interface Remote {
     reference: Reference,
     options: { readonly credentials?: Credentials | undefined; readonly access: Access },
   ): Repository;
+  /** "unauthorized" when the registry, by default docker.io's, does not take them. */
+  login(credentials: Credentials, signal?: AbortSignal): Promise<LoginResult>;
+  search(term: string, options?: SearchOptions): Promise<SearchResult[]>;
+  /** What a name stands for, without fetching the image. */
+  distribution(
+    reference: Reference,
+    options: { readonly credentials?: Credentials | undefined; readonly signal?: AbortSignal | undefined },
+  ): Promise<Distribution>;
   /** Later requests follow the new settings; those under way end under the old ones. */
   configure(settings: RemoteSettings): void;
   readonly settings: RemoteSettings;

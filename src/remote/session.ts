@@ -36,6 +36,8 @@ export class Session {
   readonly #shared: Shared;
   readonly #credentials: Credentials | undefined;
   readonly #scopes: readonly string[];
+  readonly #offline: boolean;
+  #identityToken: string | undefined;
 
   constructor(
     shared: Shared,
@@ -44,12 +46,20 @@ export class Session {
       readonly credentials: Credentials | undefined;
       /** "repository:library/alpine:pull". */
       readonly scopes: readonly string[];
+      /** Ask for an identity token too. */
+      readonly offline?: boolean | undefined;
     },
   ) {
     this.#shared = shared;
     this.endpoint = session.endpoint;
     this.#credentials = session.credentials;
     this.#scopes = session.scopes;
+    this.#offline = session.offline ?? false;
+  }
+
+  /** What came along with the last token. */
+  get identityToken(): string | undefined {
+    return this.#identityToken;
   }
 
   /** Any answer but a challenge that can be met. Rejects as `exchange`; "unauthorized" when no token is given. */
@@ -88,7 +98,8 @@ export class Session {
     if (asked === undefined) return answer;
     this.#remember(url.origin, asked);
     const now = await this.#authorization(asked, { url, scopes, fresh: true, signal });
-    if (now === undefined) return answer;
+    // The same password again will not do either.
+    if (now === undefined || now === before) return answer;
     await discard(answer);
     return await this.#sendWith(request, url, now);
   }
@@ -109,17 +120,19 @@ export class Session {
     if (scheme === "basic")
       return credentials?.username ? basic(credentials.username, credentials.password) : undefined;
     if (credentials?.registryToken) return `Bearer ${credentials.registryToken}`;
-    const { token } = await this.#shared.tokens.get(
+    const { token, identityToken } = await this.#shared.tokens.get(
       {
         realm: parameters.realm ?? "",
         service: parameters.service,
         scopes: mergeScopes(ask.scopes),
         credentials: usable(credentials),
+        offline: this.#offline,
         from: ask.url,
         signal: ask.signal,
       },
       { connections: this.#shared.connections, settings: this.#shared.settings, fresh: ask.fresh },
     );
+    this.#identityToken = identityToken;
     return `Bearer ${token}`;
   }
 

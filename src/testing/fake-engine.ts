@@ -7,6 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
 import type { Networks } from "../networks/networks.ts";
+import type { Remote } from "../remote/remote.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 
 export interface FakeParts {
@@ -17,6 +18,7 @@ export interface FakeParts {
   readonly builder?: Partial<Builder>;
   readonly buildContexts?: Partial<Contexts>;
   readonly events?: Partial<Events>;
+  readonly remote?: Partial<Remote>;
   readonly system?: Partial<Engine["system"]>;
   readonly pruneVolumes?: Engine["pruneVolumes"];
   readonly pruneNetworks?: Engine["pruneNetworks"];
@@ -24,7 +26,7 @@ export interface FakeParts {
 }
 
 export function fakeEngine(parts: FakeParts = {}): Engine {
-  const { containers, images, networks, volumes, builder, buildContexts, events, system, ...methods } = parts;
+  const { containers, images, networks, volumes, builder, buildContexts, events, remote, system, ...methods } = parts;
   const version = () => ({ Version: "9.9.9", Os: "linux", Experimental: false, ApiVersion: "1.51" }) as never;
   return {
     ...part<Engine>({
@@ -41,6 +43,7 @@ export function fakeEngine(parts: FakeParts = {}): Engine {
     builder: part(builder),
     buildContexts: part(buildContexts),
     events: part(events),
+    remote: part(remote),
     system: part({ version, ...system }),
   };
 }

@@ -5,6 +5,7 @@ import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
 import { networkRoutes } from "./networks.ts";
+import { registryRoutes } from "./registries.ts";
 import { systemRoutes } from "./system.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { volumeRoutes } from "./volumes.ts";
@@ -16,6 +17,7 @@ export const routes: readonly Route[] = [
   ...imageRoutes,
   ...buildRoutes,
   ...networkRoutes,
+  ...registryRoutes,
   ...volumeRoutes,
   ...unsupportedRoutes,
 ];

@@ -2,8 +2,6 @@
 import { EngineError } from "../../base/errors.ts";
 import { json, type Method, type Route, route } from "../route.ts";
 
-export const REGISTRY_HINT =
-  "Registries are not supported yet: load the image from an archive (load) or a root file system (import).";
 const BUILD_HINT = "Buildx is not supported yet: build with DOCKER_BUILDKIT=0 docker build, or with gantry build.";
 const CANCEL_HINT = "A build ends when its client closes the connection.";
 const PLUGIN_HINT = "Managed plugins are not supported.";
@@ -49,9 +47,6 @@ const NOT_DONE: readonly (readonly [...Row, message: string, hint: string])[] = 
   ["POST", "/build/cancel", "cancelling a build by its id is not implemented", CANCEL_HINT],
   ["POST", "/session", "build sessions are not implemented", BUILD_HINT],
   ["POST", "/grpc", "the build service is not implemented", BUILD_HINT],
-  ["POST", "/auth", "logging in to a registry is not implemented", REGISTRY_HINT],
-  ["GET", "/distribution/{name}/json", "asking a registry is not implemented", REGISTRY_HINT],
-  ["GET", "/images/search", "searching a registry is not implemented", REGISTRY_HINT],
   ["GET", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   ["POST", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   [

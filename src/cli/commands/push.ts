@@ -20,7 +20,7 @@ export const command: Command = {
     if (all && named.tag !== undefined) throw new Error("tag can't be used with --all-tags/-a");
     if (!all && named.tag === undefined && !flags.bool("quiet")) context.out.write("Using default tag: latest\n");
     const { repo, tag = all ? undefined : "latest" } = named;
-    const auth = (await authHeader(context, repo)) ?? Buffer.from("{}").toString("base64url");
+    const auth = authHeader(context, repo) ?? Buffer.from("{}").toString("base64url");
     const messages = await context.client.images.push(repo, tag, { auth, platform: flags.text("platform") });
     await showProgress(messages, flags.bool("quiet") ? undefined : context.out);
     if (flags.bool("quiet")) context.out.write(`${name}\n`);

@@ -19,7 +19,7 @@ export const command: Command = {
     const [term = ""] = flags.positional;
     const filters = filtersOf(flags.list("filter"));
     const limit = flags.changed("limit") ? flags.number("limit") : undefined;
-    const rows = await context.client.images.search(term, { limit, filters, auth: await authHeader(context, term) });
+    const rows = await context.client.images.search(term, { limit, filters, auth: authHeader(context, term) });
     await printListing(context, listing(flags.bool("no-trunc")), rows, { format: flags.text("format") });
     return 0;
   },

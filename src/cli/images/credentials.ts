@@ -1,64 +1,79 @@
-/** Credentials of registries: the client's config.json, and the helpers that it names. */
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+/** Credentials of registries: those of $DOCKER_AUTH_CONFIG, of the helpers that config.json names, of config.json itself. */
 import type { Context } from "../context.ts";
+import { type AuthEntry, type ClientConfig, hostOf, readConfig } from "./config-json.ts";
+import { askHelper, helperOf } from "./credential-helper.ts";
 
 export interface Credentials {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   readonly identitytoken?: string | undefined;
+  readonly registrytoken?: string | undefined;
   readonly serveraddress?: string | undefined;
 }
 
-export interface ClientConfig {
-  auths?: Record<string, { auth?: string; identitytoken?: string }>;
-  credsStore?: string;
-  credHelpers?: Record<string, string>;
-}
-
 export const DEFAULT_REGISTRY = "https://index.docker.io/v1/";
+const DEFAULT_HOSTS = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"]);
 
-/** The name of the registry in config.json. */
+/** The name in config.json of the registry that an image is from. */
 export function registryOf(repo: string): string {
   const [first = "", second] = repo.split("/");
   const isHost = second !== undefined && (/[.:]/.test(first) || first === "localhost");
-  return isHost && first !== "docker.io" ? first : DEFAULT_REGISTRY;
+  return isHost ? serverName(first) : DEFAULT_REGISTRY;
 }
 
-export function readConfig(context: Context): ClientConfig {
-  try {
-    return JSON.parse(readFileSync(join(context.configFolder, "config.json"), "utf8")) as ClientConfig;
-  } catch {
-    return {};
-  }
+/** The name in config.json of what a user calls a server: "https://localhost:5000/v2/" → "localhost:5000". */
+export function serverName(server: string): string {
+  const host = hostOf(server);
+  return DEFAULT_HOSTS.has(host) ? DEFAULT_REGISTRY : host;
 }
 
 /** For X-Registry-Auth; undefined when nothing is known. */
-export async function authHeader(context: Context, repo: string): Promise<string | undefined> {
-  const credentials = credentialsFor(readConfig(context), registryOf(repo));
+export function authHeader(context: Context, repo: string): string | undefined {
+  const credentials = credentialsFor(context, registryOf(repo));
   return credentials === undefined ? undefined : Buffer.from(JSON.stringify(credentials)).toString("base64url");
 }
 
-export function credentialsFor(config: ClientConfig, server: string): Credentials | undefined {
-  const helper = config.credHelpers?.[server] ?? config.credsStore;
-  if (helper !== undefined) return fromHelper(helper, server);
-  const entry = config.auths?.[server] ?? config.auths?.[`https://${server}`];
-  if (entry === undefined) return undefined;
-  const decoded = Buffer.from(entry.auth ?? "", "base64").toString("utf8");
-  const colon = decoded.indexOf(":");
-  return {
-    username: decoded.slice(0, Math.max(colon, 0)),
-    password: decoded.slice(colon + 1),
-    identitytoken: entry.identitytoken,
-    serveraddress: server,
-  };
+/** A helper that fails is told of on standard error, and counts as one that knows nothing. */
+export function credentialsFor(context: Context, server: string): Credentials | undefined {
+  const given = fromEnvironment(context, server);
+  if (given !== undefined) return given;
+  const config = readConfig(context);
+  const helper = helperOf(config, server);
+  if (helper === undefined) return fromAuths(config, server);
+  try {
+    return askHelper(helper, server);
+  } catch (error) {
+    context.err.write(`WARNING: ${(error as Error).message}\n`);
+    return undefined;
+  }
 }
 
-function fromHelper(helper: string, server: string): Credentials | undefined {
-  const { status, stdout } = spawnSync(`docker-credential-${helper}`, ["get"], { input: server, encoding: "utf8" });
-  if (status !== 0) return undefined;
-  const { Username, Secret } = JSON.parse(stdout) as { Username: string; Secret: string };
-  if (Username === "<token>") return { identitytoken: Secret, serveraddress: server };
-  return { username: Username, password: Secret, serveraddress: server };
+function fromEnvironment({ env, err }: Context, server: string): Credentials | undefined {
+  const text = env.DOCKER_AUTH_CONFIG;
+  if (text === undefined || text === "") return undefined;
+  try {
+    return fromAuths(JSON.parse(text) as ClientConfig, server);
+  } catch {
+    err.write("WARNING: DOCKER_AUTH_CONFIG is not valid JSON and is passed over\n");
+    return undefined;
+  }
+}
+
+/** Older files write whole URLs. */
+function fromAuths({ auths = {} }: ClientConfig, server: string): Credentials | undefined {
+  const entry = auths[server] ?? Object.entries(auths).find(([name]) => hostOf(name) === hostOf(server))?.[1];
+  return entry === undefined ? undefined : decoded(entry, server);
+}
+
+function decoded(entry: AuthEntry, server: string): Credentials | undefined {
+  const text = Buffer.from(entry.auth ?? "", "base64")
+    .toString("utf8")
+    .replace(/\0+$/, "");
+  const colon = text.indexOf(":");
+  const { identitytoken, registrytoken } = entry;
+  const username = colon > 0 ? text.slice(0, colon) : entry.username;
+  const password = colon > 0 ? text.slice(colon + 1) : entry.password;
+  // An empty entry says that a helper has it.
+  if (![username, identitytoken, registrytoken].some(Boolean)) return undefined;
+  return { username, password, identitytoken, registrytoken, serveraddress: server };
 }

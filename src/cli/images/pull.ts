@@ -14,7 +14,7 @@ export interface PullOptions {
 /** Without a tag or digest: every tag of the repository. */
 export async function pullImage(context: Context, image: string, { platform, quiet, to }: PullOptions): Promise<void> {
   const { repo, tag } = splitImage(checkedName(image));
-  const auth = await authHeader(context, repo);
+  const auth = authHeader(context, repo);
   const messages = await context.client.images.pull(repo, tag, { platform, auth });
   await showProgress(messages, quiet ? undefined : to);
 }
