@@ -4,7 +4,7 @@ import { posix } from "node:path";
 import type { Readable } from "node:stream";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import { TarWriter } from "../base/tar/writer.ts";
-import { archiveTree, namesIn } from "../kernel/archive-tree.ts";
+import { archiveContent, archiveTree } from "../kernel/archive-tree.ts";
 import { extractTar } from "../kernel/extract-tree.ts";
 import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import { readUserFiles, resolveUser } from "../runtime/users.ts";
@@ -42,7 +42,7 @@ export async function copyFrom(
 export function exportContainer(context: Context, container: Container): Readable {
   const writer = new TarWriter();
   void withRootfs(context, container, async (root) => {
-    for (const entry of namesIn(root, "/")) await archiveTree(root, `/${entry}`, entry, writer);
+    await archiveContent(root, "/", writer);
     await writer.finish();
   }).catch((error) => writer.destroy(error as Error));
   notify(context, container, "export");

@@ -19,26 +19,29 @@ import { getXattr, listXattrs } from "./xattrs.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 
-export function namesIn(root: number, path: string): string[] {
-  const fd = openIn(root, path, { flags: O_RDONLY | O_DIRECTORY });
-  try {
-    return readdirSync(fdPath(fd)).sort();
-  } finally {
-    closeSync(fd);
-  }
+/** Adds what is at `path` under `name`, and all below it. What vanishes meanwhile is left out. */
+export function archiveTree(root: number, path: string, name: string, writer: TarWriter): Promise<void> {
+  return archive(root, latin1(path), latin1(name), { writer, links: new Map() });
 }
 
-/** Adds what is at `path` under `name`, and all below it. What vanishes meanwhile is left out. */
-export async function archiveTree(
-  root: number,
-  path: string,
-  name: string,
-  writer: TarWriter,
-  links = new Map<string, string>(),
-): Promise<void> {
+/** Adds what is in the folder at `path`, without the folder's own entry. */
+export async function archiveContent(root: number, path: string, writer: TarWriter): Promise<void> {
+  const out = { writer, links: new Map<string, string>() };
+  const folder = latin1(path);
+  for (const name of namesIn(root, folder)) await archive(root, posix.join(folder, name), name, out);
+}
+
+interface Output {
+  readonly writer: TarWriter;
+  /** Inode to the name of its first entry. */
+  readonly links: Map<string, string>;
+}
+
+/** Paths in here have a character for each byte: names need not be UTF-8. */
+async function archive(root: number, path: string, name: string, out: Output): Promise<void> {
   let fd: number;
   try {
-    fd = openIn(root, path, { flags: O_PATH | O_NOFOLLOW });
+    fd = openIn(root, bytes(path), { flags: O_PATH | O_NOFOLLOW });
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return;
     throw error;
@@ -48,23 +51,32 @@ export async function archiveTree(
     const header = headerOf(root, path, name, stat);
     if (header === undefined) return;
     const inode = `${stat.dev}:${stat.ino}`;
-    const first = stat.nlink > 1n && !stat.isDirectory() ? links.get(inode) : undefined;
-    if (first !== undefined) return await writer.add({ ...header, type: "hardlink", linkPath: first, size: 0 });
-    if (stat.nlink > 1n) links.set(inode, name);
-    if (!stat.isFile()) await writer.add(header);
-    else await addFile(fd, header, writer);
+    const first = stat.nlink > 1n && !stat.isDirectory() ? out.links.get(inode) : undefined;
+    if (first !== undefined)
+      return await out.writer.add({ ...header, type: "hardlink", linkPath: bytes(first), size: 0 });
+    if (stat.nlink > 1n) out.links.set(inode, name);
+    if (!stat.isFile()) await out.writer.add(header);
+    else await addFile(fd, header, out.writer);
     if (!stat.isDirectory()) return;
   } finally {
     closeSync(fd);
   }
-  for (const entry of namesIn(root, path))
-    await archiveTree(
-      root,
-      posix.join(path, entry),
-      name === "/" || name === "." ? `${name === "." ? "./" : ""}${entry}` : `${name}/${entry}`,
-      writer,
-      links,
-    );
+  for (const entry of namesIn(root, path)) await archive(root, posix.join(path, entry), nameBelow(name, entry), out);
+}
+
+/** "." and "/" are the folder itself. */
+function nameBelow(name: string, entry: string): string {
+  if (name === "/") return entry;
+  return name === "." ? `./${entry}` : `${name}/${entry}`;
+}
+
+function namesIn(root: number, path: string): string[] {
+  const fd = openIn(root, bytes(path), { flags: O_RDONLY | O_DIRECTORY });
+  try {
+    return readdirSync(fdPath(fd), { encoding: "latin1" }).sort();
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A file that grows or shrinks while it is read gives the size that its header says. */
@@ -101,13 +113,13 @@ function headerOf(
   const type = typeOf(stat);
   if (type === undefined) return undefined;
   const device = deviceNumbers(stat.rdev);
-  const place = openIn(root, posix.dirname(path), { flags: O_PATH | O_DIRECTORY });
-  const own = `${fdPath(place)}/${posix.basename(path)}`;
+  const place = openIn(root, bytes(posix.dirname(path)), { flags: O_PATH | O_DIRECTORY });
+  const own = bytes(`${fdPath(place)}/${posix.basename(path)}`);
   try {
     return {
-      path: type === "directory" && !name.endsWith("/") ? `${name}/` : name,
+      path: bytes(type === "directory" && !name.endsWith("/") ? `${name}/` : name),
       type,
-      linkPath: type === "symlink" ? readlinkSync(own) : undefined,
+      linkPath: type === "symlink" ? readlinkSync(own, { encoding: "buffer" }) : undefined,
       mode: Number(stat.mode) & 0o7777,
       uid: Number(stat.uid),
       gid: Number(stat.gid),
@@ -121,7 +133,7 @@ function headerOf(
   }
 }
 
-function attributes(path: string): Map<string, Buffer> {
+function attributes(path: Buffer): Map<string, Buffer> {
   const kept = listXattrs(path).filter((name) => name === "security.capability" || name.startsWith("user."));
   return new Map(
     kept.flatMap((name) => {
@@ -139,3 +151,6 @@ function typeOf(stat: BigIntStats): TarHeader["type"] | undefined {
   if (stat.isBlockDevice()) return "block";
   return stat.isFIFO() ? "fifo" : undefined;
 }
+
+const latin1 = (text: string) => Buffer.from(text).toString("latin1");
+const bytes = (path: string) => Buffer.from(path, "latin1");

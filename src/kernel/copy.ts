@@ -1,5 +1,5 @@
 /** Copies of files, inside the kernel where it can. */
-import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, type PathLike, readSync, writeSync } from "node:fs";
 import { errnoOf } from "../base/errors.ts";
 import { native } from "./native.ts";
 
@@ -21,15 +21,27 @@ const STEP = 64 << 20;
 export function copyFile(from: string, to: string): void {
   const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const target = openSync(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-    try {
-      if (!cloneFile(source, target) && !copyInKernel(source, target)) copyThrough(source, target);
-    } finally {
-      closeSync(target);
-    }
+    copyOpenFile(source, to);
   } finally {
     closeSync(source);
   }
+}
+
+/** The same from a regular file that is open at its start. */
+export function copyOpenFile(source: number, to: PathLike): void {
+  const target = openSync(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    if (cloneFile(source, target)) return;
+    if (hasHoles(source) || !copyInKernel(source, target)) copyThrough(source, target);
+  } finally {
+    closeSync(target);
+  }
+}
+
+/** copy_file_range fills holes with blocks on some file systems. */
+function hasHoles(fd: number): boolean {
+  const { size, blocks } = fstatSync(fd);
+  return blocks * 512 < size;
 }
 
 /** False, with nothing copied, where the kernel will not. */
@@ -43,12 +55,18 @@ function copyInKernel(source: number, target: number): boolean {
   }
 }
 
-/** From the current offsets on. */
+const BLOCK = 1 << 16;
+const ZEROS = Buffer.alloc(BLOCK);
+
+/** From the current offsets on; blocks of zeros stay holes. */
 function copyThrough(source: number, target: number): void {
-  const buffer = Buffer.allocUnsafe(1 << 20);
-  for (;;) {
-    const read = readSync(source, buffer);
-    if (read === 0) return;
-    for (let at = 0; at < read; ) at += writeSync(target, buffer, at, read - at);
+  const buffer = Buffer.allocUnsafe(BLOCK);
+  let position = 0;
+  for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) {
+    const bytes = buffer.subarray(0, read);
+    if (!bytes.equals(ZEROS.subarray(0, read)))
+      for (let at = 0; at < read; ) at += writeSync(target, bytes, at, read - at, position + at);
+    position += read;
   }
+  ftruncateSync(target, position);
 }

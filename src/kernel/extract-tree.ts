@@ -40,12 +40,10 @@ export interface ExtractOptions {
 export async function extractTar(folder: number, tar: Readable, options: ExtractOptions): Promise<void> {
   const folders: FolderTime[] = [];
   for await (const entry of readTar(tar)) {
-    const path = cleanEntryPath(entry.header.path);
+    const { path: name, rawPath } = entry.header;
+    const path = cleanEntryPath(latin1(rawPath ?? name));
     if (path === undefined)
-      throw new EngineError(
-        "invalid",
-        `the archive's entry ${JSON.stringify(entry.header.path)} leads out of the folder`,
-      );
+      throw new EngineError("invalid", `the archive's entry ${JSON.stringify(name)} leads out of the folder`);
     if (path === "" || path === ".") continue;
     await extract(folder, path, entry, options);
     if (entry.header.type === "directory") folders.push({ path, mtime: entry.header.mtime });
@@ -54,9 +52,9 @@ export async function extractTar(folder: number, tar: Readable, options: Extract
 }
 
 function stampFolder(folder: number, path: string, mtime: bigint): void {
-  const fd = openIn(folder, posix.dirname(path), { flags: O_RDONLY | O_DIRECTORY });
+  const fd = openIn(folder, bytes(posix.dirname(path)), { flags: O_RDONLY | O_DIRECTORY });
   try {
-    setTimes(`${fdPath(fd)}/${posix.basename(path)}`, mtime, mtime);
+    setTimes(bytes(`${fdPath(fd)}/${posix.basename(path)}`), mtime, mtime);
   } finally {
     closeSync(fd);
   }
@@ -67,7 +65,7 @@ async function extract(folder: number, path: string, entry: TarEntry, options: E
   const { uid, gid } = options.owner ?? header;
   const parent = openParent(folder, posix.dirname(path));
   try {
-    const target = `${fdPath(parent)}/${posix.basename(path)}`;
+    const target = bytes(`${fdPath(parent)}/${posix.basename(path)}`);
     clearPlace(target, header, options);
     await make(folder, target, entry);
     if (header.type === "hardlink") return;
@@ -83,48 +81,48 @@ async function extract(folder: number, path: string, entry: TarEntry, options: E
 /** Opens the folder of an entry, making what is missing. */
 function openParent(folder: number, path: string): number {
   try {
-    return openIn(folder, path, { flags: O_RDONLY | O_DIRECTORY });
+    return openIn(folder, bytes(path), { flags: O_RDONLY | O_DIRECTORY });
   } catch (error) {
     if (errnoOf(error) !== "ENOENT" || path === "." || path === "/") throw error;
     const above = openParent(folder, posix.dirname(path));
     try {
-      mkdirSync(`${fdPath(above)}/${posix.basename(path)}`, { mode: 0o755 });
+      mkdirSync(bytes(`${fdPath(above)}/${posix.basename(path)}`), { mode: 0o755 });
     } finally {
       closeSync(above);
     }
-    return openIn(folder, path, { flags: O_RDONLY | O_DIRECTORY });
+    return openIn(folder, bytes(path), { flags: O_RDONLY | O_DIRECTORY });
   }
 }
 
 /** What is there makes room, but a folder for a folder stays. */
-function clearPlace(target: string, { type }: TarHeader, { noOverwriteDirNonDir }: ExtractOptions): void {
+function clearPlace(target: Buffer, { type }: TarHeader, { noOverwriteDirNonDir }: ExtractOptions): void {
   const there = lstatSync(target, { throwIfNoEntry: false });
   if (there === undefined || (there.isDirectory() && type === "directory")) return;
   if (noOverwriteDirNonDir && there.isDirectory() !== (type === "directory"))
     throw new EngineError(
       "invalid",
       there.isDirectory()
-        ? `cannot overwrite directory "${posix.basename(target)}" with non-directory`
-        : `cannot overwrite non-directory "${posix.basename(target)}" with directory`,
+        ? `cannot overwrite directory "${posix.basename(String(target))}" with non-directory`
+        : `cannot overwrite non-directory "${posix.basename(String(target))}" with directory`,
     );
   rmSync(target, { recursive: true, force: true });
 }
 
-async function make(folder: number, target: string, entry: TarEntry): Promise<void> {
+async function make(folder: number, target: Buffer, entry: TarEntry): Promise<void> {
   const { header } = entry;
   switch (header.type) {
     case "directory":
       if (lstatSync(target, { throwIfNoEntry: false }) === undefined) mkdirSync(target);
       return;
     case "symlink":
-      return symlinkSync(header.linkPath, target);
+      return symlinkSync(header.rawLinkPath ?? header.linkPath, target);
     case "hardlink": {
-      const source = cleanEntryPath(header.linkPath);
+      const source = cleanEntryPath(latin1(header.rawLinkPath ?? header.linkPath));
       if (source === undefined)
         throw new EngineError("invalid", `the archive's link ${JSON.stringify(header.path)} leads out of the folder`);
-      const from = openIn(folder, posix.dirname(source), { flags: O_RDONLY | O_DIRECTORY });
+      const from = openIn(folder, bytes(posix.dirname(source)), { flags: O_RDONLY | O_DIRECTORY });
       try {
-        return linkSync(`${fdPath(from)}/${posix.basename(source)}`, target);
+        return linkSync(bytes(`${fdPath(from)}/${posix.basename(source)}`), target);
       } finally {
         closeSync(from);
       }
@@ -138,7 +136,7 @@ async function make(folder: number, target: string, entry: TarEntry): Promise<vo
   }
 }
 
-async function writeBody(target: string, body: AsyncIterable<Buffer>): Promise<void> {
+async function writeBody(target: Buffer, body: AsyncIterable<Buffer>): Promise<void> {
   const fd = openSync(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     for await (const chunk of body) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
@@ -146,3 +144,7 @@ async function writeBody(target: string, body: AsyncIterable<Buffer>): Promise<v
     closeSync(fd);
   }
 }
+
+/** Paths have a character for each byte: names need not be UTF-8. */
+const latin1 = (text: string | Buffer) => Buffer.from(text as string).toString("latin1");
+const bytes = (path: string) => Buffer.from(path, "latin1");

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { EngineError } from "../base/errors.ts";
 
 export interface Native {
-  makeNode(path: string, mode: number, major: number, minor: number): void;
+  makeNode(path: string | Buffer, mode: number, major: number, minor: number): void;
   setTimes(path: string | Buffer, atimeNs: bigint, mtimeNs: bigint): void;
   createFile(
     path: string,
@@ -19,7 +19,7 @@ export interface Native {
   getXattr(path: string | Buffer, name: string): Buffer | undefined;
   setXattr(path: string | Buffer, name: string, value: Buffer): void;
   removeXattr(path: string | Buffer, name: string): void;
-  openAt2(rootFd: number, path: string, flags: number, mode: number, resolve: number): number;
+  openAt2(rootFd: number, path: string | Buffer, flags: number, mode: number, resolve: number): number;
   countTree(path: string): Promise<[bytes: number, allocated: number, entries: number]>;
   removeTree(path: string): Promise<void>;
   syncFileSystem(path: string): Promise<void>;

@@ -2,7 +2,7 @@
 import { native } from "./native.ts";
 
 /** `mode` holds the type bits (S_IFCHR …) too. Throws EPERM where devices may not be made. */
-export function makeNode(path: string, mode: number, major: number, minor: number): void {
+export function makeNode(path: string | Buffer, mode: number, major: number, minor: number): void {
   native.makeNode(path, mode, major, minor);
 }
 

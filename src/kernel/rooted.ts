@@ -19,8 +19,12 @@ export interface OpenInOptions {
 }
 
 /** Opens a path relative to the folder that `rootFd` stands for. The caller closes the descriptor. */
-export function openIn(rootFd: number, path: string, { flags, mode = 0, resolve = "in-root" }: OpenInOptions): number {
-  return native.openAt2(rootFd, path === "" ? "." : path, flags, mode, RESOLVE[resolve]);
+export function openIn(
+  rootFd: number,
+  path: string | Buffer,
+  { flags, mode = 0, resolve = "in-root" }: OpenInOptions,
+): number {
+  return native.openAt2(rootFd, path.length === 0 ? "." : path, flags, mode, RESOLVE[resolve]);
 }
 
 /** A path through which Node's own functions reach an open file or folder. */
