@@ -9,6 +9,7 @@ enum tag {
   TAG_LISTENER,
   TAG_REPORT,
   TAG_INPUT,
+  TAG_OOM,
   TAG_OUTPUT,                  /* + stream */
   TAG_CLIENT = TAG_OUTPUT + 2, /* + index */
 };

@@ -26,6 +26,7 @@
 #include "launch.h"
 #include "log.h"
 #include "loop.h"
+#include "oom.h"
 #include "options.h"
 #include "output.h"
 #include "record.h"
@@ -125,6 +126,7 @@ static void process_ended(int status) {
   record.status = status;
   record.oom_killed = oom_killed(options.oom_file);
   record.ended = true;
+  if (oom_last_news()) tell(OP_OOM, "", 0);
   if (!held) drain();
 }
 
@@ -187,6 +189,8 @@ static void handle(uint32_t tag, uint32_t events) {
     clients_accept();
   else if (tag == TAG_INPUT)
     input_event();
+  else if (tag == TAG_OOM)
+    oom_event();
   else if (tag == TAG_REPORT)
     proceed(); /* whoever asked for the hold is gone */
   if (phase == DRAINING && output_ended()) end();
@@ -209,6 +213,7 @@ static void relax(int64_t now) {
 static void expire(int64_t now) {
   if (now >= hold_deadline) proceed();
   if (now >= grace_deadline) end();
+  if (oom_news(now)) tell(OP_OOM, "", 0);
   clients_expire(now);
   relax(now);
 }
@@ -216,6 +221,7 @@ static void expire(int64_t now) {
 static void serve(void) {
   while (phase != RELEASED || clients_waiting() || log_busy()) {
     int64_t deadline = earliest(earliest(hold_deadline, grace_deadline), earliest(relax_deadline, clients_deadline()));
+    deadline = earliest(deadline, oom_deadline());
     if (phase == RELEASED && log_busy()) deadline = earliest(deadline, loop_now() + BUSY_MS);
     loop_wait(deadline, handle);
     expire(loop_now());
@@ -312,6 +318,7 @@ static void start(void) {
   loop_add(signals, EPOLLIN, TAG_SIGNAL);
   if (held && options.report >= 0) loop_add(options.report, 0, TAG_REPORT);
   if (held) hold_deadline = loop_now() + HOLD_MS;
+  oom_open(options.oom_file);
   input_open(launched.input);
   output_open(launched.out, launched.err, held);
   static const struct task_actions actions = {.kill = do_kill, .resize = do_resize, .proceed = proceed, .state = state};

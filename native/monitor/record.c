@@ -57,19 +57,3 @@ int record_save(const struct record *record) {
   if (error == 0 && rename("exit.tmp", "exit") != 0) error = errno;
   return error;
 }
-
-bool oom_killed(const char *file) {
-  static const char key[] = "oom_kill ";
-  char content[1024];
-  int fd = file == NULL ? -1 : open(file, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  ssize_t length = read(fd, content, sizeof content - 1);
-  close(fd);
-  if (length <= 0) return false;
-  content[length] = '\0';
-  for (const char *line = content; line != NULL; line = strchr(line, '\n')) {
-    if (*line == '\n') line++;
-    if (strncmp(line, key, sizeof key - 1) == 0) return line[sizeof key - 1] != '0';
-  }
-  return false;
-}

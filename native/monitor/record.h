@@ -21,7 +21,5 @@ struct record {
 size_t record_json(const struct record *record, bool with_oom_file, char *into, size_t size);
 /* Writes the file `exit` in the current folder; readers see all of it or none. 0 or an errno. */
 int record_save(const struct record *record);
-/* Whether a file of cgroup v1 (memory.oom_control) or v2 (memory.events) counts a kill. */
-bool oom_killed(const char *file);
 
 #endif

@@ -34,6 +34,7 @@ enum operation {
   OP_FAILED = 'f',   /* a: the runtime's exit code, b: its signal; the payload: what it said */
   OP_EXIT = 'x',     /* the exit record in JSON */
   OP_RELEASED = 'r', /* the cleanup is done */
+  OP_OOM = 'o',      /* the kernel killed a process of the task's for want of memory */
   OP_LOST = 'l',     /* lines of the log: a: why, an errno or 0 for a slow disk; b: how many, 0 when it begins */
 };
 

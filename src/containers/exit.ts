@@ -1,6 +1,6 @@
 import type { ContainerWaitResult } from "../api/types/container.ts";
 import { millisecondsOf } from "../base/time.ts";
-import type { ExitRecord, Task } from "../runtime/runtime.ts";
+import type { ExitRecord, Task, TaskNotice } from "../runtime/runtime.ts";
 import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
@@ -12,15 +12,23 @@ import { startLocked } from "./start.ts";
 
 export function watchExit(context: Context, container: Container, task: Task): void {
   task.listen((notice) => {
-    if (context.closing() || container.task !== task) return;
-    const { lines, reason } = notice;
-    const what = lines === 0 ? "lines of a container's log are being lost" : "lines of a container's log were lost";
-    context.logger.log("warn", what, { container: container.id, reason, ...(lines === 0 ? {} : { lines }) });
+    if (!context.closing() && container.task === task) takeNote(context, container, notice);
   });
   void task.exited.then((record) => {
     if (context.closing() || container.task !== task) return;
     handleExit(context, container, record, task.released);
   });
+}
+
+function takeNote(context: Context, container: Container, notice: TaskNotice): void {
+  if (notice.kind === "oom") {
+    context.registry.change(container, { kind: "oom" });
+    notify(context, container, "oom");
+    return;
+  }
+  const { lines, reason } = notice;
+  const what = lines === 0 ? "lines of a container's log are being lost" : "lines of a container's log were lost";
+  context.logger.log("warn", what, { container: container.id, reason, ...(lines === 0 ? {} : { lines }) });
 }
 
 /**
@@ -43,7 +51,7 @@ export function handleExit(
   container.process = undefined;
   container.stopHealth?.();
   context.registry.change(container, { kind: "exit", record, restarting });
-  if (record.oomKilled) notify(context, container, "oom");
+  if (record.oomKilled && !state.oomKilled) notify(context, container, "oom");
   const runLength = Math.max(0, millisecondsOf(record.finishedAt) - millisecondsOf(state.startedAt));
   notify(context, container, "die", {
     exitCode: String(record.exitCode),

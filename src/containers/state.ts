@@ -9,6 +9,7 @@ export type Change =
   | { readonly kind: "start"; readonly pid: number; readonly startedAt: string; readonly restartCount: number }
   | { readonly kind: "fail"; readonly error: string; readonly exitCode: number }
   | { readonly kind: "exit"; readonly record: ExitRecord; readonly restarting: boolean }
+  | { readonly kind: "oom" }
   | { readonly kind: "pause" }
   | { readonly kind: "unpause" }
   /** The restart that was due is given up. */
@@ -56,14 +57,15 @@ const RULES: { readonly [K in Change["kind"]]: Rule<K> } = {
   exit: {
     // From any but the ones that never ran in this life: a daemon may find the exit of a start it did not see the end of.
     from: ["created", "running", "paused", "exited", "restarting", "removing"],
-    apply: ({ status }, { record, restarting }) => ({
+    apply: ({ status, oomKilled }, { record, restarting }) => ({
       status: status === "removing" ? "removing" : restarting ? "restarting" : "exited",
       pid: 0,
       exitCode: record.exitCode,
-      oomKilled: record.oomKilled,
+      oomKilled: oomKilled || record.oomKilled,
       finishedAt: record.finishedAt,
     }),
   },
+  oom: { from: ANY, apply: () => ({ oomKilled: true }) },
   pause: { from: ["running"], apply: () => ({ status: "paused" }) },
   unpause: { from: ["paused"], apply: () => ({ status: "running" }) },
   "give-up": { from: ["restarting"], apply: () => ({ status: "exited" }) },

@@ -88,6 +88,7 @@ export class MonitoredTask implements Task {
       this.#resolveReleased();
       this.#events.destroy();
     }
+    if (frame.op === OP.oom) this.#listener({ kind: "oom" });
     if (frame.op === OP.lost) this.#listener({ kind: "log-lost", lines: frame.b, reason: lossReason(frame.a) });
   }
 

@@ -19,6 +19,7 @@ export const OP = {
   failed: "f",
   exit: "x",
   released: "r",
+  oom: "o",
   lost: "l",
 } as const;
 

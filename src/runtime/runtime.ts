@@ -76,8 +76,10 @@ export interface Task {
 }
 
 export type TaskNotice =
+  /** The kernel killed one of its processes for want of memory; it may go on. */
+  | { readonly kind: "oom" }
   /** Lines of the log are being lost (0), or so many were. At most every 10 seconds. */
-  { readonly kind: "log-lost"; readonly lines: number; readonly reason: string };
+  | { readonly kind: "log-lost"; readonly lines: number; readonly reason: string };
 
 export interface AttachOptions {
   readonly stdin?: boolean | undefined;
