@@ -1,4 +1,5 @@
 import type * as Wire from "../api/types/image.ts";
+import { parsePlatform } from "../oci/platform.ts";
 import type { Filters } from "./containers.ts";
 import type { Response } from "./http.ts";
 import { jsonDocuments } from "./json-stream.ts";
@@ -45,7 +46,7 @@ export interface ImagesClient {
   inspect(name: string, platform?: string): Promise<Wire.ImageInspect>;
   inspectText(name: string, platform?: string, manifests?: boolean): Promise<string>;
   history(name: string, platform?: string): Promise<Wire.ImageHistoryItem[]>;
-  tag(name: string, repo: string, tag: string): Promise<void>;
+  tag(name: string, repo: string, tag: string, platform?: string): Promise<void>;
   remove(
     name: string,
     options: { readonly force: boolean; readonly noPrune: boolean; readonly platforms?: readonly string[] | undefined },
@@ -55,11 +56,11 @@ export interface ImagesClient {
     archive: AsyncIterable<Uint8Array>,
     options: {
       readonly quiet: boolean;
-      readonly platform?: string | undefined;
+      readonly platforms?: readonly string[] | undefined;
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<AsyncIterable<ProgressMessage>>;
-  save(names: readonly string[], platform?: string): Promise<Response>;
+  save(names: readonly string[], platforms?: readonly string[]): Promise<Response>;
   import(
     source: AsyncIterable<Uint8Array> | string,
     options: {
@@ -101,8 +102,13 @@ export interface ImagesClient {
 /** The JSON form of "os/arch/variant" that `platform` parameters of newer routes take. */
 export function platformJson(platform: string | undefined): string | undefined {
   if (platform === undefined || platform === "") return undefined;
-  const [os, architecture, variant] = platform.split("/");
-  return JSON.stringify({ architecture: architecture ?? "", os, ...(variant === undefined ? {} : { variant }) });
+  const { os, architecture, variant } = parsePlatform(platform);
+  return JSON.stringify({ architecture, os, ...(variant === undefined ? {} : { variant }) });
+}
+
+/** One parameter for each. */
+function platformsJson(platforms: readonly string[] | undefined): string[] | undefined {
+  return platforms?.flatMap((platform) => platformJson(platform) ?? []);
 }
 
 export function imagesClient(transport: Transport): ImagesClient {
@@ -119,24 +125,24 @@ export function imagesClient(transport: Transport): ImagesClient {
       transport.text("GET", at(name, "/json"), { query: { platform: platformJson(platform), manifests } }),
     history: (name, platform) =>
       transport.json("GET", at(name, "/history"), { query: { platform: platformJson(platform) } }),
-    tag: async (name, repo, tag) => {
-      await transport.text("POST", at(name, "/tag"), { query: { repo, tag } });
+    tag: async (name, repo, tag, platform) => {
+      await transport.text("POST", at(name, "/tag"), { query: { repo, tag, platform: platformJson(platform) } });
     },
     remove: (name, { force, noPrune, platforms }) =>
       transport.json("DELETE", at(name, ""), {
-        query: { force, noprune: noPrune, platforms: platforms?.map((one) => platformJson(one) ?? "") },
+        query: { force, noprune: noPrune, platforms: platformsJson(platforms) },
       }),
     prune: (filters) => transport.json("POST", "/images/prune", { query: { filters } }),
-    load: (archive, { quiet, platform, signal }) =>
+    load: (archive, { quiet, platforms, signal }) =>
       progress(
         transport.call("POST", "/images/load", {
-          query: { quiet: quiet ? "1" : "0", platform: platformJson(platform) },
+          query: { quiet: quiet ? "1" : "0", platform: platformsJson(platforms) },
           body: archive,
           signal,
         }),
       ),
-    save: (names, platform) =>
-      transport.call("GET", "/images/get", { query: { names, platform: platformJson(platform) } }),
+    save: (names, platforms) =>
+      transport.call("GET", "/images/get", { query: { names, platform: platformsJson(platforms) } }),
     import: (source, { repo, tag, message, changes, platform }) => {
       const fromSrc = typeof source === "string" ? source : "-";
       const query = { fromSrc, repo, tag, message, changes, platform };

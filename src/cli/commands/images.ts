@@ -1,8 +1,11 @@
 /** `gantry images`. */
 import type { ImageSummary } from "../../api/types/image.ts";
 import { humanDuration } from "../../base/human-duration.ts";
+import type { Filters } from "../../client/containers.ts";
 import type { Command } from "../command.ts";
+import type { Context } from "../context.ts";
 import { FILTER_FLAG, filtersOf } from "../filters.ts";
+import type { ParsedFlags } from "../flags/spec.ts";
 import { FORMAT_FLAG, type Listing, printListing } from "../format/listing.ts";
 import { humanSize } from "../format/sizes.ts";
 import { idText, localTime } from "../format/text.ts";
@@ -16,6 +19,7 @@ export const command: Command = {
     FORMAT_FLAG,
     { name: "no-trunc", type: "bool", help: "Don't shorten anything" },
     { name: "quiet", short: "q", type: "bool", help: "Only show IDs" },
+    { name: "tree", type: "bool", help: "Show each image's platforms" },
   ],
   arguments: { min: 0, max: 1 },
   complete: "images",
@@ -23,6 +27,7 @@ export const command: Command = {
     const filters = { ...filtersOf(flags.list("filter")) };
     const [pattern] = flags.positional;
     if (pattern !== undefined) filters.reference = [...(filters.reference ?? []), pattern];
+    if (flags.bool("tree")) return await printTree(context, flags, filters);
     const images = await context.client.images.list({ all: flags.bool("all"), filters });
     const [format, digests] = [flags.text("format"), flags.bool("digests")];
     const withDigests = digests || /\.Digest\b/.test(format);
@@ -34,6 +39,16 @@ export const command: Command = {
     return 0;
   },
 };
+
+const NOT_WITH_TREE = ["quiet", "no-trunc", "digests", "format"];
+
+async function printTree(context: Context, flags: ParsedFlags, filters: Filters): Promise<number> {
+  const refused = NOT_WITH_TREE.find((name) => flags.changed(name));
+  if (refused !== undefined) throw new Error(`--${refused} is not supported with --tree`);
+  const images = await context.client.images.list({ all: flags.bool("all"), filters, manifests: true });
+  context.out.write((await import("../format/image-tree.ts")).imageTree(images));
+  return 0;
+}
 
 const NONE = "<none>";
 

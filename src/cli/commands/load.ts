@@ -14,7 +14,7 @@ export const command: Command = {
       help: "Read the archive from this file, not from standard input",
       complete: "files",
     },
-    { name: "platform", type: "string", help: "Load only this platform" },
+    { name: "platform", type: "strings", help: "Load only these platforms" },
     { name: "quiet", short: "q", type: "bool", help: "Don't show progress" },
   ],
   arguments: NO_ARGUMENTS,
@@ -24,7 +24,7 @@ export const command: Command = {
     const archive = path === "" ? process.stdin : readFile(path);
     const messages = await context.client.images.load(archive, {
       quiet: flags.bool("quiet"),
-      platform: flags.text("platform"),
+      platforms: flags.list("platform"),
     });
     await showProgress(messages, context.out);
     return 0;

@@ -12,14 +12,14 @@ export const command: Command = {
       help: "Write to this file, not to standard output",
       complete: "files",
     },
-    { name: "platform", type: "string", help: "Save only this platform" },
+    { name: "platform", type: "strings", help: "Save only these platforms" },
   ],
   arguments: SOME_ARGUMENTS,
   complete: "images",
   run: async (context, flags) => {
     const names = flags.positional;
     await writeResponse(context, flags.text("output"), "save", () =>
-      context.client.images.save(names, flags.text("platform")),
+      context.client.images.save(names, flags.list("platform")),
     );
     return 0;
   },
