@@ -1,12 +1,6 @@
 /** The lint rules' vocabulary: names, descriptions, where they are explained. The checks are in lint.ts. */
 import type { Range, Warning } from "./language.ts";
 
-interface RuleText {
-  readonly description: string;
-  /** Only when asked for. */
-  readonly experimental?: boolean | undefined;
-}
-
 const URL_BASE = "https://docs.docker.com/go/dockerfile/rule/";
 
 export const RULES = {
@@ -46,16 +40,18 @@ export const RULES = {
   InvalidDefinitionDescription: {
     description:
       "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.",
-    experimental: true,
   },
   ExposeProtoCasing: { description: "Protocol in EXPOSE instruction should be lowercase" },
   ExposeInvalidFormat: {
     description:
       "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release",
   },
-} as const satisfies Readonly<Record<string, RuleText>>;
+} as const satisfies Readonly<Record<string, { readonly description: string }>>;
 
 export type RuleName = keyof typeof RULES;
+
+/** These speak only when asked to. */
+export const EXPERIMENTAL: ReadonlySet<string> = new Set<RuleName>(["InvalidDefinitionDescription"]);
 
 /** "https://.../rule/stage-name-casing/". */
 export function ruleUrl(rule: RuleName): string {
