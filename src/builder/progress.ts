@@ -38,6 +38,8 @@ export interface VertexStep {
   /** The instruction as the classic builder prints it: "RUN make -j". */
   readonly text: string;
   readonly range: Range;
+  /** Changes the configuration alone: BuildKit's displays leave such steps out. */
+  readonly metadata?: boolean | undefined;
   /** Which platform it is for, when the build has several. */
   readonly platform?: string | undefined;
 }

@@ -17,7 +17,7 @@ export interface LayeredTree {
   readonly chainId: Digest | undefined;
   /** Lowest first. */
   readonly layers: readonly LayerRef[];
-  /** RFC 3339, of each step that made or would have made a layer, in order. Only what this build's steps did. */
+  /** One for each instruction since the base image, those without a layer too. */
   readonly steps: readonly StepTrace[];
 }
 
@@ -25,6 +25,7 @@ export interface LayeredTree {
 export interface StepTrace {
   readonly createdAt: string;
   readonly layer: LayerRef | undefined;
+  readonly note: string;
 }
 
 /** Files on this machine: a context, what was downloaded, a repository. */
@@ -46,6 +47,8 @@ export interface Made {
   readonly chainId?: Digest | undefined;
   /** Of a source: all of it. Never kept. */
   readonly tree?: Tree | undefined;
+  /** What history says of the content: "file:1234". */
+  readonly note?: string | undefined;
   /** Bytes on the disk of the layer. */
   readonly size: number;
 }
@@ -53,8 +56,8 @@ export interface Made {
 export const SCRATCH: LayeredTree = Object.freeze({ kind: "layers", chainId: undefined, layers: [], steps: [] });
 
 /** The tree after a step. */
-export function grown(tree: LayeredTree, { layer, createdAt }: Made): LayeredTree {
-  const steps = [...tree.steps, { createdAt, layer }];
+export function grown(tree: LayeredTree, { layer, createdAt, note = "" }: Made): LayeredTree {
+  const steps = [...tree.steps, { createdAt, layer, note }];
   if (layer === undefined) return Object.freeze({ ...tree, steps });
   const chainId = chainIdOf(tree.chainId, layer.diffId);
   return Object.freeze({ kind: "layers", chainId, layers: [...tree.layers, layer], steps });

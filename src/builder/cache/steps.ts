@@ -12,6 +12,7 @@ export interface StepRow {
   readonly diff_id: string | null;
   /** A descriptor, JSON. */
   readonly blob: string | null;
+  readonly note: string;
   readonly size: number;
   readonly created_at: string;
   readonly used_at: number;
@@ -51,7 +52,7 @@ export class StepCache implements StepStore<Made> {
 
   put(key: Digest, made: Made, description: string): void {
     const before = this.row(key);
-    const { layer, createdAt, parent, chainId, size } = made;
+    const { layer, createdAt, parent, chainId, size, note = "" } = made;
     const row: StepRow = {
       key,
       description,
@@ -59,15 +60,16 @@ export class StepCache implements StepStore<Made> {
       chain_id: chainId ?? null,
       diff_id: layer?.diffId ?? null,
       blob: layer === undefined ? null : JSON.stringify(layer.blob),
+      note,
       size,
       created_at: createdAt,
       used_at: Date.now(),
       uses: 1,
     };
     this.#store.run(
-      `INSERT OR REPLACE INTO build_steps (key, description, parent, chain_id, diff_id, blob, size, created_at, used_at, uses)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[row.key, row.description, row.parent, row.chain_id, row.diff_id, row.blob],
+      `INSERT OR REPLACE INTO build_steps (key, description, parent, chain_id, diff_id, blob, note, size, created_at, used_at, uses)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[row.key, row.description, row.parent, row.chain_id, row.diff_id, row.blob, row.note],
       ...[row.size, row.created_at, row.used_at, row.uses],
     );
     this.#keep(row, 1);
@@ -131,6 +133,7 @@ export function madeOf(row: StepRow): Made {
   return Object.freeze({
     createdAt: row.created_at,
     size: row.size,
+    note: row.note,
     parent: row.parent ?? undefined,
     chainId: row.chain_id ?? undefined,
     ...(blob !== undefined && row.diff_id !== null && { layer: { diffId: row.diff_id, blob } }),

@@ -36,6 +36,8 @@ export type SelectionWish = Omit<Selection, "source">;
 export class CopyOp implements Op<Tree, Made> {
   readonly #tools: Toolkit;
   readonly #parameters: CopyParameters;
+  /** What `key` found, for `run`. */
+  #found: Promise<readonly string[]> | undefined;
 
   constructor(tools: Toolkit, parameters: CopyParameters) {
     this.#tools = tools;
@@ -44,17 +46,23 @@ export class CopyOp implements Op<Tree, Made> {
 
   async key(inputs: readonly Tree[], { signal }: OpContext): Promise<Digest> {
     const { items, destination, chown, chmod, link, latest } = this.#parameters;
-    const contents = await Promise.all(
-      items.map(async (item) => {
-        if (item.kind === "inline") return [item.name, item.content];
-        const { input, wish, unpack } = item;
-        return [await digestOfSelection(this.#tools, inputs[input], wish, signal), unpack];
-      }),
-    );
+    this.#found = this.#contents(inputs, signal);
+    const contents = await this.#found;
+    const names = items.map((item) => (item.kind === "inline" ? item.name : item.unpack));
     // With --link what is below does not matter, unless names of owners are looked up there.
     const below = link && isNumeric(chown) ? "" : (layered(inputs[0]).chainId ?? "");
     const parameters = [destination, chown ?? "", chmod ?? "", link, latest?.toString() ?? ""];
-    return digestOf(JSON.stringify(["copy/1", below, parameters, contents]));
+    return digestOf(JSON.stringify(["copy/1", below, parameters, contents, names]));
+  }
+
+  /** As history has them: "file:1234", "dir:1234", "multi:1234". */
+  #contents(inputs: readonly Tree[], signal: AbortSignal): Promise<string[]> {
+    return Promise.all(
+      this.#parameters.items.map(async (item) => {
+        if (item.kind === "inline") return `file:${digestOf(item.content).slice("sha256:".length)}`;
+        return digestOfSelection(this.#tools, inputs[item.input], item.wish, signal);
+      }),
+    );
   }
 
   async run(inputs: readonly Tree[], context: OpContext): Promise<Made> {
@@ -82,7 +90,10 @@ export class CopyOp implements Op<Tree, Made> {
         { signal: context.signal, small },
       );
       const sealed = built.entries === 0 ? undefined : await this.#tools.snapshots.seal(draft.id, { built });
-      return storeLayer(this.#tools, draft, below.chainId, sealed, { latest });
+      const made = await storeLayer(this.#tools, draft, below.chainId, sealed, { latest });
+      const contents = await (this.#found ?? this.#contents(inputs, context.signal));
+      const [only = ""] = contents;
+      return { ...made, note: contents.length === 1 ? only : `multi:${digestOf(contents.join(",")).slice(7)}` };
     });
   }
 

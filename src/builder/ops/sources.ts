@@ -1,5 +1,4 @@
 import { mkdirSync } from "node:fs";
-import type { Digest } from "../../base/digest.ts";
 import { digestOf } from "../../base/digest.ts";
 import type { Toolkit } from "../toolkit.ts";
 import type { LayeredTree, Tree } from "../tree.ts";
@@ -14,13 +13,13 @@ const SMALL = { entries: 2000, bytes: 8 << 20 } as const;
 /** How much a selection was, by what it was asked of; so that its copying knows where to happen. */
 const sizes = new WeakMap<Tree, Map<string, SelectionDigest>>();
 
-/** The digest of what a selection takes from a tree: that of a layered tree is remembered for good. */
+/** The digest of what a selection takes from a tree, as history has it ("file:1234", "dir:1234", "multi:1234"): that of a layered tree is remembered for good. */
 export async function digestOfSelection(
   tools: Toolkit,
   tree: Tree | undefined,
   wish: SelectionWish,
   signal: AbortSignal,
-): Promise<Digest> {
+): Promise<string> {
   if (tree === undefined) throw new Error("a selection has no source");
   const chainId = tree.kind === "layers" ? (tree.chainId ?? "") : "";
   const text = JSON.stringify([wish.patterns, wish.excludes, wish.parents]);
@@ -30,8 +29,9 @@ export async function digestOfSelection(
   try {
     const found = await look(tools, { ...wish, source }, signal);
     remember(tree, text, found);
-    if (chainId !== "") tools.digests.set(chainId, digestOf(text), found.digest);
-    return found.digest;
+    const digest = `${found.shape}:${found.digest.slice("sha256:".length)}`;
+    if (chainId !== "") tools.digests.set(chainId, digestOf(text), digest);
+    return digest;
   } finally {
     await close();
   }

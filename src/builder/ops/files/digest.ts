@@ -12,6 +12,8 @@ import { SourceTree } from "./source-tree.ts";
 export interface SelectionDigest {
   /** Of names, types, modes, owners, contents, link targets and extended attributes; not of times. */
   readonly digest: Digest;
+  /** What it is as a whole. */
+  readonly shape: "file" | "dir" | "multi";
   readonly entries: number;
   /** Of all files. */
   readonly bytes: number;
@@ -45,7 +47,14 @@ export async function digestSelection({ selection, stop, atMost }: DigestTask): 
     describe(all, entry, selection.source.foreign, reader.contentOf(entry));
   }
   hashes.save();
-  return { digest: `sha256:${all.digest("hex")}`, entries: entries.length, bytes: reader.bytes, read: reader.read };
+  const { bytes, read } = reader;
+  return { digest: `sha256:${all.digest("hex")}`, shape: shapeOf(entries), entries: entries.length, bytes, read };
+}
+
+function shapeOf(entries: readonly SelectedEntry[]): SelectionDigest["shape"] {
+  const named = entries.filter((entry) => entry.named).length;
+  if (named === 0) return "dir";
+  return named === 1 && entries.length === 1 ? "file" : "multi";
 }
 
 function describe(hash: Hash, { to, stats, named }: SelectedEntry, foreign: boolean, content: string): void {
