@@ -52,6 +52,8 @@ export interface Hints<T> {
   readonly ignoreCache?: boolean | undefined;
   /** Nobody needs to see it. */
   readonly hidden?: boolean | undefined;
+  /** Called with what it gave, before anything that needs it starts. */
+  readonly onResult?: ((result: T) => void) | undefined;
   /** The id of the image so far, for progress. */
   readonly imageId?: ((result: T) => Digest | undefined) | undefined;
 }

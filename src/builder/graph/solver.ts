@@ -1,5 +1,5 @@
 import type { Digest } from "../../base/digest.ts";
-import { errorMessage } from "../../base/errors.ts";
+import { errorKind, errorMessage } from "../../base/errors.ts";
 import type { BuildEvent, Vertex as ShownVertex } from "../progress.ts";
 import { Flights } from "./flights.ts";
 import type { OpContext, StepStore, Vertex } from "./graph.ts";
@@ -37,6 +37,8 @@ export class Session<T, S> {
   readonly #solver: Solver<T, S>;
   readonly #options: SessionOptions;
   readonly #results = new Map<Vertex<T, S>, Promise<T>>();
+  /** The first step that failed by itself. */
+  failure: { readonly vertex: Vertex<T, S>; readonly error: unknown } | undefined;
 
   constructor(solver: Solver<T, S>, options: SessionOptions) {
     this.#solver = solver;
@@ -60,6 +62,14 @@ export class Session<T, S> {
     return result;
   }
 
+  /** Resolves when nothing of the build runs any more. */
+  async settled(): Promise<void> {
+    for (let count = -1; count !== this.#results.size; ) {
+      count = this.#results.size;
+      await Promise.allSettled(this.#results.values());
+    }
+  }
+
   async #solve(vertex: Vertex<T, S>): Promise<T> {
     const inputs = await Promise.all(vertex.inputs.map(async (input) => this.solve(await input)));
     if (this.#options.signal.aborted) throw cancelled(this.#options.signal);
@@ -67,9 +77,11 @@ export class Session<T, S> {
     try {
       const { made, cached } = await this.#make(vertex, inputs, report);
       const result = vertex.op.result(inputs, made);
+      vertex.hints.onResult?.(result);
       report.update({ completedAt: Date.now(), cached, imageId: vertex.hints.imageId?.(result) });
       return result;
     } catch (error) {
+      if (errorKind(error) !== "cancelled") this.failure ??= { vertex, error };
       report.update({ completedAt: Date.now(), error: errorMessage(error) });
       throw error;
     }

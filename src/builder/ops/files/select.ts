@@ -1,7 +1,8 @@
 import type { BigIntStats } from "node:fs";
 import { EngineError } from "../../../base/errors.ts";
+import { type Matched, PatternList } from "../../dockerfile/ignore.ts";
+import { compilePattern, hasWildcards } from "../../dockerfile/path-pattern.ts";
 import type { Breath } from "./breath.ts";
-import { type IgnoreMatcher, ignoreMatcher, matchName } from "./patterns.ts";
 import type { SelectedEntry, Selection } from "./selection.ts";
 import { latin1, type SourceTree, utf8 } from "./source-tree.ts";
 
@@ -18,20 +19,34 @@ export async function select(tree: SourceTree, selection: Selection, breath: Bre
   return selector.entries();
 }
 
+/** Where a walk is. */
+interface Way {
+  readonly path: string;
+  readonly to: string;
+  /** Within the folder that was named, which --exclude looks at. */
+  readonly below: string;
+}
+
+/** What the lists of patterns say there. */
+interface States {
+  readonly ignored: Matched;
+  readonly excluded: Matched;
+}
+
 class Selector {
   readonly #tree: SourceTree;
   readonly #selection: Selection;
   readonly #breath: Breath;
-  readonly #ignore: IgnoreMatcher;
-  readonly #excludes: IgnoreMatcher;
+  readonly #ignore: PatternList;
+  readonly #excludes: PatternList;
   readonly #found = new Map<string, SelectedEntry>();
 
   constructor(tree: SourceTree, selection: Selection, breath: Breath) {
     this.#tree = tree;
     this.#selection = selection;
     this.#breath = breath;
-    this.#ignore = ignoreMatcher(selection.source.ignore);
-    this.#excludes = ignoreMatcher(selection.excludes);
+    this.#ignore = new PatternList(selection.source.ignore);
+    this.#excludes = new PatternList(selection.excludes);
   }
 
   entries(): SelectedEntry[] {
@@ -40,7 +55,7 @@ class Selector {
 
   async add(pattern: string): Promise<void> {
     const [pivot, rest] = this.#cut(pattern);
-    const isPattern = /[*?[\\]/.test(rest);
+    const isPattern = hasWildcards(rest);
     const matches = isPattern ? this.#matches(pivot, rest) : [clean(`${pivot}/${rest}`)];
     let taken = 0;
     for (const match of matches) if (await this.#take(match, pivot, isPattern)) taken++;
@@ -64,8 +79,9 @@ class Selector {
     const real = this.#tree.resolve(folder);
     if (real === undefined || this.#tree.stat(real)?.isDirectory() !== true) return [];
     if (part === "**" && this.#selection.parents) return this.#foldersBelow(folder);
-    if (!/[*?[\\]/.test(part)) return [joined(folder, part)];
-    const names = this.#tree.names(real).filter((name) => matchName(utf8(part), utf8(name)));
+    if (!hasWildcards(part)) return [joined(folder, part)];
+    const pattern = compilePattern(utf8(part), { deep: false });
+    const names = this.#tree.names(real).filter((name) => pattern.matches(utf8(name)));
     return names.map((name) => joined(folder, name));
   }
 
@@ -82,12 +98,14 @@ class Selector {
     const kept = this.#selection.parents ? path.slice(clean(pivot).length).replace(/^\//, "") : "";
     if (kept !== "") this.#keepParents(path, kept);
     if (stats.isDirectory()) {
-      if (isPattern && this.#leftOut(real, baseOf(path))) return false;
+      const ignored = this.#stateOf(real);
+      if (isPattern && this.#excludes.matches(utf8(baseOf(path)))) return false;
+      if (ignored.matched && !this.#ignore.mayMissBelow(ignored, utf8(real))) return false;
       this.#note({ path: real, to: kept, stats, named: false });
-      await this.#folder(real, kept, "");
+      await this.#folder({ path: real, to: kept, below: "" }, { ignored, excluded: this.#excludes.root });
       return true;
     }
-    if (this.#ignore.excludes(utf8(real)) || this.#excludes.excludes(utf8(baseOf(path)))) return false;
+    if (this.#ignore.matches(utf8(real)) || this.#excludes.matches(utf8(baseOf(path)))) return false;
     this.#note({ path: real, to: kept === "" ? baseOf(path) : kept, stats, named: kept === "" });
     return true;
   }
@@ -103,35 +121,52 @@ class Selector {
     }
   }
 
-  /** `below`: the path within the folder that was named, which --exclude looks at. */
-  async #folder(path: string, to: string, below: string): Promise<void> {
-    for (const name of this.#tree.names(path)) {
+  async #folder(folder: Way, states: States): Promise<void> {
+    for (const name of this.#tree.names(folder.path)) {
       if (this.#breath.due) await this.#breath.take();
-      const child = { path: joined(path, name), to: joined(to, name), below: joined(below, name) };
-      const leftOut = this.#leftOut(child.path, child.below);
+      const child = {
+        path: joined(folder.path, name),
+        to: joined(folder.to, name),
+        below: joined(folder.below, name),
+      };
       const stats = this.#tree.stat(child.path);
-      if (stats === undefined) continue;
-      const before = this.#found.size;
-      if (leftOut && !(stats.isDirectory() && this.#mayHoldExceptions)) continue;
-      const entry = { path: child.path, to: child.to, stats, named: false };
-      if (!leftOut) this.#note(entry);
-      if (stats.isDirectory()) await this.#folder(child.path, child.to, child.below);
-      // A folder that is left out itself comes along when something in it does.
-      if (leftOut && this.#found.size > before) this.#note(entry);
+      if (stats !== undefined) await this.#child(child, stats, this.#enter(states, child));
     }
   }
 
-  #leftOut(path: string, below: string): boolean {
-    return this.#ignore.excludes(utf8(path)) || this.#excludes.excludes(utf8(below));
+  async #child(way: Way, stats: BigIntStats, states: States): Promise<void> {
+    const leftOut = states.ignored.matched || states.excluded.matched;
+    const entry = { path: way.path, to: way.to, stats, named: false };
+    if (!leftOut) this.#note(entry);
+    if (!stats.isDirectory() || (leftOut && !this.#mayMissBelow(states, way))) return;
+    const before = this.#found.size;
+    await this.#folder(way, states);
+    // A folder that is left out itself comes along when something in it does.
+    if (leftOut && this.#found.size > before) this.#note(entry);
   }
 
-  get #mayHoldExceptions(): boolean {
-    return this.#ignore.hasExceptions || this.#excludes.hasExceptions;
+  #enter({ ignored, excluded }: States, { path, below }: Way): States {
+    return {
+      ignored: this.#ignore.isEmpty ? ignored : this.#ignore.enter(ignored, utf8(path)),
+      excluded: this.#excludes.isEmpty ? excluded : this.#excludes.enter(excluded, utf8(below)),
+    };
+  }
+
+  #mayMissBelow({ ignored, excluded }: States, { path, below }: Way): boolean {
+    return this.#ignore.mayMissBelow(ignored, utf8(path)) && this.#excludes.mayMissBelow(excluded, utf8(below));
+  }
+
+  #stateOf(path: string): Matched {
+    let state = this.#ignore.root;
+    if (path === "" || this.#ignore.isEmpty) return state;
+    for (let slash = path.indexOf("/"); slash >= 0; slash = path.indexOf("/", slash + 1))
+      state = this.#ignore.enter(state, utf8(path.slice(0, slash)));
+    return this.#ignore.enter(state, utf8(path));
   }
 
   /** Named, there, and left out by --exclude: no error. */
   #wasExcluded(path: string): boolean {
-    return this.#excludes.excludes(utf8(baseOf(path))) && this.#tree.resolve(path) !== undefined;
+    return this.#excludes.matches(utf8(baseOf(path))) && this.#tree.resolve(path) !== undefined;
   }
 
   #note(entry: SelectedEntry): void {

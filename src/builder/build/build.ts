@@ -1,0 +1,132 @@
+import type { Digest } from "../../base/digest.ts";
+import { digestOf } from "../../base/digest.ts";
+import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
+import type { Lease } from "../../images/images.ts";
+import { MEDIA } from "../../oci/media-types.ts";
+import { formatPlatform, HOST_PLATFORM } from "../../oci/platform.ts";
+import { parseReference, type Reference, withDefaultTag } from "../../oci/reference.ts";
+import type { Descriptor, Platform } from "../../oci/types.ts";
+import type { BuildRequest, BuildResult, BuiltImage } from "../builder.ts";
+import { DockerfileError, formatExcerpt } from "../dockerfile/errors.ts";
+import type { Dockerfile } from "../dockerfile/language.ts";
+import { parseDockerfile } from "../dockerfile/parse.ts";
+import { planBuild } from "../dockerfile/plan-build.ts";
+import { BuildError } from "../errors.ts";
+import type { Session, SessionOptions, Solver } from "../graph/solver.ts";
+import { type OnFailedRun, RunFailure } from "../ops/run/run.ts";
+import type { BuildEvent } from "../progress.ts";
+import type { Toolkit } from "../toolkit.ts";
+import { type LayeredTree, layered, type Made, type Tree } from "../tree.ts";
+import { BaseImages } from "./base-images.ts";
+import { exportResult } from "./export.ts";
+import { drawImage } from "./image.ts";
+import { StageCompiler } from "./stages.ts";
+
+export interface BuildParts {
+  readonly tools: Toolkit;
+  readonly solver: Solver<Tree, Made>;
+  readonly onFailed: OnFailedRun;
+}
+
+/** One build, from the text to what the exporters said. As `Builder.build`. */
+export async function runBuild(parts: BuildParts, request: BuildRequest, options: SessionOptions): Promise<BuildResult> {
+  const { file, names } = checkRequest(request);
+  for (const warning of file.warnings) options.onProgress({ type: "warning", file: file.file, warning });
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const { tools } = parts;
+  const pinned: Digest[] = [];
+  const onResult = ({ layers, chainId }: LayeredTree) => {
+    const digests = [...layers.map(({ blob }) => blob.digest), ...(chainId === undefined ? [] : [chainId])];
+    tools.steps.pin(digests);
+    pinned.push(...digests);
+  };
+  try {
+    return await tools.images.lease(async (lease) => {
+      const run = { parts, request, file, lease, signal, stop, onProgress: options.onProgress, onResult };
+      const images: BuiltImage[] = [];
+      const wanted = request.platforms?.length ? request.platforms : [undefined];
+      for (const platform of wanted) images.push(await buildPlatform(run, platform));
+      return exportResult({ tools, request, lease, names, signal, onProgress: options.onProgress, file }, images);
+    });
+  } finally {
+    tools.steps.unpin(pinned);
+    tools.steps.flush();
+  }
+}
+
+/** What can be wrong before anything runs. */
+function checkRequest({ dockerfile, tags = [] }: BuildRequest): { file: Dockerfile; names: Reference[] } {
+  const names = tags.map((tag) => withDefaultTag(parseReference(tag)));
+  return { file: parseDockerfile(dockerfile.text, dockerfile.name), names };
+}
+
+interface Run {
+  readonly parts: BuildParts;
+  readonly request: BuildRequest;
+  readonly file: Dockerfile;
+  readonly lease: Lease;
+  readonly signal: AbortSignal;
+  readonly stop: AbortController;
+  readonly onProgress: (event: BuildEvent) => void;
+  readonly onResult: (tree: LayeredTree) => void;
+}
+
+async function buildPlatform(run: Run, platform: Platform | undefined): Promise<BuiltImage> {
+  const { parts, request, file, lease, signal, stop, onProgress, onResult } = run;
+  const { tools, solver, onFailed } = parts;
+  const { target, buildArgs, contexts = {}, platforms = [], pull = false, credentials = {} } = request;
+  const targetPlatform = platform ?? HOST_PLATFORM;
+  const plan = planBuild(file, { target, buildArgs, targetPlatform, contexts: Object.keys(contexts) });
+  const platformName = platforms.length > 1 ? formatPlatform(targetPlatform) : undefined;
+  const session = solver.session({ signal, onProgress });
+  const bases = new BaseImages(tools, { lease, pull, credentials });
+  const orders = { plan, request, latest: latestTime(request), platformName };
+  const compiler = new StageCompiler({ tools, orders, session, bases, onFailed, onResult });
+  const stages = plan.order.map(async (index) => {
+    const stage = await compiler.stage(index);
+    return { stage, tree: await session.solve(stage.last) };
+  });
+  try {
+    const solved = await Promise.all(stages);
+    const { stage, tree } = solved[plan.order.indexOf(plan.target.index)] as (typeof solved)[number];
+    return drawImage(stage.portrait, layered(tree));
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(stages);
+    await session.settled();
+    throw explain(error, session, file);
+  }
+}
+
+/** The Dockerfile's lines and the exit code for the step that failed first; other errors as they are. */
+function explain(error: unknown, session: Session<Tree, Made>, file: Dockerfile): unknown {
+  const { failure } = session;
+  if (error instanceof DockerfileError) return error;
+  const cause = failure === undefined ? error : failure.error;
+  const step = failure?.vertex.hints.step;
+  if (step === undefined || errorKind(cause) === "cancelled") return cause;
+  const known =
+    cause instanceof EngineError ? cause : new EngineError(errorKind(cause), errorMessage(cause), { cause });
+  const [exitCode, id] = cause instanceof RunFailure ? [cause.exitCode, cause.failedStep] : [undefined, undefined];
+  const excerpt = formatExcerpt({ file: file.file, text: file.text, range: step.range });
+  const hint = id === undefined ? undefined : `open a shell in the failed step: gantry build --debug-shell ${id.slice(0, 12)}`;
+  return new BuildError(known, { id, exitCode, file: file.file, range: step.range, excerpt }, hint);
+}
+
+/** SOURCE_DATE_EPOCH, from the request or as a build argument. */
+function latestTime({ sourceDateEpoch, buildArgs }: BuildRequest): bigint | undefined {
+  const text = sourceDateEpoch ?? buildArgs?.SOURCE_DATE_EPOCH;
+  if (text === undefined || text === "") return undefined;
+  if (!/^\d{1,12}$/.test(String(text)))
+    throw new EngineError("invalid", `invalid SOURCE_DATE_EPOCH: ${JSON.stringify(text)}`, {
+      hint: "give the seconds since 1970",
+    });
+  return BigInt(text) * 1_000_000_000n;
+}
+
+export function indexOf(images: readonly BuiltImage[]): { readonly bytes: Buffer; readonly descriptor: Descriptor } {
+  const manifests = images.map(({ manifest, platform }) => ({ ...manifest, platform }));
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests }));
+  return { bytes, descriptor: { mediaType: MEDIA.ociIndex, digest: digestOf(bytes), size: bytes.length } };
+}

@@ -1,0 +1,93 @@
+import { digestOf } from "../../base/digest.ts";
+import type { Lease } from "../../images/images.ts";
+import { familiarName, type Reference } from "../../oci/reference.ts";
+import type { Descriptor } from "../../oci/types.ts";
+import type { BuildRequest, BuildResult, BuiltImage, ExportInput } from "../builder.ts";
+import type { Dockerfile } from "../dockerfile/language.ts";
+import { cancelled } from "../graph/slots.ts";
+import type { BuildEvent } from "../progress.ts";
+import type { Toolkit } from "../toolkit.ts";
+import { indexOf } from "./build.ts";
+
+export interface ExportParts {
+  readonly tools: Toolkit;
+  readonly request: BuildRequest;
+  readonly lease: Lease;
+  readonly names: readonly Reference[];
+  readonly signal: AbortSignal;
+  readonly onProgress: (event: BuildEvent) => void;
+  readonly file: Dockerfile;
+}
+
+/** Stores the images, then gives them to the exporters, one after another. */
+export async function exportResult(parts: ExportParts, images: readonly BuiltImage[]): Promise<BuildResult> {
+  const { request, file } = parts;
+  const index = images.length > 1 ? indexOf(images) : undefined;
+  const target = index?.descriptor ?? (images[0] as BuiltImage).manifest;
+  const result = { images, target };
+  if (request.store !== false)
+    await shown(parts, "exporting to image", () => store(parts, images, target, index?.bytes));
+  let metadata: Readonly<Record<string, unknown>> = {};
+  for (const exporter of request.exporters ?? []) {
+    const told = await shown(parts, exporter.name, (log) => exporter.export(inputFor(parts, result, log)));
+    metadata = { ...metadata, ...told };
+  }
+  return Object.freeze({ ...result, metadata, warnings: file.warnings });
+}
+
+async function store(
+  { tools, lease, names, request, signal }: ExportParts,
+  images: readonly BuiltImage[],
+  target: Descriptor,
+  index: Buffer | undefined,
+): Promise<void> {
+  const { content } = tools;
+  for (const image of images) {
+    await lease.hold(image.layers.map(({ digest }) => digest));
+    await lease.store(() => content.put(image.configBytes));
+    await lease.store(() => content.put(image.manifestBytes));
+  }
+  if (index !== undefined) await lease.store(() => content.put(index));
+  await content.sync(images.flatMap(({ layers }) => layers.map(({ digest }) => digest)));
+  await tools.images.record({ target, names, signal, unpack: request.store !== false });
+}
+
+function inputFor(
+  { tools, request, names, signal }: ExportParts,
+  result: ExportInput["result"],
+  log: (text: string) => void,
+): ExportInput {
+  return {
+    result,
+    tags: names.map(familiarName),
+    sourceDateEpoch: request.sourceDateEpoch,
+    signal,
+    layer: (digest) => tools.content.stream(digest),
+    withTree: ({ chainId }, read) =>
+      chainId === undefined ? read(tools.store.paths.emptyFolder) : tools.snapshots.withLayer(chainId, read),
+    log,
+  };
+}
+
+/** As a vertex of the progress. */
+async function shown<T>(
+  { onProgress, signal }: ExportParts,
+  name: string,
+  work: (log: (text: string) => void) => Promise<T>,
+): Promise<T> {
+  if (signal.aborted) throw cancelled(signal);
+  const digest = digestOf(`export ${name}`);
+  const vertex = { digest, inputs: [], name, startedAt: Date.now() };
+  onProgress({ type: "vertex", vertex });
+  const log = (text: string) =>
+    onProgress({ type: "log", vertex: digest, stream: 1, data: Buffer.from(`${text}\n`), time: Date.now() });
+  try {
+    const done = await work(log);
+    onProgress({ type: "vertex", vertex: { ...vertex, completedAt: Date.now() } });
+    return done;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    onProgress({ type: "vertex", vertex: { ...vertex, completedAt: Date.now(), error: message } });
+    throw error;
+  }
+}

@@ -1,0 +1,142 @@
+import { EngineError } from "../../base/errors.ts";
+import { timestamp } from "../../base/time.ts";
+import { HOST_PLATFORM } from "../../oci/platform.ts";
+import { parseReference, withDefaultTag } from "../../oci/reference.ts";
+import type { Platform } from "../../oci/types.ts";
+import type { ContextTree } from "../builder.ts";
+import type { Source, Stage } from "../dockerfile/plan.ts";
+import type { Op, OpContext } from "../graph/graph.ts";
+import { type FolderTree, type LayeredTree, type Made, SCRATCH, type Tree } from "../tree.ts";
+import type { BaseImage, ImageWish } from "./base-images.ts";
+import { imageIdOf, type Portrait } from "./image.ts";
+import type { StageCompiler, TreeVertex } from "./stages.ts";
+
+/** Where files come from: contexts, images, other stages. Each is one vertex, whoever asks for it. */
+export class Sources {
+  readonly #compiler: StageCompiler;
+  readonly #vertices = new Map<string, TreeVertex>();
+  readonly #images = new WeakMap<TreeVertex, () => BaseImage | undefined>();
+
+  constructor(compiler: StageCompiler) {
+    this.#compiler = compiler;
+  }
+
+  /** For COPY --from and mounts; undefined: the build's context. */
+  vertex(source: Source | undefined, stage: Stage): TreeVertex | Promise<TreeVertex> {
+    if (source === undefined) return this.#context(undefined);
+    if (source.kind === "stage") return this.#compiler.stage(source.index).then(({ last }) => last);
+    if (source.kind === "context") return this.#context(source.name);
+    if (source.kind === "scratch") return this.#once("scratch", "[internal] scratch", () => constant(SCRATCH));
+    const { reference, platform, name } = source;
+    const wish = { reference, platform, strict: this.#isStrict(stage, platform) };
+    return this.#once(`image ${name} ${JSON.stringify(platform)}`, `FROM ${name}`, () => this.#imageOp(wish));
+  }
+
+  /** What a stage's FROM does. */
+  async base(stage: Stage, source: Exclude<Source, { kind: "stage" }>): Promise<{ op: Op<Tree, Made>; inputs: [] }> {
+    if (source.kind === "scratch") return { op: constant(SCRATCH), inputs: [] };
+    const wish = this.#wish(stage, source);
+    return { op: this.#imageOp(wish), inputs: [] };
+  }
+
+  /** The image behind a FROM's vertex; undefined for scratch. */
+  async baseImage(vertex: TreeVertex, source: Source): Promise<BaseImage | undefined> {
+    await this.#compiler.session.solve(vertex);
+    if (source.kind === "scratch") return undefined;
+    return vertex.op instanceof ImageOp ? vertex.op.found : this.#images.get(vertex)?.();
+  }
+
+  imageIdOf(_stage: Stage, tree: LayeredTree, portrait: Portrait | undefined): string | undefined {
+    return portrait === undefined ? undefined : imageIdOf(portrait, tree);
+  }
+
+  #wish(stage: Stage, source: Exclude<Source, { kind: "stage" | "scratch" }>): ImageWish {
+    if (source.kind === "image")
+      return { reference: source.reference, platform: source.platform, strict: this.#isStrict(stage, source.platform) };
+    const context = this.#compiler.orders.request.contexts?.[source.name];
+    if (context?.kind === "image") {
+      const reference = withDefaultTag(parseReference(context.name));
+      return { reference, platform: stage.platform, strict: this.#isStrict(stage, stage.platform) };
+    }
+    throw new EngineError("invalid", `the build context ${JSON.stringify(source.name)} is no image to start from`);
+  }
+
+  /** A platform that somebody named, or another one than the machine's. */
+  #isStrict(stage: Stage, platform: Platform): boolean {
+    const { request } = this.#compiler.orders;
+    const asked = stage.from.platform !== undefined || (request.platforms ?? []).length > 0;
+    return asked || platform.architecture !== HOST_PLATFORM.architecture || platform.os !== HOST_PLATFORM.os;
+  }
+
+  #context(name: string | undefined): TreeVertex {
+    const { request } = this.#compiler.orders;
+    const given = name === undefined ? request.context : request.contexts?.[name];
+    if (given !== undefined && "kind" in given && given.kind === "image") {
+      const reference = withDefaultTag(parseReference(given.name));
+      const wish = { reference, platform: this.#compiler.orders.plan.targetPlatform, strict: false };
+      return this.#once(`context ${name}`, `[context ${name}] load from docker-image`, () => this.#imageOp(wish));
+    }
+    const tree = given !== undefined && "tree" in given ? given.tree : (given as ContextTree | undefined);
+    const shown = name === undefined ? "[internal] load build context" : `[context ${name}] load from client`;
+    return this.#once(`context ${name ?? ""}`, shown, () => constant(this.#folder(tree, name)));
+  }
+
+  #folder(tree: ContextTree | undefined, name: string | undefined): FolderTree {
+    const { paths } = this.#compiler.tools.store;
+    return {
+      kind: "folder",
+      source: {
+        root: tree?.root ?? paths.emptyFolder,
+        ignore: tree?.ignore ?? [],
+        name: name === undefined ? "the build context" : `the build context ${name}`,
+        foreign: tree?.owner !== "keep",
+        hashes: tree?.cacheName === undefined ? undefined : paths.contextHash(tree.cacheName),
+      },
+    };
+  }
+
+  #imageOp(wish: ImageWish): ImageOp {
+    return new ImageOp((context) => this.#compiler.bases.find(wish, context));
+  }
+
+  #once(key: string, name: string, op: () => Op<Tree, Made>): TreeVertex {
+    const known = this.#vertices.get(key);
+    if (known !== undefined) return known;
+    const hints = { id: this.#compiler.vertexId(["source", key]), name };
+    const vertex = Object.freeze({ op: op(), inputs: [], hints });
+    this.#vertices.set(key, vertex);
+    return vertex;
+  }
+}
+
+/** Something that needs no work. */
+function constant(tree: Tree): Op<Tree, Made> {
+  return {
+    key: async () => undefined,
+    run: async () => ({ createdAt: "", size: 0 }),
+    result: () => tree,
+  };
+}
+
+/** An image, found here or pulled. */
+class ImageOp implements Op<Tree, Made> {
+  found: BaseImage | undefined;
+  readonly #find: (context: OpContext) => Promise<BaseImage>;
+
+  constructor(find: (context: OpContext) => Promise<BaseImage>) {
+    this.#find = find;
+  }
+
+  async key(): Promise<undefined> {
+    return undefined;
+  }
+
+  async run(_inputs: readonly Tree[], context: OpContext): Promise<Made> {
+    this.found = await this.#find(context);
+    return { createdAt: timestamp(), size: 0, tree: this.found.tree };
+  }
+
+  result(_inputs: readonly Tree[], made: Made): Tree {
+    return made.tree ?? SCRATCH;
+  }
+}

@@ -1,0 +1,102 @@
+import { mkdirSync } from "node:fs";
+import type { BuildCache } from "../api/types/image.ts";
+import type { Digest } from "../base/digest.ts";
+import { EngineError } from "../base/errors.ts";
+import { runBuild } from "./build/build.ts";
+import type {
+  Builder,
+  BuildRequest,
+  BuildResult,
+  PruneOptions,
+  ShellOptions,
+  ShellSession,
+} from "./builder.ts";
+import { DigestMemo } from "./cache/digests.ts";
+import { StepCache } from "./cache/steps.ts";
+import type { Warning } from "./dockerfile/language.ts";
+import { parseDockerfile } from "./dockerfile/parse.ts";
+import { planBuild } from "./dockerfile/plan-build.ts";
+import { Solver } from "./graph/solver.ts";
+import { FileWorkers } from "./ops/files/workers.ts";
+import type { BuildEvent } from "./progress.ts";
+import type { Toolkit } from "./toolkit.ts";
+import type { Made, Tree } from "./tree.ts";
+
+export type BuilderParts = Omit<Toolkit, "steps" | "digests" | "workers">;
+
+/** A builder, and what `images` must ask before it removes anything. */
+export interface OpenedBuilder {
+  readonly builder: Builder;
+  /** Whether the cache, or a build under way, needs this blob or layer. */
+  keeps(digest: Digest): boolean;
+}
+
+/** Reads what is kept; takes away what a killed engine left. */
+export function openBuilder(parts: BuilderParts): OpenedBuilder {
+  const { store, snapshots, content } = parts;
+  mkdirSync(store.paths.contextHashes, { recursive: true, mode: 0o700 });
+  mkdirSync(store.paths.cacheMounts, { recursive: true, mode: 0o711 });
+  mkdirSync(store.paths.emptyFolder, { recursive: true });
+  const isWhole = ({ layer, chainId }: Made) =>
+    layer === undefined ||
+    (content.info(layer.blob.digest) !== undefined && chainId !== undefined && snapshots.layer(chainId) !== undefined);
+  const steps = new StepCache(store, isWhole);
+  const digests = new DigestMemo(store);
+  digests.retain((chainId) => snapshots.layer(chainId) !== undefined);
+  const tools: Toolkit = { ...parts, steps, digests, workers: new FileWorkers() };
+  return { builder: new LocalBuilder(tools), keeps: (digest) => steps.keeps(digest) || steps.isPinned(digest) };
+}
+
+class LocalBuilder implements Builder {
+  readonly #tools: Toolkit;
+  readonly #solver: Solver<Tree, Made>;
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(tools: Toolkit) {
+    this.#tools = tools;
+    this.#solver = new Solver({ steps: tools.steps, slots: Math.max(8, 2 * tools.host.cpus) });
+  }
+
+  async build(
+    request: BuildRequest,
+    options: {
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress?: ((event: BuildEvent) => void) | undefined;
+    } = {},
+  ): Promise<BuildResult> {
+    if (this.#closing.signal.aborted) throw new EngineError("unavailable", "the engine is shutting down");
+    const signal = AbortSignal.any([this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    const parts = { tools: this.#tools, solver: this.#solver, onFailed: () => false };
+    const running = runBuild(parts, request, { signal, onProgress: options.onProgress ?? (() => {}) });
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async check({ dockerfile, target, buildArgs }: Parameters<Builder["check"]>[0]): Promise<readonly Warning[]> {
+    const file = parseDockerfile(dockerfile.text, dockerfile.name);
+    return planBuild(file, { target, buildArgs }).warnings;
+  }
+
+  shell(_failedStep: string, _options: ShellOptions): Promise<ShellSession> {
+    throw new EngineError("not-implemented", "shells in failed steps are not done yet");
+  }
+
+  async prune(_options: PruneOptions): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }> {
+    throw new EngineError("not-implemented", "pruning the build cache is not done yet");
+  }
+
+  diskUsage(): BuildCache[] {
+    return [];
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#running);
+    await this.#tools.workers.close();
+  }
+}
