@@ -3,14 +3,7 @@ import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import { runBuild } from "./build/build.ts";
-import type {
-  Builder,
-  BuildRequest,
-  BuildResult,
-  PruneOptions,
-  ShellOptions,
-  ShellSession,
-} from "./builder.ts";
+import type { Builder, BuildRequest, BuildResult, PruneOptions, ShellOptions, ShellSession } from "./builder.ts";
 import { DigestMemo } from "./cache/digests.ts";
 import { StepCache } from "./cache/steps.ts";
 import type { Warning } from "./dockerfile/language.ts";

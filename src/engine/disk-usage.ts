@@ -1,5 +1,6 @@
 import type { DiskUsage } from "../api/types/system.ts";
 import type { Volume } from "../api/types/volume.ts";
+import type { Builder } from "../builder/builder.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Images } from "../images/images.ts";
 import type { Volumes } from "../volumes/volumes.ts";
@@ -8,6 +9,7 @@ export interface UsageSources {
   readonly containers: Containers;
   readonly images: Images;
   readonly volumes: Volumes;
+  readonly builder: Builder;
   readonly volumeUsers: () => ReadonlyMap<string, readonly string[]>;
 }
 
@@ -27,7 +29,7 @@ export async function diskUsage(sources: UsageSources, types: readonly string[])
     Images: imageList,
     Containers: containerList,
     Volumes: volumeList,
-    BuildCache: wanted("build-cache") ? [] : null,
+    BuildCache: wanted("build-cache") ? sources.builder.diskUsage() : null,
   };
 }
 

@@ -4,6 +4,7 @@ import { EngineError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { silentLogger } from "../base/log.ts";
 import { openContexts } from "../builder/context/open.ts";
+import { openBuilder } from "../builder/open.ts";
 import { openContainers } from "../containers/open.ts";
 import { openContent } from "../content/open.ts";
 import { openEvents } from "../events/open.ts";
@@ -69,7 +70,16 @@ async function compose(
   const logs = openLogs();
   const remote = openRemote({ settings: settings.remote, logger });
   closers.defer(() => remote.close());
-  const images = openImages({ store, content, snapshots, events, remote, logger, uses: () => containers.imageUses() });
+  const images = openImages({
+    store,
+    content,
+    snapshots,
+    events,
+    remote,
+    logger,
+    uses: () => containers.imageUses(),
+    keeps: (digest) => build.keeps(digest),
+  });
   const containers = openContainers({
     store,
     images,
@@ -84,19 +94,33 @@ async function compose(
   });
   closers.defer(() => containers.dispose());
   const buildContexts = openContexts({ store });
+  const build = openBuilder({
+    store,
+    content,
+    snapshots,
+    images,
+    networks,
+    runtime,
+    cgroups,
+    host,
+    settings,
+    logger,
+  });
+  closers.defer(() => build.builder.close());
   await images.repair();
   await containers.restore();
   // What a load that was killed left, and layers whose last user has gone.
   await images.collect();
 
   const volumeUsers = () => containers.volumeUsers();
-  const sources = { containers, images, volumes, networks, events, volumeUsers };
+  const sources = { containers, images, volumes, networks, events, builder: build.builder, volumeUsers };
   const id = engineId(paths);
   return {
     containers,
     images,
     networks,
     volumes,
+    builder: build.builder,
     buildContexts,
     events,
     remote,

@@ -29,7 +29,11 @@ export interface BuildParts {
 }
 
 /** One build, from the text to what the exporters said. As `Builder.build`. */
-export async function runBuild(parts: BuildParts, request: BuildRequest, options: SessionOptions): Promise<BuildResult> {
+export async function runBuild(
+  parts: BuildParts,
+  request: BuildRequest,
+  options: SessionOptions,
+): Promise<BuildResult> {
   const { file, names } = checkRequest(request);
   for (const warning of file.warnings) options.onProgress({ type: "warning", file: file.file, warning });
   const stop = new AbortController();
@@ -110,7 +114,8 @@ function explain(error: unknown, session: Session<Tree, Made>, file: Dockerfile)
     cause instanceof EngineError ? cause : new EngineError(errorKind(cause), errorMessage(cause), { cause });
   const [exitCode, id] = cause instanceof RunFailure ? [cause.exitCode, cause.failedStep] : [undefined, undefined];
   const excerpt = formatExcerpt({ file: file.file, text: file.text, range: step.range });
-  const hint = id === undefined ? undefined : `open a shell in the failed step: gantry build --debug-shell ${id.slice(0, 12)}`;
+  const hint =
+    id === undefined ? undefined : `open a shell in the failed step: gantry build --debug-shell ${id.slice(0, 12)}`;
   return new BuildError(known, { id, exitCode, file: file.file, range: step.range, excerpt }, hint);
 }
 

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { chainIdOf } from "../../base/chain-id.ts";
 import type { Digest } from "../../base/digest.ts";
 import { newId } from "../../base/ids.ts";
-import { timestamp, timestampOf } from "../../base/time.ts";
+import { nanosecondsOf, timestamp, timestampOf } from "../../base/time.ts";
 import { MEDIA } from "../../oci/media-types.ts";
 import type { SealedLayer } from "../../snapshots/snapshots.ts";
 import type { Toolkit } from "../toolkit.ts";
@@ -73,7 +73,12 @@ export async function storeLayer(
   return Object.freeze({ createdAt, layer, parent, chainId, size });
 }
 
-/** RFC 3339; the time that history gives. */
+/** RFC 3339; the time that history gives: later each time, unless it is given. */
 export function timeOf(latest: bigint | undefined): string {
-  return latest === undefined ? timestamp() : timestampOf(latest);
+  if (latest !== undefined) return timestampOf(latest);
+  const now = nanosecondsOf(timestamp());
+  last = now > last ? now : last + 1n;
+  return timestampOf(last);
 }
+
+let last = 0n;
