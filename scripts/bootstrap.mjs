@@ -29,6 +29,7 @@ const TESTING = [
   { what: "docker-registry", found: () => program("docker-registry"), package: "docker-registry" },
   { what: "skopeo", found: () => program("skopeo"), package: "skopeo" },
   { what: "podman", found: () => program("podman"), package: "podman" },
+  { what: "buildah", found: () => program("buildah"), package: "buildah" },
   { what: "Docker's registry", found: () => program("docker-registry"), package: "docker-registry" },
   { what: "bsdtar", found: () => program("bsdtar"), package: "libarchive-tools" },
   { what: "umoci", found: () => program("umoci"), package: "umoci" },

@@ -52,11 +52,13 @@ function groupByName(manifests: readonly Descriptor[]): Descriptor[][] {
   return groups;
 }
 
-/** A full name; a bare "latest" names no repository and so no image here. */
+/**
+ * A full name; a bare "latest" names no repository and so no image here. Where both are full, the specification's own goes
+ * before containerd's, which tools copy along with an image that they change.
+ */
 function namesOf({ annotations }: Descriptor): Reference[] {
-  const full = annotations?.[NAME_ANNOTATION];
   const ref = annotations?.[REF_ANNOTATION];
-  const text = full ?? (ref !== undefined && /[/:]/.test(ref) ? ref : undefined);
+  const text = ref !== undefined && /[/:]/.test(ref) ? ref : annotations?.[NAME_ANNOTATION];
   const reference = text === undefined ? undefined : tryParseReference(text);
   return reference === undefined || reference.digest !== undefined ? [] : [reference];
 }
