@@ -1,0 +1,1 @@
+FROM Debian:12

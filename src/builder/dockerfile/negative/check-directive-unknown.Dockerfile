@@ -1,0 +1,2 @@
+# check=strict=true
+FROM debian

@@ -1,0 +1,5 @@
+FROM debian
+CMD [
+  "python",
+  "app.py"
+]

@@ -1,0 +1,2 @@
+FROM debian
+ADD --chmod=10000 a b

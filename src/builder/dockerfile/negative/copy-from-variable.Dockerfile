@@ -1,0 +1,3 @@
+FROM debian
+ARG STAGE=x
+COPY --from=$STAGE a b

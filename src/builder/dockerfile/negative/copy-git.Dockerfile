@@ -1,0 +1,2 @@
+FROM debian
+COPY git@example.com:a/b.git /

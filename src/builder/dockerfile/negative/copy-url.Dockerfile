@@ -1,0 +1,2 @@
+FROM debian
+COPY https://example.com/a.tgz /

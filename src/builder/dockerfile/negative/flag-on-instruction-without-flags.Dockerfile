@@ -1,0 +1,2 @@
+FROM debian
+ENV --x=1 A=2

@@ -1,0 +1,3 @@
+FROM debian
+COPY --chown=1 \
+     --chown=2 a b

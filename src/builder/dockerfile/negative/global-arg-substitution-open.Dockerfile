@@ -1,0 +1,2 @@
+ARG V=${A:-1
+FROM debian:$V

@@ -1,0 +1,2 @@
+FROM debian
+LABEL version=1.0 description of it

@@ -1,0 +1,2 @@
+FROM debian
+ONBUILD COPY --form=a b c

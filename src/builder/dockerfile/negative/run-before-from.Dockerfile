@@ -1,0 +1,4 @@
+# syntax=docker/dockerfile:1
+ARG A
+RUN true
+FROM debian

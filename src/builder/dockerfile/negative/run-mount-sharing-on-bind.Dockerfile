@@ -1,0 +1,2 @@
+FROM debian
+RUN --mount=target=/c,sharing=locked true

@@ -1,0 +1,2 @@
+FROM debian
+RUN --mount=type=cache,target=/c,sharing=lock true

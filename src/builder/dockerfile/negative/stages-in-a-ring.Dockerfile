@@ -1,0 +1,3 @@
+FROM debian AS one
+COPY --from=two /a /b
+FROM one AS two

@@ -1,0 +1,2 @@
+FROM debian
+ADD --keep-git-dir= https://example.com/a.git /b

@@ -1,0 +1,2 @@
+FROM debian
+COPY --link=maybe /a /b

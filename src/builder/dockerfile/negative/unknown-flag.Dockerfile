@@ -1,0 +1,2 @@
+FROM debian
+COPY --form=build /a /b

@@ -1,0 +1,2 @@
+from debian
+frm x

@@ -1,0 +1,4 @@
+FROM debian
+RUN true
+ADDD . .
+CMD x

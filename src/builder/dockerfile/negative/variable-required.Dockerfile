@@ -1,0 +1,3 @@
+FROM debian
+ARG VERSION
+ENV W="${VERSION:?give it with --build-arg}"
