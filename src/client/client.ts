@@ -3,6 +3,7 @@
  * the API, and throws EngineErrors whose kinds come from the status. Everything takes one connection per request; a
  * response's body that is not read to its end must be closed.
  */
+import { type BuildsClient, buildsClient } from "./builds.ts";
 import { type ContainersClient, containersClient } from "./containers.ts";
 import { parseHost, type TlsOptions } from "./host.ts";
 import { type ImagesClient, imagesClient } from "./images.ts";
@@ -13,6 +14,7 @@ import { type VolumesClient, volumesClient } from "./volumes.ts";
 
 export interface Client {
   readonly transport: Transport;
+  readonly builds: BuildsClient;
   readonly containers: ContainersClient;
   readonly images: ImagesClient;
   readonly networks: NetworksClient;
@@ -35,6 +37,7 @@ export function createClient({
   const transport = createTransport({ endpoint: parseHost(host, tls), version, onUnavailable });
   return {
     transport,
+    builds: buildsClient(transport),
     containers: containersClient(transport),
     images: imagesClient(transport),
     networks: networksClient(transport),

@@ -52,8 +52,7 @@ export interface Engine {
   readonly images: Images;
   readonly networks: Networks;
   readonly volumes: Volumes;
-  /** Undefined in an engine that was composed without one. */
-  readonly builder?: Builder | undefined;
+  readonly builder: Builder;
   readonly buildContexts: Contexts;
   readonly events: Events;
   readonly remote: Remote;

@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import { bytesOf, Mux } from "../../base/mux.ts";
-import type { Builder, BuildRequest, BuildResult, RegistryCredentials } from "../../builder/builder.ts";
+import type { BuildRequest, BuildResult, RegistryCredentials } from "../../builder/builder.ts";
 import { makeExporter } from "../../builder/exporters/exporters.ts";
 import type { PreparedAttach } from "../../containers/containers.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -17,7 +17,6 @@ import { optionsOf, readWireBuild } from "./wire-request.ts";
 
 export interface BuildSessionOptions {
   readonly engine: Engine;
-  readonly builder: Builder;
   readonly credentials: Readonly<Record<string, RegistryCredentials>> | undefined;
 }
 
@@ -84,7 +83,8 @@ async function serveBuild(
   lines: BuildLines,
   serving: Serving,
 ): Promise<void> {
-  const { builder, signal } = serving;
+  const { signal } = serving;
+  const { builder } = serving.engine;
   const wire = readWireBuild(request);
   await using stack = new AsyncDisposableStack();
   const build = await requestOf(wire, serving, stack);

@@ -13,14 +13,14 @@ const wireShell = struct<WireShell>("Shell", { terminal: boolean, rows: int64, c
 export async function serveShell(
   { step, shell }: Extract<BuildCall, { call: "shell" }>,
   channel: Duplex,
-  { builder, asked, signal }: Serving,
+  { engine, asked, signal }: Serving,
 ): Promise<void> {
   const options = decode(wireShell, shell);
   if (options === undefined || typeof step !== "string")
     throw new EngineError("invalid", "which step's shell is missing");
   const { terminal, rows, columns, command } = options;
   const size = rows > 0 && columns > 0 ? ([rows, columns] as const) : undefined;
-  const session = await builder.shell(step, { command, terminal, size, signal });
+  const session = await engine.builder.shell(step, { command, terminal, size, signal });
   const io = asked.shell(signal);
   void resizes(channel, session);
   void pipeline(bytesOf(io), session.input).catch(() => {});

@@ -1,6 +1,5 @@
 /** Builds: the classic API, the cache, and the way of our own client. */
 import type { IncomingMessage } from "node:http";
-import { EngineError } from "../../base/errors.ts";
 import type { Builder } from "../../builder/builder.ts";
 import type { OwnedContext } from "../../builder/context/contexts.ts";
 import { readDockerfile } from "../../builder/context/dockerfile-file.ts";
@@ -33,7 +32,6 @@ type BuildCall = Call<"/build", typeof buildQuery>;
 /** The context is read before the first line of the answer, so that what is wrong with it or with the Dockerfile is a status. */
 async function classicBuild(call: BuildCall): Promise<Reply> {
   const { engine, query, request, signal } = call;
-  const builder = builderOf(engine);
   const options = requestOf(query);
   const credentials = credentialsOf(request);
   const context = await contextOf(call);
@@ -46,7 +44,10 @@ async function classicBuild(call: BuildCall): Promise<Reply> {
       run: async (write) => {
         await using _ = context;
         const run = (onProgress: ClassicOutput["event"]) =>
-          builder.build({ ...options, credentials, dockerfile: { text, name }, context: tree }, { signal, onProgress });
+          engine.builder.build(
+            { ...options, credentials, dockerfile: { text, name }, context: tree },
+            { signal, onProgress },
+          );
         await (query.q ? quietly(run, write, query) : verbosely(run, write, query));
       },
     };
@@ -58,7 +59,7 @@ async function classicBuild(call: BuildCall): Promise<Reply> {
 
 /** Our own client's way: see docs/build-protocol.md. */
 function privateBuild({ engine, request }: Call<"/gantry/build">): Reply {
-  const prepared = buildSession({ engine, builder: builderOf(engine), credentials: credentialsOf(request) });
+  const prepared = buildSession({ engine, credentials: credentialsOf(request) });
   return { kind: "hijack", prepared };
 }
 
@@ -123,16 +124,11 @@ const shownTag = (tag: string): string => familiarName(withDefaultTag(parseRefer
 
 async function prune({ engine, query }: Call<"/build/prune", typeof pruneQuery>): Promise<Reply> {
   const { all, "keep-storage": keep, "reserved-space": reserved, "max-used-space": most } = query;
-  const { deleted, reclaimed } = await builderOf(engine).prune({
+  const { deleted, reclaimed } = await engine.builder.prune({
     all,
     keepStorage: reserved || keep || most || undefined,
     filters: query.filters,
   });
   engine.events.publish({ type: "builder", action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });
   return json({ CachesDeleted: deleted, SpaceReclaimed: reclaimed });
-}
-
-export function builderOf({ builder }: Engine): Builder {
-  if (builder !== undefined) return builder;
-  throw new EngineError("not-implemented", "this engine was made without a builder");
 }

@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { posix } from "node:path";
 import { EngineError, errnoOf } from "../../base/errors.ts";
 import { openIn } from "../../kernel/rooted.ts";
+import { parseIgnoreFile } from "../dockerfile/ignore.ts";
 import type { DockerfileText } from "./contexts.ts";
 
 /** Bytes. */
@@ -27,10 +28,10 @@ export function readDockerfile(root: string, name: string = DEFAULT_DOCKERFILE):
   return { text: found, name, ignore: readIgnore(root, path) };
 }
 
-/** The lines that hold for a Dockerfile at `path`; none without an ignore file. */
+/** The patterns that hold for a Dockerfile at `path`; none without an ignore file. */
 export function readIgnore(root: string, path: string): readonly string[] {
   const text = readText(root, `${path}.dockerignore`) ?? readText(root, ".dockerignore");
-  return text === undefined ? [] : text.split("\n");
+  return text === undefined ? [] : parseIgnoreFile(text);
 }
 
 /** Undefined when there is none. "invalid" for what is no file, "too-large". */

@@ -1,12 +1,14 @@
-/** `gantry build`: not here yet; the daemon says so, with what to do instead. */
-import { ANY_ARGUMENTS, type Command } from "../command.ts";
+/** `gantry build`. */
+import { BUILD_FLAGS } from "../build/flags.ts";
+import { type Command, ONE_ARGUMENT } from "../command.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] PATH | URL | -",
-  arguments: ANY_ARGUMENTS,
-  raw: true,
-  run: async (context) => {
-    await context.client.transport.text("POST", "/build", { query: { dockerfile: "Dockerfile" } });
-    return 0;
+  flags: BUILD_FLAGS,
+  arguments: ONE_ARGUMENT,
+  complete: "folders",
+  run: async (context, flags) => {
+    const { runBuild } = await import("../build/run.ts");
+    return await runBuild(context, flags);
   },
 };

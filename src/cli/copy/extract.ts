@@ -29,10 +29,11 @@ export class Extraction {
   readonly #safe = new Set<string>();
   readonly #folders: { readonly path: string; readonly header: TarHeader }[] = [];
 
-  /** The archive's first entry becomes `place`. */
-  constructor(place: string, owners: boolean) {
+  /** The archive's first entry becomes `place`; with `root` what is below that name goes into it, and `place` stays as it is. */
+  constructor(place: string, owners: boolean, root?: string) {
     this.#place = place;
     this.#owners = owners;
+    this.#root = root;
   }
 
   async run(archive: AsyncIterable<Uint8Array>): Promise<void> {

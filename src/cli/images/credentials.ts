@@ -33,6 +33,18 @@ export function authHeader(context: Context, repo: string): string | undefined {
   return credentials === undefined ? undefined : Buffer.from(JSON.stringify(credentials)).toString("base64url");
 }
 
+/** For X-Registry-Config: all that config.json and its helpers know. Undefined when nothing is. */
+export function registryConfig(context: Context): string | undefined {
+  const config = readConfig(context);
+  const servers = new Set([...Object.keys(config.auths ?? {}), ...Object.keys(config.credHelpers ?? {})]);
+  const known = [...servers].flatMap((server) => {
+    const credentials = credentialsFor(context, server);
+    return credentials === undefined ? [] : [[server, credentials] as const];
+  });
+  if (known.length === 0) return undefined;
+  return Buffer.from(JSON.stringify(Object.fromEntries(known))).toString("base64url");
+}
+
 /** A helper that fails is told of on standard error, and counts as one that knows nothing. */
 export function credentialsFor(context: Context, server: string): Credentials | undefined {
   const given = fromEnvironment(context, server);

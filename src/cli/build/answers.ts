@@ -1,0 +1,80 @@
+/** What this side answers when the daemon asks, while a build runs. */
+import type { Duplex } from "node:stream";
+import { finished, pipeline } from "node:stream/promises";
+import { EngineError } from "../../base/errors.ts";
+import { bytesOf } from "../../base/mux.ts";
+import type { BuildAnswers } from "../../client/builds.ts";
+import type { Output } from "../output.ts";
+import { layoutArchive } from "./layout.ts";
+import { type ClientOutput, writeProduct } from "./outputs.ts";
+import type { NamedSource } from "./request.ts";
+import { type Agents, joinAgent, type Secrets } from "./secrets.ts";
+import { sendFiles } from "./send-files.ts";
+import type { Source } from "./source.ts";
+import { type Listing, listFolder } from "./walk.ts";
+
+export interface Answering {
+  /** By name; "" is the main one. */
+  readonly sources: ReadonlyMap<string, NamedSource>;
+  readonly secrets: Secrets;
+  readonly agents: Agents;
+  readonly outputs: readonly ClientOutput[];
+  readonly out: Output;
+}
+
+export function answersOf({ sources, secrets, agents, outputs, out }: Answering): BuildAnswers {
+  const listings = new Map<string, { readonly folder: string; readonly listing: Listing }>();
+  return {
+    listing: async ({ context }, channel) => {
+      const { folder, ignore } = folderOf(sources, context);
+      const listing = listFolder(folder, ignore);
+      listings.set(context, { folder, listing });
+      await pipeline(listing.chunks(), channel);
+    },
+    files: async ({ context }, channel) => {
+      const known = listings.get(context);
+      if (known === undefined) throw new EngineError("invalid", `the folder ${context} was not listed`);
+      const numbers = JSON.parse(await readAll(channel)) as readonly number[];
+      const files = numbers.flatMap((number) => known.listing.file(number) ?? []);
+      await sendFiles(known.folder, files, channel);
+    },
+    tar: async ({ context }, channel) => {
+      await pipeline(archiveOf(sources, context), channel);
+    },
+    secret: ({ id }, channel) => {
+      const read = secrets.get(id);
+      if (read === undefined) throw new EngineError("not-found", `secret ${id}: not found`);
+      channel.end(read());
+      return Promise.resolve();
+    },
+    ssh: async ({ id }, channel) => {
+      const socket = agents.get(id);
+      if (socket === undefined) throw new EngineError("not-found", `ssh agent ${id}: not given`);
+      await joinAgent(socket, channel);
+    },
+    export: async ({ index }, channel) => {
+      const output = outputs[index];
+      if (output === undefined) throw new EngineError("invalid", `there is no output ${index}`);
+      await writeProduct(output, bytesOf(channel), out);
+      channel.end();
+      await finished(channel).catch(() => {});
+    },
+  };
+}
+
+function folderOf(sources: Answering["sources"], context: string): Extract<Source, { folder: string }> {
+  const source = sources.get(context)?.source;
+  if (source !== undefined && "folder" in source) return source;
+  throw new EngineError("invalid", `the daemon asked for a folder ${JSON.stringify(context)}, which was not given`);
+}
+
+function archiveOf(sources: Answering["sources"], context: string): AsyncIterable<Uint8Array> {
+  const { source, layout } = sources.get(context) ?? {};
+  if (layout !== undefined) return layoutArchive(layout.folder, layout.reference);
+  if (source !== undefined && "archive" in source) return source.archive;
+  throw new EngineError("invalid", `the daemon asked for an archive ${JSON.stringify(context)}, which was not given`);
+}
+
+async function readAll(channel: Duplex): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(bytesOf(channel))).toString("utf8");
+}

@@ -1,0 +1,123 @@
+/** What `--output`, `--load` and `--push` ask for, and the writing of products on this side. */
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { isatty } from "node:tty";
+import type { WireTyped } from "../../api/types/build.ts";
+import { errnoOf } from "../../base/errors.ts";
+import { Extraction } from "../copy/extract.ts";
+import { parseCsv } from "../flags/values.ts";
+import { fileOutput, type Output } from "../output.ts";
+
+/** A product that comes to this side, and where it goes. */
+export interface ClientOutput {
+  readonly wire: WireTyped;
+  /** A file; a folder to unpack into; standard output. */
+  readonly to: { readonly kind: "file" | "folder"; readonly path: string } | { readonly kind: "stdout" };
+}
+
+export interface Outputs {
+  readonly client: readonly ClientOutput[];
+  /** Whether the image is stored under its tags. */
+  readonly store: boolean;
+  /** Names that `type=image` adds. */
+  readonly names: readonly string[];
+  readonly push: boolean;
+}
+
+interface Flags {
+  readonly outputs: readonly string[];
+  readonly load: boolean;
+  readonly push: boolean;
+}
+
+/** Throws in Buildx's words. Without any output the image is stored. */
+export function readOutputs({ outputs, load, push }: Flags): Outputs {
+  const specs = outputs.map(readOutput);
+  const images = specs.filter(({ type }) => type === "image" || type === "registry");
+  const loaded = specs.some(({ type, attributes }) => type === "docker" && attributes.dest === undefined);
+  const client = specs.filter(
+    ({ type, attributes }) =>
+      !["image", "registry", "cacheonly"].includes(type) && !(type === "docker" && attributes.dest === undefined),
+  );
+  const pushed = push || images.some(({ type, attributes }) => type === "registry" || attributes.push === "true");
+  const written = client.map(clientOutput);
+  if (written.filter(({ to }) => to.kind === "stdout").length > 1)
+    throw new Error("only one output can go to standard output");
+  return {
+    client: written,
+    store: specs.length === 0 || load || loaded || pushed || images.length > 0,
+    names: images.flatMap(({ attributes }) => (attributes.name ?? "").split(",").filter(Boolean)),
+    push: pushed,
+  };
+}
+
+/** "out" is a folder, "-" a tar on standard output, else CSV. */
+function readOutput(text: string): WireTyped {
+  const fields = parseCsv(text);
+  if (fields.length === 1 && fields[0] === text && !text.startsWith("type=")) {
+    if (text === "-") return { type: "tar", attributes: { dest: "-" } };
+    return { type: "local", attributes: { dest: text } };
+  }
+  const pairs = fields.map((field) => {
+    const equals = field.indexOf("=");
+    if (equals < 0) throw new Error(`invalid value ${field}: expected key=value`);
+    return [field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1)] as const;
+  });
+  const { type, ...attributes } = Object.fromEntries(pairs);
+  if (!type) throw new Error("type is required for output");
+  return { type, attributes };
+}
+
+function clientOutput(wire: WireTyped): ClientOutput {
+  const { type, attributes } = wire;
+  const { dest } = attributes;
+  const folder = type === "local" || attributes.tar === "false";
+  if (dest === undefined || dest === "") {
+    if (folder) throw new Error(`dest is required for ${type} exporter`);
+    return { wire, to: standardOutput(type) };
+  }
+  if (dest === "-") {
+    if (folder) throw new Error(`dest cannot be stdout for ${type} exporter`);
+    return { wire, to: standardOutput(type) };
+  }
+  const stat = statSync(dest, { throwIfNoEntry: false });
+  if (folder && stat !== undefined && !stat.isDirectory()) throw new Error(`destination ${dest} is no folder`);
+  if (!folder && stat?.isDirectory()) throw new Error(`destination file ${dest} is a directory`);
+  return { wire, to: { kind: folder ? "folder" : "file", path: dest } };
+}
+
+function standardOutput(type: string): ClientOutput["to"] {
+  if (isatty(1)) throw new Error(`dest file is required for ${type} exporter. refusing to write to console`);
+  return { kind: "stdout" };
+}
+
+/** Post-condition: the product is where it goes, whole; a file appears under its name only then. */
+export async function writeProduct(
+  { to }: ClientOutput,
+  product: AsyncIterable<Uint8Array>,
+  out: Output,
+): Promise<void> {
+  if (to.kind === "stdout") for await (const bytes of product) out.write(bytes);
+  else if (to.kind === "file") await writeFile(to.path, product);
+  else {
+    mkdirSync(to.path, { recursive: true });
+    await new Extraction(to.path, false, "").run(product);
+  }
+}
+
+async function writeFile(path: string, product: AsyncIterable<Uint8Array>): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true });
+  const special = statSync(path, { throwIfNoEntry: false })?.isFile() === false;
+  const target = special ? path : `${path}.tmp-${process.pid}`;
+  const fd = openSync(target, "w", 0o644);
+  try {
+    const file = fileOutput(fd);
+    for await (const bytes of product) file.write(bytes);
+    if (target !== path) renameSync(target, path);
+  } catch (error) {
+    if (target !== path && errnoOf(error) !== "ENOENT") rmSync(target, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}

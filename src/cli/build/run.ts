@@ -1,0 +1,168 @@
+/** From the words of `gantry build` to its end. */
+import { writeFileSync } from "node:fs";
+import { isatty } from "node:tty";
+import type { WireBuild, WireBuildFailure, WireBuildResult, WireWarning } from "../../api/types/build.ts";
+import { EngineError } from "../../base/errors.ts";
+import { type BuildCallOptions, BuildFailedError } from "../../client/builds.ts";
+import { ExitError } from "../command.ts";
+import type { Context } from "../context.ts";
+import type { ParsedFlags } from "../flags/spec.ts";
+import { showProgress } from "../format/progress.ts";
+import { authHeader, registryConfig } from "../images/credentials.ts";
+import { splitImage, withTag } from "../images/name.ts";
+import { terminalSize } from "../session/terminal.ts";
+import { answersOf } from "./answers.ts";
+import { debugShell } from "./debug-shell.ts";
+import { type Outputs, readOutputs } from "./outputs.ts";
+import { failureText, makeDisplay } from "./progress.ts";
+import type { Display } from "./progress-text.ts";
+import { type NamedSource, namedSources, optionsFrom } from "./request.ts";
+import { readAgents, readSecrets } from "./secrets.ts";
+import { mainSource } from "./source.ts";
+
+interface Prepared {
+  readonly request: WireBuild;
+  readonly call: Pick<BuildCallOptions, "answers" | "registryConfig">;
+  readonly outputs: Outputs;
+  readonly display: Display;
+}
+
+/** Exit codes of a build that was interrupted, as shells have it. */
+const INTERRUPTED = 130;
+
+export async function runBuild(context: Context, flags: ParsedFlags): Promise<number> {
+  const prepared = await prepare(context, flags);
+  const controller = new AbortController();
+  const stop = () => controller.abort(new EngineError("cancelled", "the build was interrupted"));
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  try {
+    if (flags.bool("check")) return await check(context, prepared, controller.signal);
+    return await build(context, flags, prepared, controller.signal);
+  } catch (error) {
+    prepared.display.finish();
+    if (controller.signal.aborted)
+      throw new ExitError(INTERRUPTED, "ERROR: failed to build: the build was interrupted");
+    if (!(error instanceof BuildFailedError)) throw error;
+    return await failed(context, flags, error.failure);
+  } finally {
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> {
+  const [place = "."] = flags.positional;
+  const mode = flags.bool("quiet") || flags.bool("check") ? "quiet" : flags.text("progress");
+  const display = makeDisplay(mode, context.err, terminalSize);
+  const outputs = readOutputs({ outputs: flags.list("output"), load: flags.bool("load"), push: flags.bool("push") });
+  const options = optionsFrom(flags, context.env, outputs);
+  if (outputs.push && (options.tags ?? []).length === 0) throw new Error("tag is needed when pushing to registry");
+  const named = namedSources(flags.list("build-context"));
+  const secrets = readSecrets(flags.list("secret"), context.env);
+  const agents = readAgents(flags.list("ssh"), context.env);
+  const { dockerfile, source } = await mainSource(place, flags.text("file"), process.stdin);
+  const sources = new Map<string, NamedSource>([
+    ...named,
+    ...(source === undefined ? [] : [["", { wire: source.wire, source }] as const]),
+  ]);
+  const answers = answersOf({ sources, secrets, agents, outputs: outputs.client, out: context.out });
+  const request = {
+    ...options,
+    dockerfile,
+    context: source?.wire,
+    contexts: Object.fromEntries([...named].map(([name, { wire }]) => [name, wire])),
+    secrets: [...secrets.keys()],
+    ssh: [...agents.keys()],
+  };
+  return { request, call: { answers, registryConfig: registryConfig(context) }, outputs, display };
+}
+
+async function build(
+  context: Context,
+  flags: ParsedFlags,
+  { request, call, outputs, display }: Prepared,
+  signal: AbortSignal,
+): Promise<number> {
+  const { builds } = context.client;
+  const options = { ...call, signal, onEvent: (event: Parameters<Display["event"]>[0]) => display.event(event) };
+  const verifying = flags.bool("verify");
+  const result = verifying ? await builds.verify(request, options) : await builds.build(request, options);
+  display.finish();
+  if (outputs.push) for (const tag of request.tags ?? []) await push(context, tag, flags.bool("quiet"));
+  writeResults(flags, result, request);
+  if (flags.bool("quiet")) context.out.write(`${result.images[0]?.id ?? result.target.digest}\n`);
+  return verifying ? tellDifferences(context, result.differences ?? []) : 0;
+}
+
+function writeResults(
+  flags: ParsedFlags,
+  { images, target, metadata }: WireBuildResult,
+  { tags = [] }: WireBuild,
+): void {
+  const [first] = images;
+  if (flags.text("iidfile") !== "") writeFileSync(flags.text("iidfile"), first?.id ?? target.digest);
+  if (flags.text("metadata-file") === "") return;
+  const all = {
+    "containerimage.digest": target.digest,
+    "containerimage.descriptor": target,
+    ...(first === undefined ? {} : { "containerimage.config.digest": first.id }),
+    ...(tags.length === 0 ? {} : { "image.name": tags.join(",") }),
+    ...metadata,
+  };
+  writeFileSync(flags.text("metadata-file"), `${JSON.stringify(all, undefined, 2)}\n`);
+}
+
+async function push(context: Context, tag: string, quiet: boolean): Promise<void> {
+  const { repo, tag: version } = splitImage(withTag(tag));
+  const auth = (await authHeader(context, repo)) ?? Buffer.from("{}").toString("base64url");
+  await showProgress(await context.client.images.push(repo, version, { auth }), quiet ? undefined : context.err);
+}
+
+function tellDifferences(context: Context, differences: readonly string[]): number {
+  if (differences.length === 0) {
+    context.err.write("Both builds made the same image.\n");
+    return 0;
+  }
+  context.err.write(`The two builds differ:\n${differences.map((line) => ` - ${line}\n`).join("")}`);
+  if (differences.some((line) => /created|time /.test(line)))
+    context.err.write("Times become the same with --build-arg SOURCE_DATE_EPOCH=SECONDS.\n");
+  return 1;
+}
+
+/** Lint findings as Buildx prints them; 1 when there are any. */
+async function check(context: Context, { request, call }: Prepared, signal: AbortSignal): Promise<number> {
+  const warnings = await context.client.builds.check(request, { ...call, signal });
+  if (warnings.length === 0) {
+    context.out.write("Check complete, no warnings found.\n");
+    return 0;
+  }
+  const found = warnings.length === 1 ? "1 warning has" : `${warnings.length} warnings have`;
+  context.out.write(`Check complete, ${found} been found!\n`);
+  const lines = (request.dockerfile.text ?? "").split(/\r?\n/);
+  for (const warning of warnings)
+    context.out.write(warningText(warning, request.dockerfile.name ?? "Dockerfile", lines));
+  return 1;
+}
+
+function warningText({ rule, url, message, range }: WireWarning, file: string, lines: readonly string[]): string {
+  const { line } = range.start;
+  const head = `\nWARNING: ${rule}${url === "" ? "" : ` - ${url}`}\n${message}\n\n${file}:${line}\n`;
+  const first = Math.max(1, line - 2);
+  const last = Math.min(lines.length, range.end.line + 2);
+  const shown = lines.slice(first - 1, last).map((text, index) => {
+    const number = first + index;
+    const mark = number >= line && number <= range.end.line ? ">>>" : "   ";
+    return `${String(number).padStart(4)} | ${mark} ${text}`.trimEnd();
+  });
+  const rule20 = "-".repeat(20);
+  return shown.length === 0 || lines.length === 1 ? head : `${head}${[rule20, ...shown, rule20].join("\n")}\n`;
+}
+
+async function failed(context: Context, flags: ParsedFlags, failure: WireBuildFailure): Promise<number> {
+  context.err.write(failureText(failure));
+  const id = failure.step?.id;
+  if (flags.changed("debug-shell") && id !== undefined) {
+    if (!isatty(0)) throw new ExitError(1, "a debug shell needs a terminal on standard input");
+    await debugShell(context, id, flags.text("debug-shell"));
+  }
+  return failure.step?.exitCode || 1;
+}

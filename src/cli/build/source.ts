@@ -1,0 +1,153 @@
+/** What the words of `gantry build` name: a folder, standard input, an address; and the Dockerfile that goes with it. */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+import { basename, isAbsolute, join, relative } from "node:path";
+import type { Readable } from "node:stream";
+import type { WireBuild, WireContext } from "../../api/types/build.ts";
+import { EngineError, errnoOf } from "../../base/errors.ts";
+import { parseGitUrl } from "../../base/git-url.ts";
+import { ARCHIVE_HEAD_BYTES, isArchive } from "../../base/tar/recognise.ts";
+import { parseIgnoreFile } from "../../builder/dockerfile/ignore.ts";
+
+/** A context, and where the client takes it from. */
+export type Source =
+  | {
+      readonly wire: Extract<WireContext, { kind: "folder" }>;
+      readonly folder: string;
+      readonly ignore: readonly string[];
+    }
+  | { readonly wire: Extract<WireContext, { kind: "tar" }>; readonly archive: AsyncIterable<Uint8Array> }
+  | { readonly wire: Extract<WireContext, { kind: "remote" }> };
+
+export interface MainSource {
+  readonly dockerfile: WireBuild["dockerfile"];
+  /** Undefined: no files. */
+  readonly source: Source | undefined;
+}
+
+/** Bytes of a Dockerfile. */
+const MAX_DOCKERFILE = 16 << 20;
+
+/** `file` is what `-f` says, "" for nothing. Throws in docker's words. */
+export async function mainSource(place: string, file: string, stdin: Readable): Promise<MainSource> {
+  if (place === "-") return await fromStandardInput(file, stdin);
+  if (isRemote(place)) {
+    if (file === "-") return { dockerfile: { name: "-", text: await readAll(stdin) }, source: remote(place) };
+    return { dockerfile: { name: file || undefined }, source: remote(place) };
+  }
+  checkFolder(place);
+  const { path, text, name } = file === "-" ? await typed(place, stdin) : found(place, file);
+  if (text.trim() === "") throw new EngineError("invalid", `the Dockerfile (${name}) cannot be empty`);
+  return { dockerfile: { text, name }, source: folderSource(place, path, "[internal] load build context") };
+}
+
+/** A folder as a context; `dockerfile` is the path whose own ignore file goes before the folder's. */
+export function folderSource(place: string, dockerfile: string | undefined, description: string): Source {
+  const folder = realpathSync(place);
+  const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
+  const path = own !== undefined && existsSync(own) ? own : join(folder, ".dockerignore");
+  const ignore = existsSync(path) ? parseIgnoreFile(readFileSync(path, "utf8")) : [];
+  return { wire: { kind: "folder", key: keyOf(folder), description }, folder, ignore };
+}
+
+export const isRemote = (place: string): boolean => parseGitUrl(place) !== undefined || /^https?:\/\//i.test(place);
+
+export const remote = (url: string): Source => ({ wire: { kind: "remote", url } });
+
+function checkFolder(place: string): void {
+  const stat = statSync(place, { throwIfNoEntry: false });
+  if (stat === undefined)
+    throw new EngineError("invalid", `unable to prepare context: path ${JSON.stringify(place)} not found`);
+  if (!stat.isDirectory())
+    throw new EngineError("invalid", `unable to prepare context: path ${JSON.stringify(place)} is no folder`, {
+      hint: "Name the folder to build, and the Dockerfile with -f.",
+    });
+}
+
+interface FoundDockerfile {
+  readonly path: string;
+  readonly text: string;
+  readonly name: string;
+}
+
+function found(place: string, file: string): FoundDockerfile {
+  const path = file === "" ? defaultFile(place) : file;
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile()) throw new EngineError("invalid", `failed to read dockerfile: ${path} is no file`);
+    if (stat.size > MAX_DOCKERFILE)
+      throw new EngineError("too-large", `${path} has ${stat.size} bytes, at most ${MAX_DOCKERFILE} are read`);
+    return { path, text: readFileSync(path, "utf8"), name: nameOf(place, path) };
+  } catch (cause) {
+    if (errnoOf(cause) === undefined) throw cause;
+    const why = errnoOf(cause) === "EACCES" ? "permission denied" : "no such file or directory";
+    throw new EngineError("invalid", `failed to read dockerfile: open ${path}: ${why}`, {
+      hint: file === "" ? "Name it with -f when it is called otherwise." : undefined,
+      cause,
+    });
+  }
+}
+
+function defaultFile(place: string): string {
+  const path = join(place, "Dockerfile");
+  const lower = join(place, "dockerfile");
+  return !existsSync(path) && existsSync(lower) ? lower : path;
+}
+
+/** As errors name it: relative to the context when it lies in it. */
+function nameOf(place: string, path: string): string {
+  const name = relative(place, path);
+  return name.startsWith("..") || isAbsolute(name) ? basename(path) : name;
+}
+
+async function typed(place: string, stdin: Readable): Promise<FoundDockerfile> {
+  return { path: join(place, "Dockerfile"), text: await readAll(stdin), name: "-" };
+}
+
+/** An archive is the context; anything else is a Dockerfile without one. */
+async function fromStandardInput(file: string, stdin: Readable): Promise<MainSource> {
+  if ((stdin as Partial<{ isTTY: boolean }>).isTTY && file !== "-")
+    throw new EngineError("invalid", "the Dockerfile or an archive is expected on standard input, which is a terminal");
+  const iterator = stdin.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < ARCHIVE_HEAD_BYTES) {
+    const { value, done } = await iterator.next();
+    if (done === true) break;
+    head = Buffer.concat([head, value]);
+  }
+  async function* all(): AsyncGenerator<Buffer> {
+    yield head;
+    for (let item = await iterator.next(); item.done !== true; item = await iterator.next()) yield item.value;
+  }
+  if (isArchive(head)) {
+    if (file === "-")
+      throw new EngineError("invalid", "invalid argument: can't use stdin for both build context and dockerfile");
+    return { dockerfile: { name: file || undefined }, source: { wire: { kind: "tar" }, archive: all() } };
+  }
+  if (file !== "" && file !== "-")
+    throw new EngineError("invalid", "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles");
+  const text = await collect(all());
+  if (text.trim() === "") throw new EngineError("invalid", "the Dockerfile (-) cannot be empty");
+  return { dockerfile: { text, name: "-" }, source: undefined };
+}
+
+const readAll = (stdin: Readable): Promise<string> => collect(stdin as AsyncIterable<Buffer>);
+
+async function collect(source: AsyncIterable<Buffer>): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of source) {
+    length += part.length;
+    if (length > MAX_DOCKERFILE)
+      throw new EngineError("too-large", `the Dockerfile has more than ${MAX_DOCKERFILE} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** The same for the same folder of the same machine and user. */
+function keyOf(folder: string): string {
+  const machine = existsSync("/etc/machine-id") ? readFileSync("/etc/machine-id", "utf8").trim() : hostname();
+  return createHash("sha256").update(`${machine}\0${process.getuid?.()}\0${folder}`).digest("hex");
+}
