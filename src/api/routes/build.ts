@@ -3,7 +3,6 @@ import type { IncomingMessage } from "node:http";
 import type { Builder } from "../../builder/builder.ts";
 import type { OwnedContext } from "../../builder/context/contexts.ts";
 import { readDockerfile } from "../../builder/context/dockerfile-file.ts";
-import type { Engine } from "../../engine/engine.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../oci/reference.ts";
 import { ClassicOutput, classicError } from "../build/classic-output.ts";
 import { type BuildQuery, buildQuery, registryConfig, requestOf } from "../build/classic-query.ts";

@@ -52,7 +52,7 @@ export class SourceTree implements Disposable {
 
   /** A path for one system call that does not follow its last part; valid until the next call here. */
   place(path: string): Buffer {
-    if (path === "") return Buffer.from(fdPath(this.#fd));
+    if (path === "") return Buffer.from(`${fdPath(this.#fd)}/.`);
     const cut = path.lastIndexOf("/");
     const folder = this.#enter(path.slice(0, Math.max(0, cut)));
     return Buffer.from(`${fdPath(folder)}/${path.slice(cut + 1)}`, "latin1");
