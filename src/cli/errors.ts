@@ -11,8 +11,9 @@ export function isDaemonAnswer(error: unknown): boolean {
 /** "Error response from daemon: …" for what the daemon answered; its hint on a line of its own. */
 export function errorText(error: unknown): string {
   const message = isDaemonAnswer(error) ? `Error response from daemon: ${errorMessage(error)}` : errorMessage(error);
-  const hint = error instanceof EngineError ? error.hint : undefined;
-  return hint === undefined ? message : `${message}\n${hint}`;
+  // Not by class: what the bundle does not hold has a class of its own.
+  const hint = (error as { readonly hint?: unknown } | null)?.hint;
+  return typeof hint !== "string" ? message : `${message}\n${hint}`;
 }
 
 /** Prints it; the exit code. */

@@ -1,28 +1,117 @@
 /** A registry as a process of its own. */
+import { readFileSync } from "node:fs";
+import type { TlsOptions } from "node:tls";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger, LogLevel } from "../base/log.ts";
+import {
+  type Address,
+  address,
+  type RegistryConfig,
+  type RuleConfig,
+  readConfigFile,
+  type TlsFiles,
+} from "./config/config.ts";
 import { openRegistry } from "./open.ts";
-import { serve } from "./server.ts";
+import { type Served, serve } from "./server.ts";
 
-export interface MainOptions {
-  readonly root: string;
-  readonly readOnly: boolean;
-  /** "host:port". */
-  readonly listen: { readonly host: string; readonly port: number };
-  /** A line for the user. */
-  readonly say: (line: string) => void;
+/** What flags can say. They win over the file. */
+export interface MainFlags {
+  readonly config: string | undefined;
+  readonly root: string | undefined;
+  /** Where neither flag nor file names one. */
+  readonly defaultRoot: string;
+  /** "[HOST:]PORT". */
+  readonly listen: readonly string[];
+  readonly readOnly: boolean | undefined;
+  readonly tlsCertificate: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly htpasswd: string | undefined;
+  /** Who is not logged in may pull. */
+  readonly anonymousPull: boolean;
 }
 
-/** Serves until SIGTERM or SIGINT; resolves with the exit code. */
-export async function runRegistry({ root, readOnly, listen, say }: MainOptions): Promise<number> {
+const DEFAULT_ADDRESS: Address = { host: "127.0.0.1", port: 5000 };
+
+/** Serves until SIGTERM or SIGINT; resolves with the exit code. SIGHUP takes up new certificates. `say` is given lines for the user. */
+export async function runRegistry(flags: MainFlags, say: (line: string) => void): Promise<number> {
+  const config = configOf(flags);
+  const logger = lineLogger(say);
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
-  const logger = lineLogger(say);
-  await using registry = openRegistry({ root, readOnly, logger });
-  await using served = await serve(registry, listen);
-  say(`registry ${root} listens on ${served.url}`);
+  const root = config.root ?? flags.defaultRoot;
+  await using registry = await openRegistry({ ...config, root, logger });
+  await using closers = new AsyncDisposableStack();
+  const served: Served[] = [];
+  for (const at of config.listen ?? [DEFAULT_ADDRESS]) {
+    warnOpen(config, at, logger);
+    served.push(closers.use(await serve(registry, { ...at, tls: tlsOptions(config.tls) })));
+    say(`registry ${root} listens on ${served.at(-1)?.url}`);
+  }
+  process.on("SIGHUP", () => renew(config, served, logger));
   await stopped;
   return 0;
+}
+
+/** Throws "invalid". */
+function configOf(flags: MainFlags): RegistryConfig {
+  const file = flags.config === undefined ? {} : readConfigFile(flags.config);
+  const tls = tlsFlags(flags);
+  return {
+    ...file,
+    ...(flags.root !== undefined && { root: flags.root }),
+    ...(flags.listen.length > 0 && { listen: flags.listen.map((text) => address(text, "--listen")) }),
+    ...(flags.readOnly !== undefined && { readOnly: flags.readOnly }),
+    ...(tls !== undefined && { tls }),
+    ...(flags.htpasswd !== undefined && {
+      auth: { htpasswd: flags.htpasswd, ...(flags.anonymousPull && { rules: READ_ALL }) },
+    }),
+  };
+}
+
+const ALL = [/^.*$/];
+const READ_ALL: readonly RuleConfig[] = [
+  { repositories: ALL, users: ["anonymous"], actions: ["pull"] },
+  { repositories: ALL, users: ["authenticated"], actions: ["pull", "push", "delete"] },
+];
+
+function tlsFlags({ tlsCertificate: certificate, tlsKey: key }: MainFlags): TlsFiles | undefined {
+  if (certificate !== undefined && key !== undefined) return { certificate, key };
+  if (certificate === undefined && key === undefined) return undefined;
+  throw new EngineError("invalid", "--tls-cert and --tls-key belong together");
+}
+
+/** Throws "invalid" when a file cannot be read. */
+export function tlsOptions(files: TlsFiles | undefined): TlsOptions | undefined {
+  if (files === undefined) return undefined;
+  try {
+    const pair = {
+      cert: readFileSync(files.certificate),
+      key: readFileSync(files.key),
+      minVersion: "TLSv1.2" as const,
+    };
+    if (files.clientCas === undefined) return pair;
+    return { ...pair, ca: readFileSync(files.clientCas), requestCert: true, rejectUnauthorized: true };
+  } catch (error) {
+    throw new EngineError("invalid", `cannot read a file of tls: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function warnOpen({ auth, tls }: RegistryConfig, { host }: Address, logger: Logger): void {
+  if (/^(?:127\.|::1$|localhost$)/.test(host)) return;
+  if (auth === undefined) logger.log("warn", "everyone who reaches this address may pull, push and delete", { host });
+  else if (tls === undefined) logger.log("warn", "passwords go over this address in the clear", { host });
+}
+
+function renew({ tls }: RegistryConfig, served: readonly Served[], logger: Logger): void {
+  try {
+    const options = tlsOptions(tls);
+    if (options === undefined) return;
+    for (const server of served) server.renew(options);
+    logger.log("info", "certificates read again");
+  } catch (error) {
+    logger.log("error", "the old certificates stay", { error: errorMessage(error) });
+  }
 }
 
 function lineLogger(say: (line: string) => void): Logger {
@@ -30,12 +119,10 @@ function lineLogger(say: (line: string) => void): Logger {
   return {
     log(level: LogLevel, message, fields = {}) {
       if (level === "debug") return;
-      const pairs = { time: new Date().toISOString(), level, msg: message, ...fields };
-      say(
-        Object.entries(pairs)
-          .map(([key, item]) => `${key}=${value(item)}`)
-          .join(" "),
-      );
+      const pairs = Object.entries({ time: new Date().toISOString(), level, msg: message, ...fields });
+      say(pairs.map(([key, item]) => `${key}=${value(item)}`).join(" "));
     },
   };
 }
+
+export { hashPassword } from "./auth/add-user.ts";

@@ -17,12 +17,17 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../base/log.ts";
+import type { AuthConfig } from "./config/config.ts";
 
 export interface RegistryOptions {
   readonly root: string;
   /** Serve a root that another process writes; pushes and deletions are refused. Default false. */
   readonly readOnly?: boolean | undefined;
   readonly logger?: Logger | undefined;
+  /** How clients reach it, when a proxy stands before it. Default: what they say themselves. */
+  readonly url?: string | undefined;
+  /** Who may do what; default: everyone everything. */
+  readonly auth?: AuthConfig | undefined;
 }
 
 export interface Registry extends AsyncDisposable {

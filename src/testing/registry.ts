@@ -37,7 +37,7 @@ export async function startRegistry(
   options: Omit<RegistryOptions, "root"> & { root?: string } = {},
 ): Promise<TestRegistry> {
   const root = options.root ?? mkdtempSync(join(tmpdir(), "gantry-registry-"));
-  const registry = openRegistry({ ...options, root });
+  const registry = await openRegistry({ ...options, root });
   const served = await serve(registry, { host: "127.0.0.1", port: 0 });
   return new ServedRegistry(root, served.url, registry, async () => {
     await served[Symbol.asyncDispose]();

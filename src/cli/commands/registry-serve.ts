@@ -1,45 +1,40 @@
 /** `gantry registry serve`: a registry in the foreground. */
-import { type Command, ExitError, NO_ARGUMENTS } from "../command.ts";
+import { type Command, NO_ARGUMENTS } from "../command.ts";
 
-const LISTEN = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?(\d{1,5})$/;
+export const REGISTRY_ROOT = "/var/lib/gantry-registry";
 
 export const command: Command = {
   usage: "[OPTIONS]",
   flags: [
-    {
-      name: "listen",
-      type: "string",
-      default: "127.0.0.1:5000",
-      value: "address",
-      help: "Where to listen, [HOST:]PORT",
-    },
+    { name: "anonymous-pull", type: "bool", help: "With --htpasswd: who is not logged in may pull" },
+    { name: "config", type: "string", value: "file", help: "Settings as JSON; flags win over them" },
+    { name: "htpasswd", type: "string", value: "file", help: "Users and their passwords, hashed with bcrypt" },
+    { name: "listen", type: "list", value: "address", help: "Where to listen, [HOST:]PORT (default 127.0.0.1:5000)" },
     { name: "read-only", type: "bool", help: "Serve a root that another process writes" },
     {
       name: "root",
       type: "string",
-      default: "/var/lib/gantry-registry",
       value: "folder",
-      help: "Where everything is kept",
+      help: `Where everything is kept (default ${REGISTRY_ROOT})`,
     },
+    { name: "tls-cert", type: "string", value: "file", help: "Certificate in PEM, with its chain" },
+    { name: "tls-key", type: "string", value: "file", help: "Its key in PEM" },
   ],
   arguments: NO_ARGUMENTS,
   run: async (context, flags) => {
     const { runRegistry } = await import("../../registry/main.ts");
-    return await runRegistry({
-      root: flags.text("root"),
-      readOnly: flags.bool("read-only"),
-      listen: parseListen(flags.text("listen")),
-      say: (line) => context.err.write(`${line}\n`),
-    });
+    const given = (name: string) => (flags.changed(name) ? flags.text(name) : undefined);
+    const settings = {
+      config: given("config"),
+      root: given("root"),
+      defaultRoot: REGISTRY_ROOT,
+      listen: flags.list("listen"),
+      readOnly: flags.changed("read-only") ? flags.bool("read-only") : undefined,
+      tlsCertificate: given("tls-cert"),
+      tlsKey: given("tls-key"),
+      htpasswd: given("htpasswd"),
+      anonymousPull: flags.bool("anonymous-pull"),
+    };
+    return await runRegistry(settings, (line) => context.err.write(`${line}\n`));
   },
 };
-
-function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const [, host = "127.0.0.1", port] = LISTEN.exec(text) ?? [];
-  if (port === undefined || Number(port) > 65535)
-    throw new ExitError(
-      125,
-      `invalid address ${JSON.stringify(text)}: [HOST:]PORT is expected, such as 127.0.0.1:5000`,
-    );
-  return { host: host === "" ? "0.0.0.0" : host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
-}

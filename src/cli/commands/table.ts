@@ -385,6 +385,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./registry-serve.ts")).command,
   },
   {
+    names: ["registry htpasswd"],
+    summary: "Hash the password of a registry's user",
+    load: async () => (await import("./registry-htpasswd.ts")).command,
+  },
+  {
     names: ["__complete"],
     summary: "Complete the words given",
     hidden: true,

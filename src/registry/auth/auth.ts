@@ -44,7 +44,7 @@ export interface Actor {
 }
 
 export const SERVICE = "gantry-registry";
-const ANONYMOUS: Actor = Object.freeze({ user: undefined, access: undefined });
+export const ANONYMOUS: Actor = Object.freeze({ user: undefined, access: undefined });
 
 export class Auth {
   readonly #options: AuthOptions;
@@ -94,6 +94,18 @@ export class Auth {
   may(actor: Actor, name: string, action: Action): boolean {
     if (!this.enabled) return true;
     return this.#rulesAllow(actor, name, action) && (actor.access === undefined || grants(actor.access, name, action));
+  }
+
+  /** Tokens are asked for by repository, so that they say nothing about a list of all. */
+  mayList(actor: Actor, name: string): boolean {
+    const { server, rules } = this.#options;
+    if (server !== undefined && rules.length === 0) return actor.access?.some(isCatalog) === true;
+    return !this.enabled || this.#rulesAllow(actor, name, "pull");
+  }
+
+  /** Whether a token with a wider scope would help: the rules say yes, the token does not say it. */
+  mayAsk(actor: Actor, name: string, action: Action): boolean {
+    return this.enabled && this.#rulesAllow(actor, name, action) && !this.may(actor, name, action);
   }
 
   /** For what is no repository's: any client that is somebody, or everyone where anyone is welcome. */
@@ -159,6 +171,10 @@ export class Auth {
 /** Docker's clients ask for both when they push. */
 function actionsFor(action: Action): readonly string[] {
   return action === "push" ? ["pull", "push"] : [action];
+}
+
+function isCatalog({ type, name, actions }: Access): boolean {
+  return type === "registry" && name === "catalog" && actions.includes("*");
 }
 
 function isAccess(value: unknown): value is Access {

@@ -1,24 +1,30 @@
 /** From a request to its handler, and from what is thrown to an answer. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Actor, ANONYMOUS } from "../auth/auth.ts";
 import { RegistryError } from "../errors.ts";
 import { checkName } from "../names.ts";
 import { contentLength } from "./body.ts";
 import type { Exchange, Services } from "./exchange.ts";
 import { sendError, toRegistryError } from "./reply.ts";
-import { type Endpoint, ROUTES, type Route } from "./routes.ts";
+import { type Action, type Endpoint, ROUTES, type Route } from "./routes.ts";
 
 /** A body that nobody reads: so much of it is read and forgotten, so that the client sees the answer. Bytes. */
 const DRAIN_LIMIT = 1 << 20;
+
+type Call = Pick<Exchange, "query" | "params" | "name">;
 
 /** Answers; never rejects. */
 export async function dispatch(services: Services, request: IncomingMessage, response: ServerResponse): Promise<void> {
   response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
   response.setHeader("X-Content-Type-Options", "nosniff");
   try {
-    const exchange = exchangeOf(services, request, response);
-    const { endpoint } = exchange;
-    if (endpoint.action !== "pull" && !services.storage.writable) throw readOnly();
-    await endpoint.handle(exchange);
+    const { endpoint, ...call } = callOf(request);
+    // Tokens are asked for with credentials of another kind.
+    const isOpen = endpoint.action === undefined;
+    const actor = isOpen ? ANONYMOUS : await services.auth.identify(request);
+    if (endpoint.action !== undefined) authorise(services, { ...call, request, action: endpoint.action, actor });
+    if (endpoint.action !== undefined && endpoint.action !== "pull" && !services.storage.writable) throw readOnly();
+    await endpoint.handle({ ...services, ...call, request, response, actor });
   } catch (error) {
     answerFailure(error, { services, request, response });
   } finally {
@@ -26,11 +32,7 @@ export async function dispatch(services: Services, request: IncomingMessage, res
   }
 }
 
-function exchangeOf(
-  services: Services,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Exchange & { readonly endpoint: Endpoint } {
+function callOf(request: IncomingMessage): Call & { readonly endpoint: Endpoint } {
   const { path, query } = splitUrl(request.url ?? "/");
   const found = find(path);
   if (found === undefined) throw new RegistryError("UNSUPPORTED", "no such endpoint", { status: 404 });
@@ -41,7 +43,24 @@ function exchangeOf(
       headers: { Allow: Object.keys(route.methods).join(", ") },
     });
   const name = params.name === undefined ? "" : checkName(params.name);
-  return { ...services, request, response, query, params, name, endpoint };
+  return { query, params, name, endpoint };
+}
+
+interface Wish extends Call {
+  readonly request: IncomingMessage;
+  readonly action: Action;
+  readonly actor: Actor;
+}
+
+/** Throws UNAUTHORIZED or DENIED. A mount asks for its source too; without it, it goes on as an upload. */
+function authorise({ auth }: Services, { request, actor, name, action, query }: Wish): void {
+  if (name === "") {
+    auth.checkKnown(request, actor);
+    return;
+  }
+  const from = query.has("mount") ? query.get("from") : null;
+  const source = from !== null && auth.mayAsk(actor, from, "pull") ? [{ name: from, action: "pull" as const }] : [];
+  auth.check(request, actor, [{ name, action }, ...source]);
 }
 
 function splitUrl(url: string): { readonly path: string; readonly query: URLSearchParams } {

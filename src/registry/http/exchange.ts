@@ -1,11 +1,13 @@
 /** One request with what its handler needs. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../../base/log.ts";
+import type { Actor, Auth } from "../auth/auth.ts";
 import type { Storage } from "../storage/open.ts";
 
 /** What the handlers share. */
 export interface Services {
   readonly storage: Storage;
+  readonly auth: Auth;
   readonly logger: Logger;
 }
 
@@ -17,6 +19,8 @@ export interface Exchange extends Services {
   readonly params: Readonly<Record<string, string>>;
   /** Of the repository; "" where the route has none. Checked. */
   readonly name: string;
+  /** Who asks. */
+  readonly actor: Actor;
 }
 
 export type Handler = (exchange: Exchange) => Promise<void>;

@@ -15,9 +15,10 @@ export async function listTags({ storage, response, query, name }: Exchange): Pr
   sendJson(response, 200, { name, tags: page.items }, linkTo(`/v2/${name}/tags/list`, page.next));
 }
 
-/** Docker's extension. */
-export async function listRepositories({ storage, response, query }: Exchange): Promise<void> {
-  const page = pageOf(await storage.repositories.names(), query, CATALOG_PAGE);
+/** Docker's extension: those that the client may pull from. */
+export async function listRepositories({ storage, auth, actor, response, query }: Exchange): Promise<void> {
+  const names = (await storage.repositories.names()).filter((name) => auth.mayList(actor, name));
+  const page = pageOf(names, query, CATALOG_PAGE);
   sendJson(response, 200, { repositories: page.items }, linkTo("/v2/_catalog", page.next));
 }
 

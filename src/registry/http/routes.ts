@@ -1,6 +1,8 @@
 /** Every endpoint: its path, and what each method does there. */
+
+import { issueToken } from "../auth/token-service.ts";
 import { getBlob, headBlob, removeBlob } from "./blobs.ts";
-import type { Handler } from "./exchange.ts";
+import type { Exchange, Handler } from "./exchange.ts";
 import { listRepositories, listTags } from "./lists.ts";
 import { getManifest, putManifest, removeManifest } from "./manifests.ts";
 import { listReferrers } from "./referrers.ts";
@@ -11,7 +13,8 @@ import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } f
 export type Action = "pull" | "push" | "delete";
 
 export interface Endpoint {
-  readonly action: Action;
+  /** Undefined: nothing, the handler looks itself. */
+  readonly action: Action | undefined;
   readonly handle: Handler;
 }
 
@@ -25,8 +28,10 @@ export interface Route {
 const pull = (handle: Handler): Endpoint => ({ action: "pull", handle });
 const push = (handle: Handler): Endpoint => ({ action: "push", handle });
 const remove = (handle: Handler): Endpoint => ({ action: "delete", handle });
+const open = (handle: Handler): Endpoint => ({ action: undefined, handle });
 
 export const ROUTES: readonly Route[] = [
+  { name: "token", path: /^\/token$/, methods: { GET: open(token), POST: open(token) } },
   { name: "base", path: /^\/v2\/?$/, methods: { GET: pull(base), HEAD: pull(base) } },
   { name: "catalog", path: /^\/v2\/_catalog$/, methods: { GET: pull(listRepositories) } },
   { name: "tags", path: /^\/v2\/(?<name>.+)\/tags\/list$/, methods: { GET: pull(listTags) } },
@@ -63,7 +68,11 @@ export const ROUTES: readonly Route[] = [
   },
 ];
 
+async function token({ auth, request, response, query }: Exchange): Promise<void> {
+  await issueToken(auth, { request, response }, query);
+}
+
 /** Says that this is a registry. */
-async function base({ response }: Parameters<Handler>[0]): Promise<void> {
+async function base({ response }: Exchange): Promise<void> {
   sendJson(response, 200, {});
 }

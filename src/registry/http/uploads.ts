@@ -90,10 +90,11 @@ async function finish(exchange: Exchange, id: string, digest: Digest): Promise<v
 
 /** Without a source, one is looked for. */
 async function mounted(exchange: Exchange, digest: Digest): Promise<boolean> {
-  const { repositories } = exchange.storage;
+  const { storage, auth, actor } = exchange;
+  const { repositories } = storage;
   const from = exchange.query.get("from");
   const sources = from === null ? (await repositories.names()).slice(0, SOURCES_LIMIT) : [from].filter(isName);
-  for (const source of sources)
+  for (const source of sources.filter((name) => auth.may(actor, name, "pull")))
     if (await repositories.hasBlob(source, digest)) return await repositories.linkBlob(exchange.name, digest);
   return false;
 }

@@ -3,6 +3,7 @@
  *
  *   <root>
  *     registry.lock                                 held by the writer
+ *     token.key                                     signs tokens; for all processes of this root
  *     blobs/<algorithm>/<2 hex>/<hex>               immutable, read-only, verified; manifests too
  *     uploads/<uuid>-<repository's hash>            bytes so far; renamed to its blob when complete
  *     repositories/<name, + for />/
@@ -23,6 +24,7 @@ import { isName } from "../names.ts";
 export interface Layout {
   readonly root: string;
   readonly lock: string;
+  readonly tokenKey: string;
   readonly blobs: string;
   readonly uploads: string;
   readonly repositories: string;
@@ -51,6 +53,7 @@ export function makeLayout(root: string): Layout {
   return Object.freeze({
     root,
     lock: at("registry.lock"),
+    tokenKey: at("token.key"),
     blobs: at("blobs"),
     uploads: at("uploads"),
     repositories: at("repositories"),

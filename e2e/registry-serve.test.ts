@@ -1,0 +1,175 @@
+/** `gantry registry serve` as a process: TLS, users, tokens, real clients, the end. */
+import assert from "node:assert/strict";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { makeBusyboxArchive } from "../scripts/base-image.ts";
+
+const run = promisify(execFile);
+const GANTRY = join(import.meta.dirname, "..", "bin", "gantry");
+const folder = mkdtempSync(join(tmpdir(), "gantry-registry-serve-"));
+const at = (...parts: string[]) => join(folder, ...parts);
+
+before(() => makeBusyboxArchive(at("busybox.tar")));
+after(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const children: ChildProcess[] = [];
+
+interface Serving {
+  readonly child: ChildProcess;
+  /** "127.0.0.1:40123". */
+  readonly host: string;
+  log(): string;
+  end(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Resolves when it says where it listens. */
+async function startServing(...flags: string[]): Promise<Serving> {
+  const child = spawn(GANTRY, ["registry", "serve", "--listen", "127.0.0.1:0", ...flags], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  children.push(child);
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  let log = "";
+  const host = await new Promise<string>((resolve, reject) => {
+    child.stderr.on("data", (chunk: Buffer) => {
+      log += chunk;
+      const [, found] = /listens on https?:\/\/(\S+)/.exec(log) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+    void ended.then(() => reject(new Error(log)));
+  });
+  const end = (signal: NodeJS.Signals = "SIGTERM") => {
+    child.kill(signal);
+    return ended;
+  };
+  return { child, host, log: () => log, end };
+}
+
+/** A certificate for 127.0.0.1; clients find the authority in `certs`. */
+function makeCertificate(serial: string): void {
+  const subject = ["-subj", `/CN=gantry ${serial}`, "-addext", "subjectAltName=IP:127.0.0.1"];
+  const files = ["-keyout", at("tls.key"), "-out", at("tls.crt")];
+  const args = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-days",
+    "2",
+    ...files,
+    ...subject,
+  ];
+  execFileSync("openssl", args, { stdio: "ignore" });
+  mkdirSync(at("certs"), { recursive: true });
+  writeFileSync(at("certs", "ca.crt"), readFileSync(at("tls.crt")));
+}
+
+const skopeo = async (...args: string[]) => (await run("skopeo", ["--insecure-policy", ...args])).stdout;
+
+describe("with TLS and users", () => {
+  let serving: Serving;
+  before(async () => {
+    makeCertificate("first");
+    for (const user of ["alice", "bob"]) {
+      const child = spawn(GANTRY, ["registry", "htpasswd", "--password-stdin", "--cost", "4", "-f", at("users"), user]);
+      child.stdin.end(`${user}'s\n`);
+      await new Promise((resolve) => child.once("exit", resolve));
+    }
+    const rules = [
+      { repositories: "**", users: ["anonymous"], actions: ["pull"] },
+      { repositories: "alice/**", users: ["alice"], actions: ["pull", "push", "delete"] },
+    ];
+    writeFileSync(at("registry.json"), JSON.stringify({ auth: { htpasswd: at("users"), rules } }));
+    const tls = ["--tls-cert", at("tls.crt"), "--tls-key", at("tls.key")];
+    serving = await startServing("--root", at("root"), "--config", at("registry.json"), ...tls);
+  });
+  after(() => serving.end());
+
+  const image = (name: string) => `docker://${serving.host}/${name}`;
+  const push = (name: string, ...flags: string[]) =>
+    skopeo("copy", "-q", "--dest-cert-dir", at("certs"), ...flags, `docker-archive:${at("busybox.tar")}`, image(name));
+
+  test("the file of users has one line for each", () => {
+    assert.equal(readFileSync(at("users"), "utf8").trim().split("\n").length, 2);
+  });
+
+  test("who may push pushes, and anyone pulls", async () => {
+    await push("alice/app:1", "--dest-creds", "alice:alice's");
+    const out = await skopeo("inspect", "--no-creds", "--cert-dir", at("certs"), image("alice/app:1"));
+    assert.equal(JSON.parse(out).Name, `${serving.host}/alice/app`);
+  });
+
+  test("anyone, others, and wrong passwords do not push", async () => {
+    await assert.rejects(push("alice/app:2", "--dest-no-creds"), /unauthorized|authentication required/i);
+    await assert.rejects(push("alice/app:2", "--dest-creds", "bob:bob's"), /denied/i);
+    await assert.rejects(push("alice/app:2", "--dest-creds", "alice:wrong"), /unauthorized|invalid username/i);
+  });
+
+  test("podman logs in, pushes, and is told of wrong passwords", async () => {
+    const places = ["--root", at("p"), "--runroot", at("r"), "--storage-driver", "vfs"];
+    const podman = (...args: string[]) => run("podman", [...places, ...args]);
+    const trust = ["--cert-dir", at("certs"), "--authfile", at("auth.json")];
+    await podman("login", ...trust, "-u", "alice", "-p", "alice's", serving.host);
+    await assert.rejects(
+      podman("login", ...trust, "-u", "alice", "-p", "wrong", serving.host),
+      /invalid username|unauthorized/i,
+    );
+    const { stdout } = await podman("load", "-q", "-i", at("busybox.tar"));
+    await podman("push", "-q", ...trust, stdout.trim().replace(/^Loaded image: /, ""), image("alice/podman:1"));
+    assert.match(await skopeo("list-tags", "--no-creds", "--cert-dir", at("certs"), image("alice/podman")), /"1"/);
+  });
+
+  test("SIGHUP takes up a new certificate", async () => {
+    const before = await subjectSeen(serving.host);
+    makeCertificate("second");
+    serving.child.kill("SIGHUP");
+    while (!serving.log().includes("certificates read again")) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.match(before, /gantry first/);
+    assert.match(await subjectSeen(serving.host), /gantry second/);
+  });
+});
+
+function subjectSeen(host: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      `https://${host}/v2/`,
+      { ca: readFileSync(at("tls.crt")), rejectUnauthorized: false },
+      (answer) => {
+        const { subject } = (answer.socket as import("node:tls").TLSSocket).getPeerCertificate();
+        answer.resume();
+        resolve(String(subject.CN));
+      },
+    );
+    asked.once("error", reject).end();
+  });
+}
+
+describe("the process", () => {
+  test("ends with 0 on SIGTERM and leaves its root to the next", async () => {
+    const first = await startServing("--root", at("life"));
+    await assert.rejects(startServing("--root", at("life")), /is written by another process[\s\S]*--read-only/);
+    const reader = await startServing("--root", at("life"), "--read-only");
+    assert.equal(await reader.end(), 0);
+    assert.equal(await first.end(), 0);
+    const second = await startServing("--root", at("life"));
+    assert.equal(await second.end("SIGINT"), 0);
+  });
+
+  test("says what is wrong with its settings, and ends", async () => {
+    writeFileSync(at("wrong.json"), '{"auth": {"htpasswd": "/nowhere"}}');
+    await assert.rejects(startServing("--root", at("x"), "--config", at("wrong.json")), /cannot read \/nowhere/);
+    await assert.rejects(startServing("--root", at("x"), "--listen", "nonsense"), /--listen: an address is expected/);
+    await assert.rejects(startServing("--root", at("x"), "--tls-cert", "a"), /belong together/);
+  });
+});
