@@ -47,17 +47,17 @@ export interface OwnedContext extends AsyncDisposable {
  */
 export type SyncLine = readonly [
   path: string,
-  /** File, folder, symbolic link. */
-  kind: "f" | "d" | "l",
+  /** File, folder, symbolic link; a further name of a file that an earlier line has. */
+  kind: "f" | "d" | "l" | "h",
   /** Permission bits, 0o0000 to 0o7777. */
   mode: number,
   /** Nanoseconds since the epoch, in decimal. */
   mtime: string,
   /** Bytes; 0 for what is no file. */
   size: number,
-  /** A link's target; "" for others. */
+  /** A link's target; the earlier line's path for a further name; "" for others. */
   link: string,
-  /** Changes whenever the content may have changed: inode and change time, as the client sees them. */
+  /** Changes whenever the content may have changed: inode and change time, as the client sees them. A further name has the file's. */
   stamp: string,
 ];
 

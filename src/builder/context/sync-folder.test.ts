@@ -64,6 +64,20 @@ test("a file becomes a folder, a folder a link, a link a file", async (t) => {
   assert.equal(content(place, "c"), "file");
 });
 
+test("a file with two names stays one file, and changes under both", async (t) => {
+  const place = kept(t);
+  const further = (path: string, to: string, stamp: string): [SyncLine, string] => [
+    [path, "h", 0o644, "1000000000", 0, to, stamp],
+    "",
+  ];
+  assert.deepEqual(await sync(place, file("a", "one", "1"), further("b", "a", "1")), ["a"]);
+  assert.equal(statSync(join(place.tree, "b")).nlink, 2);
+  assert.deepEqual(await sync(place, file("a", "two", "2"), further("b", "a", "2")), ["a"]);
+  assert.equal(content(place, "b"), "two");
+  await assert.rejects(sync(place, further("c", "../x", "1")), { kind: "invalid" });
+  await assert.rejects(sync(place, further("c", "none", "1")), { kind: "invalid" });
+});
+
 test("large files are written as they come", async (t) => {
   const place = kept(t);
   const data = "0123456789".repeat(40_000);

@@ -76,6 +76,7 @@ async function apply(
   }
   await makeOthers(writer, fresh);
   if (files.length > 0) await fill(writer, files, contents(numbers), { signal, onProgress });
+  for (const [path, kind, , , , link] of fresh.values()) if (kind === "h") writer.hardlink(path, link);
   signal?.throwIfAborted();
   touchParents(writer, listing, [...gone, ...fresh.values()]);
   await writer.finish();
@@ -194,7 +195,7 @@ const SMALL = 128 << 10;
 /** Calls before other work gets its turn. */
 const BATCH = 200;
 const BLOCK = 4096;
-const TYPES: Readonly<Record<SyncLine[1], NodeType>> = { f: "file", d: "directory", l: "symlink" };
+const TYPES: Readonly<Record<SyncLine[1], NodeType>> = { f: "file", d: "directory", l: "symlink", h: "file" };
 
 const metaOf = ([, , mode, mtime]: SyncLine): NodeMeta => ({ mode, mtime: BigInt(mtime) });
 

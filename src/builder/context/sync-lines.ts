@@ -12,15 +12,16 @@ export function readSyncLine(text: string): SyncLine {
     path !== "" &&
     !path.includes("\0") &&
     cleanEntryPath(path) === path &&
-    (kind === "f" || kind === "d" || kind === "l") &&
+    (kind === "f" || kind === "d" || kind === "l" || kind === "h") &&
     isCount(mode, 0o7777) &&
     typeof mtime === "string" &&
     /^-?\d{1,20}$/.test(mtime) &&
     isCount(size, Number.MAX_SAFE_INTEGER) &&
     (kind === "f" || size === 0) &&
     typeof link === "string" &&
-    (kind === "l") === (link !== "") &&
+    (kind === "l" || kind === "h") === (link !== "") &&
     !link.includes("\0") &&
+    (kind !== "h" || cleanEntryPath(link) === link) &&
     typeof stamp === "string";
   if (!right) throw wrong(text);
   return line as unknown as SyncLine;

@@ -27,7 +27,7 @@ export function listFolder(folder: string, patterns: readonly string[]): Listing
     async *chunks() {
       let lines = "";
       let count = 0;
-      for (const { line, file } of walk(folder, "", new PatternList(patterns))) {
+      for (const { line, file } of new Walk(folder, new PatternList(patterns)).folder()) {
         files.push(file);
         lines += `${line}\n`;
         if (++count % CHUNK !== 0) continue;
@@ -47,47 +47,66 @@ interface Found {
   readonly file: ListedFile | undefined;
 }
 
-function* walk(root: string, folder: string, ignore: PatternList, state: Matched = ignore.root): Generator<Found> {
-  for (const name of namesIn(root, folder)) {
-    const path = folder === "" ? name : `${folder}/${name}`;
-    const matched = ignore.isEmpty ? state : ignore.enter(state, path);
-    const stat = lstatSync(`${root}/${path}`, { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined || stat.isSocket()) continue;
-    if (!stat.isDirectory()) {
-      if (!matched.matched) yield leaf(root, path, stat);
-      continue;
+class Walk {
+  readonly #root: string;
+  readonly #ignore: PatternList;
+  /** Files with several names, by inode: the first name. */
+  readonly #names = new Map<string, string>();
+
+  constructor(root: string, ignore: PatternList) {
+    this.#root = root;
+    this.#ignore = ignore;
+  }
+
+  *folder(folder = "", state: Matched = this.#ignore.root): Generator<Found> {
+    const ignore = this.#ignore;
+    for (const name of namesIn(this.#root, folder)) {
+      const path = folder === "" ? name : `${folder}/${name}`;
+      const matched = ignore.isEmpty ? state : ignore.enter(state, path);
+      const stat = lstatSync(`${this.#root}/${path}`, { bigint: true, throwIfNoEntry: false });
+      if (stat === undefined || stat.isSocket()) continue;
+      if (!stat.isDirectory()) {
+        if (!matched.matched) yield this.#leaf(path, stat);
+      } else if (!matched.matched) {
+        yield { line: lineOf(path, "d", stat), file: undefined };
+        yield* this.folder(path, matched);
+      } else if (ignore.mayMissBelow(matched, path)) yield* this.#exceptions(path, stat, matched);
     }
-    if (!matched.matched) {
-      yield { line: lineOf(path, "d", stat, 0, ""), file: undefined };
-      yield* walk(root, path, ignore, matched);
-    } else if (ignore.mayMissBelow(matched, path)) yield* below(root, path, stat, ignore, matched);
+  }
+
+  /** Of a folder that is left out but for something in it. */
+  *#exceptions(path: string, stat: BigIntStats, state: Matched): Generator<Found> {
+    let told = false;
+    for (const found of this.folder(path, state)) {
+      if (!told) yield { line: lineOf(path, "d", stat), file: undefined };
+      told = true;
+      yield found;
+    }
+  }
+
+  #leaf(path: string, stat: BigIntStats): Found {
+    if (stat.isSymbolicLink())
+      return { line: lineOf(path, "l", stat, readlinkSync(`${this.#root}/${path}`)), file: undefined };
+    if (!stat.isFile()) throw notInContext(path, stat);
+    if (stat.nlink > 1n) {
+      const inode = `${stat.dev}:${stat.ino}`;
+      const first = this.#names.get(inode);
+      if (first !== undefined) return { line: lineOf(path, "h", stat, first), file: undefined };
+      this.#names.set(inode, path);
+    }
+    return { line: lineOf(path, "f", stat), file: { path, size: Number(stat.size) } };
   }
 }
 
-/** A folder that is left out but for something in it. */
-function* below(root: string, path: string, stat: BigIntStats, ignore: PatternList, state: Matched): Generator<Found> {
-  let told = false;
-  for (const found of walk(root, path, ignore, state)) {
-    if (!told) yield { line: lineOf(path, "d", stat, 0, ""), file: undefined };
-    told = true;
-    yield found;
-  }
-}
+const notInContext = (path: string, stat: BigIntStats): EngineError =>
+  new EngineError("invalid", `the build context has ${stat.isFIFO() ? "a named pipe" : "a device"}: ${path}`, {
+    hint: "Only files, folders and links can be in a build context: leave it out with .dockerignore.",
+  });
 
-function leaf(root: string, path: string, stat: BigIntStats): Found {
-  if (stat.isSymbolicLink())
-    return { line: lineOf(path, "l", stat, 0, readlinkSync(`${root}/${path}`)), file: undefined };
-  if (!stat.isFile())
-    throw new EngineError("invalid", `the build context has ${stat.isFIFO() ? "a named pipe" : "a device"}: ${path}`, {
-      hint: "Only files, folders and links can be in a build context: leave it out with .dockerignore.",
-    });
-  const size = Number(stat.size);
-  return { line: lineOf(path, "f", stat, size, ""), file: { path, size } };
-}
-
-function lineOf(path: string, kind: "f" | "d" | "l", stat: BigIntStats, size: number, link: string): string {
+function lineOf(path: string, kind: "f" | "d" | "l" | "h", stat: BigIntStats, link = ""): string {
   // A folder's own change says nothing of its content; a file's inode and change time do.
-  const stamp = kind === "f" ? `${stat.dev}:${stat.ino}:${stat.ctimeNs}` : "";
+  const stamp = kind === "f" || kind === "h" ? `${stat.dev}:${stat.ino}:${stat.ctimeNs}` : "";
+  const size = kind === "f" ? Number(stat.size) : 0;
   return JSON.stringify([path, kind, Number(stat.mode) & 0o7777, String(stat.mtimeNs), size, link, stamp]);
 }
 
