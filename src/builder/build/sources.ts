@@ -46,7 +46,9 @@ export class Sources {
     return vertex.op instanceof ImageOp ? vertex.op.found : this.#images.get(vertex)?.();
   }
 
-  imageIdOf(_stage: Stage, tree: LayeredTree, portrait: Portrait | undefined): string | undefined {
+  /** The base image's own id, or that of the stage so far. */
+  imageIdOf(op: Op<Tree, Made>, tree: LayeredTree, portrait: Portrait | undefined): string | undefined {
+    if (op instanceof ImageOp) return op.found?.image.id;
     return portrait === undefined ? undefined : imageIdOf(portrait, tree);
   }
 

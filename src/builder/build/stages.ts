@@ -140,7 +140,7 @@ export class StageCompiler {
       name: this.nameOf(stage, 1, text),
       step,
       onResult: (tree) => this.onResult(layered(tree)),
-      imageId: (tree) => this.sources.imageIdOf(stage, layered(tree), portrait),
+      imageId: (tree) => this.sources.imageIdOf(op, layered(tree), portrait),
     };
     return Object.freeze({ op, inputs, hints });
   }
