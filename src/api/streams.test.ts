@@ -215,7 +215,7 @@ test("import reads its body and answers with the image's id", async (t) => {
           ["r", "t", ["CMD a", "ENV b=c"], { os: "linux", architecture: "arm64" }],
         );
         return `sha256:${createHash("sha256")
-          .update(Buffer.concat(await tar.toArray()))
+          .update(Buffer.concat(await (tar as Readable).toArray()))
           .digest("hex")}`;
       },
     },

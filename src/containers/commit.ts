@@ -18,7 +18,9 @@ export async function commitContainer(context: Context, container: Container, op
     const { repo, tag, author, message } = options;
     const parent = images.get(container.imageId);
     const diff = snapshots.diff(container.id);
-    const id = await images.commit({ parent, diff, config, repo, tag, author, message, containerId: container.id });
+    const createdBy = (container.definition.config.Cmd ?? []).join(" ");
+    const about = { repo, tag, author, message, createdBy, containerId: container.id };
+    const id = await images.commit({ parent, diff, config, ...about });
     notify(context, container, "commit", {
       comment: message ?? "",
       imageID: id,

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { decompress } from "../base/decompress.ts";
 import { type Digest, digestOf } from "../base/digest.ts";
 import { newId } from "../base/ids.ts";
@@ -11,7 +11,7 @@ import { familiarName, parseTagTarget, type Reference } from "../oci/reference.t
 import type { Descriptor, ImageConfigFile, ImageHistory, ImageRunConfig, Platform } from "../oci/types.ts";
 import { parseManifest } from "../oci/validate.ts";
 import { applyChanges } from "./changes.ts";
-import type { Image, Lease } from "./images.ts";
+import type { Image, Lease, Progress } from "./images.ts";
 import { makeManifest } from "./plan.ts";
 import { enterRecord, prepareRecord } from "./record.ts";
 import { incoming, publish, type Workshop, withLease } from "./workshop.ts";
@@ -23,15 +23,17 @@ export interface ImportOptions {
   readonly changes: readonly string[];
   readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((line: Progress) => void) | undefined;
 }
 
 /** Post-condition: the image is there, with its name if one was given; or nothing is. */
-export async function importImage(shop: Workshop, tar: Readable, options: ImportOptions): Promise<Digest> {
+export async function importImage(shop: Workshop, from: Readable | URL, options: ImportOptions): Promise<Digest> {
   const reference = targetOf(options);
   const config = applyChanges({}, options.changes);
+  const tar = from instanceof URL ? await download(shop, from, options) : from;
   const source = incoming(tar, options.signal);
   const created = timestamp();
-  const comment = options.message || "Imported from -";
+  const comment = options.message || `Imported from ${from instanceof URL ? from.href : "-"}`;
   return await build(shop, decompress(source), {
     parent: undefined,
     reference,
@@ -42,10 +44,31 @@ export async function importImage(shop: Workshop, tar: Readable, options: Import
   });
 }
 
+/** Tells how much has come, at most ten times a second. */
+async function download(shop: Workshop, url: URL, { signal, onProgress = () => {} }: ImportOptions): Promise<Readable> {
+  onProgress({ status: `Downloading from ${url.href}` });
+  const { body, size } = await shop.remote.download(url, signal);
+  return Readable.from(counted(body, size, onProgress), { objectMode: false });
+}
+
+async function* counted(body: Readable, total: number | undefined, onProgress: (line: Progress) => void) {
+  let [current, told] = [0, 0];
+  const tell = () => onProgress({ status: "Importing", progressDetail: { current, total } });
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    yield chunk;
+    current += chunk.length;
+    if (Date.now() - told < 100) continue;
+    told = Date.now();
+    tell();
+  }
+  tell();
+}
+
 export interface CommitOptions {
   readonly parent: Image | undefined;
   readonly diff: Readable;
   readonly config: ImageRunConfig;
+  readonly createdBy: string;
   readonly repo?: string | undefined;
   readonly tag?: string | undefined;
   readonly author?: string | undefined;
@@ -83,7 +106,7 @@ async function buildCommit(shop: Workshop, options: CommitOptions): Promise<Dige
     },
     step: {
       created,
-      created_by: (options.config.Cmd ?? []).join(" "),
+      created_by: options.createdBy,
       ...(author && { author }),
       ...(message && { comment: message }),
     },

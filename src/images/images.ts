@@ -186,9 +186,9 @@ export interface Images {
   ): Promise<void>;
   /** One archive that is an OCI layout and a Docker archive at once. Targets go whole, as far as they are here, or with the given platforms only. */
   save(names: readonly string[], platforms?: readonly Platform[] | undefined): Promise<Readable>;
-  /** A flat root file system becomes an image of one layer. */
+  /** A flat root file system becomes an image of one layer: a tar, plain or compressed, or an http(s) URL of one. */
   import(
-    tar: Readable,
+    source: Readable | URL,
     options: {
       readonly repo?: string | undefined;
       readonly tag?: string | undefined;
@@ -196,6 +196,8 @@ export interface Images {
       readonly changes: readonly string[];
       readonly platform?: Platform | undefined;
       readonly signal?: AbortSignal | undefined;
+      /** Of a download. */
+      readonly onProgress?: ((line: Progress) => void) | undefined;
     },
   ): Promise<Digest>;
   /** Makes an image of a container's changes; see `containers`. `diff` is a layer tar. */
@@ -203,6 +205,8 @@ export interface Images {
     readonly parent: Image | undefined;
     readonly diff: Readable;
     readonly config: ImageRunConfig;
+    /** The history's words for how the layer came to be: the container's command. */
+    readonly createdBy: string;
     readonly repo?: string | undefined;
     readonly tag?: string | undefined;
     readonly author?: string | undefined;

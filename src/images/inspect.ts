@@ -7,6 +7,18 @@ import type { ImageRecord } from "./rows.ts";
 import { type Makings, makingsOf } from "./sizes.ts";
 import type { Workshop } from "./workshop.ts";
 
+/** Fields of a configuration that are there also when the image does not say them. */
+const ALWAYS_SAID = {
+  Cmd: null,
+  Entrypoint: null,
+  Env: null,
+  Labels: null,
+  OnBuild: null,
+  User: "",
+  Volumes: null,
+  WorkingDir: "",
+} satisfies ImageConfig;
+
 /** Docker's names of the drivers, which clients look for. */
 const DRIVER_NAMES = { overlay: "overlay2", copy: "vfs" } as const;
 
@@ -25,13 +37,13 @@ export function inspect(shop: Workshop, { record, target }: Resolved, manifests:
     ...(config.created !== undefined && { Created: config.created }),
     DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
-    Config: structuredClone(config.config ?? {}) as ImageConfig,
+    Config: { ...ALWAYS_SAID, ...(structuredClone(config.config ?? {}) as ImageConfig) },
     Architecture: config.architecture,
     ...(config.variant !== undefined && { Variant: config.variant }),
     Os: config.os,
     ...(config["os.version"] !== undefined && { OsVersion: config["os.version"] }),
     Size: sizes.of(isShown ? makingsOf(catalog, id) : makingsOfPart(record, target)),
-    GraphDriver: { Name: DRIVER_NAMES[snapshots.driver], Data: {} },
+    GraphDriver: { Name: DRIVER_NAMES[snapshots.driver], Data: driverData(shop, record) },
     RootFS: {
       Type: "layers",
       ...(config.rootfs.diff_ids.length > 0 && { Layers: [...config.rootfs.diff_ids] }),
@@ -40,6 +52,13 @@ export function inspect(shop: Workshop, { record, target }: Resolved, manifests:
     Descriptor: wireDescriptor(isShown ? target.descriptor : manifest),
     ...(manifests && { Manifests: summaries(shop, [target]) }),
   };
+}
+
+/** Docker's names for where the layers lie; nothing for an image that is not unpacked. */
+function driverData({ snapshots }: Workshop, { image: { chainId } }: ImageRecord): Record<string, string> {
+  const [top, ...below] = (chainId === undefined ? undefined : snapshots.layerFolders(chainId)) ?? [];
+  if (top === undefined) return {};
+  return { ...(below.length > 0 && { LowerDir: below.join(":") }), UpperDir: top };
 }
 
 function makingsOfPart({ image, chain }: ImageRecord, { parts }: Resolved["target"]): Makings {

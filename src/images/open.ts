@@ -156,7 +156,7 @@ class LocalImages implements Images {
     return await save(this.#shop, names, platforms);
   }
 
-  async import(tar: Readable, options: ImportOptions): Promise<Digest> {
+  async import(tar: Readable | URL, options: ImportOptions): Promise<Digest> {
     return await importImage(this.#shop, tar, options);
   }
 

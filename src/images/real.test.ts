@@ -96,7 +96,7 @@ test("what a container changed is committed, and its layer outlives the image wh
   const parent = images.get("base:1");
   await snapshots.prepare("container", parent.chainId);
   t.after(() => snapshots.remove("container"));
-  const options = { parent, config: { Cmd: ["x"] }, containerId: "container" };
+  const options = { parent, config: { Cmd: ["x"] }, createdBy: "x", containerId: "container" };
   const unchanged = await images.commit({ ...options, diff: snapshots.diff("container") });
   assert.equal(images.get(unchanged).chainId, parent.chainId);
   await images.remove(unchanged, { force: false, prune: true });

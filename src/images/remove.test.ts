@@ -171,6 +171,7 @@ test("an image with committed children is refused, and goes with them when it ha
     parent: images.get("base:1"),
     diff: streamOf(await makeTar([["new", "file"]])),
     config: { Cmd: ["x"] },
+    createdBy: "x",
     containerId: container(3),
     repo: "child",
   });

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { dockerFiles, makeImage, makeTar, ociFiles, ociManifest, streamOf } from "../testing/image-archives.ts";
 import { openTestImages } from "../testing/images-harness.ts";
+import type { Progress } from "./images.ts";
 
 const bytesOf = async (stream: Readable) => Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>));
 
@@ -85,7 +89,7 @@ test("an import makes an image of one layer, with changes, message and platform"
   });
   const shown = await images.inspect("imported:latest");
   assert.equal(shown.Id, id);
-  assert.deepEqual(shown.Config, { Cmd: ["/bin/sh"], Env: ["A=1"] });
+  assert.deepEqual([shown.Config.Cmd, shown.Config.Env], [["/bin/sh"], ["A=1"]]);
   assert.deepEqual([shown.Comment, shown.Architecture, shown.Variant], ["from a test", "arm", "v7"]);
   assert.equal(shown.RootFS.Layers?.length, 1);
   assert.deepEqual(
@@ -93,6 +97,28 @@ test("an import makes an image of one layer, with changes, message and platform"
     ["import", "tag"],
   );
   assert.equal(images.history(id)[0]?.Comment, "from a test");
+});
+
+test("an import can be a URL, and tells how much has come", async (t) => {
+  const tar = await makeTar([["file", "x".repeat(100_000)]]);
+  const server = createServer((request, response) => {
+    if (request.url === "/moved") response.writeHead(302, { Location: "/root.tar" }).end();
+    else if (request.url === "/root.tar") response.end(tar);
+    else response.writeHead(404).end("no");
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { images, blobs } = openTestImages(t);
+  const lines: Progress[] = [];
+  const options = { changes: [], onProgress: (line: Progress) => lines.push(line) };
+  await assert.rejects(images.import(new URL(`${base}/nope`), options), { kind: "invalid", message: /status 404/ });
+  assert.deepEqual(blobs(), []);
+  const id = await images.import(new URL(`${base}/moved`), { ...options, repo: "far" });
+  assert.equal((await images.inspect("far")).Comment, `Imported from ${base}/moved`);
+  assert.equal(images.get("far").id, id);
+  assert.equal(lines[1]?.status, `Downloading from ${base}/moved`);
+  assert.deepEqual(lines.at(-1)?.progressDetail, { current: tar.length, total: tar.length });
 });
 
 test("a refused import leaves nothing", async (t) => {
@@ -115,6 +141,7 @@ test("a commit adds a layer and a step; without changes only a step", async (t) 
   const options = {
     parent: images.get("base:1"),
     config: { Cmd: ["run", "it"] },
+    createdBy: "what ran",
     containerId: "c",
     author: "me",
     message: "why",
@@ -129,7 +156,7 @@ test("a commit adds a layer and a step; without changes only a step", async (t) 
   assert.deepEqual([shown.Id, shown.Parent, shown.Author, shown.Comment], [id, base.id, "me", "why"]);
   assert.equal(shown.RootFS.Layers?.length, 2);
   const [step, below] = images.history(id);
-  assert.deepEqual([step?.CreatedBy, step?.Comment, step?.Id], ["run it", "why", id]);
+  assert.deepEqual([step?.CreatedBy, step?.Comment, step?.Id], ["what ran", "why", id]);
   assert.deepEqual([below?.Id, below?.Tags], [base.id, ["base:1"]]);
   const empty = await images.commit({ ...options, diff: streamOf(Buffer.alloc(1024)) });
   assert.deepEqual((await images.inspect(empty)).RootFS.Layers, base.diffIds);

@@ -1,8 +1,10 @@
+import { EngineError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/log.ts";
 import type { Reference } from "../oci/reference.ts";
 import { Connections } from "./connections.ts";
 import { inspectDistribution } from "./distribution.ts";
 import { type Endpoint, endpointsOf } from "./endpoints.ts";
+import { discard, exchange } from "./http.ts";
 import { login } from "./login.ts";
 import type {
   Access,
@@ -86,6 +88,16 @@ class HttpRemote implements Remote {
     }: { readonly credentials?: Credentials | undefined; readonly signal?: AbortSignal | undefined },
   ): Promise<Distribution> {
     return inspectDistribution(this.repository(reference, { credentials, access: "pull" }), signal);
+  }
+
+  async download(url: URL, signal?: AbortSignal) {
+    const answer = await exchange({ method: "GET", url, signal }, this.#shared.connections);
+    if (answer.status !== 200) {
+      await discard(answer);
+      throw new EngineError("invalid", `failed to GET ${url.href} with status ${answer.status}`);
+    }
+    const size = Number(answer.headers["content-length"] ?? Number.NaN);
+    return { body: answer.body, size: Number.isSafeInteger(size) ? size : undefined };
   }
 
   configure(settings: RemoteSettings): void {

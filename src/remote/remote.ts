@@ -178,6 +178,8 @@ export interface Remote {
     reference: Reference,
     options: { readonly credentials?: Credentials | undefined; readonly signal?: AbortSignal | undefined },
   ): Promise<Distribution>;
+  /** A file behind an http(s) URL, reached by the settings' proxies and authorities. `size` as the server says it. "invalid" when it answers no success. */
+  download(url: URL, signal?: AbortSignal): Promise<{ readonly body: Readable; readonly size: number | undefined }>;
   /** Later requests follow the new settings; those under way end under the old ones. */
   configure(settings: RemoteSettings): void;
   readonly settings: RemoteSettings;

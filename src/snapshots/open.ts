@@ -147,6 +147,10 @@ class EngineSnapshots implements Snapshots {
     return this.#catalog.layers();
   }
 
+  layerFolders(chainId: Digest): readonly string[] | undefined {
+    return this.#catalog.layer(chainId) === undefined ? undefined : this.#stack(chainId);
+  }
+
   damaged(): Digest[] {
     return this.#catalog.damaged();
   }

@@ -56,6 +56,8 @@ export interface Snapshots {
   ): Promise<Layer[]>;
   layer(chainId: Digest): Layer | undefined;
   layers(): Layer[];
+  /** Where a layer's tree and those below it lie, topmost first; with the copy driver one. Undefined when one of them is missing. */
+  layerFolders(chainId: Digest): readonly string[] | undefined;
   /** Layers that a power cut may have damaged and that something lies on: unpacking them again puts them right. Others are removed at the start. */
   damaged(): Digest[];
   /** Resolves when every layer's `usage` is known. */

@@ -50,6 +50,8 @@ export class MemorySnapshots {
     return this.#layers.get(chainId);
   }
 
+  layerFolders(): undefined {}
+
   damaged(): Digest[] {
     return [];
   }

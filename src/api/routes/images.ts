@@ -95,14 +95,22 @@ function create(call: CreateCall): Reply {
   const { engine, query, request, signal } = call;
   const { fromImage, fromSrc, ...options } = query;
   if (fromImage !== undefined) return pull(fromImage, call);
-  if (fromSrc !== "-")
-    throw new EngineError("not-implemented", "cannot import from a URL", {
-      hint: "Download the archive and import it from standard input: import - NAME < archive.tar.",
-    });
+  const source = fromSrc === "-" ? request : importUrl(fromSrc ?? "");
   return {
     kind: "progress",
-    run: async (write) => write({ status: await engine.images.import(request, { ...options, signal }) }),
+    run: async (write) =>
+      write({ status: await engine.images.import(source, { ...options, signal, onProgress: write }) }),
   };
+}
+
+/** As Docker: what says no scheme is a host. */
+function importUrl(text: string): URL {
+  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
+  if (url === null || !["http:", "https:"].includes(url.protocol))
+    throw new EngineError("invalid", `cannot import from ${JSON.stringify(text)}`, {
+      hint: "give an http or https address, or - for an archive in the request",
+    });
+  return url;
 }
 
 /** Without a tag or digest in either parameter: every tag of the repository. */

@@ -13,15 +13,15 @@ export interface ImageHistoryItem {
 export interface ImageConfig {
   User?: string | undefined;
   ExposedPorts?: Record<string, Record<string, unknown>> | null | undefined;
-  Env?: string[] | undefined;
-  Cmd?: string[] | undefined;
+  Env?: string[] | null | undefined;
+  Cmd?: string[] | null | undefined;
   Healthcheck?: HealthConfig | undefined;
   ArgsEscaped?: boolean | null | undefined;
-  Volumes?: Record<string, Record<string, unknown>> | undefined;
+  Volumes?: Record<string, Record<string, unknown>> | null | undefined;
   WorkingDir?: string | undefined;
-  Entrypoint?: string[] | undefined;
+  Entrypoint?: string[] | null | undefined;
   OnBuild?: string[] | null | undefined;
-  Labels?: Record<string, string> | undefined;
+  Labels?: Record<string, string> | null | undefined;
   StopSignal?: string | null | undefined;
   Shell?: string[] | null | undefined;
 }
