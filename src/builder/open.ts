@@ -5,6 +5,7 @@ import { EngineError } from "../base/errors.ts";
 import { runBuild } from "./build/build.ts";
 import type { Builder, BuildRequest, BuildResult, PruneOptions, ShellOptions, ShellSession } from "./builder.ts";
 import { DigestMemo } from "./cache/digests.ts";
+import { CacheMounts } from "./cache/mounts.ts";
 import { StepCache } from "./cache/steps.ts";
 import type { Warning } from "./dockerfile/language.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
@@ -15,7 +16,7 @@ import type { BuildEvent } from "./progress.ts";
 import type { Toolkit } from "./toolkit.ts";
 import type { Made, Tree } from "./tree.ts";
 
-export type BuilderParts = Omit<Toolkit, "steps" | "digests" | "workers">;
+export type BuilderParts = Omit<Toolkit, "steps" | "digests" | "mounts" | "workers">;
 
 /** A builder, and what `images` must ask before it removes anything. */
 export interface OpenedBuilder {
@@ -28,7 +29,6 @@ export interface OpenedBuilder {
 export function openBuilder(parts: BuilderParts): OpenedBuilder {
   const { store, snapshots, content } = parts;
   mkdirSync(store.paths.contextHashes, { recursive: true, mode: 0o700 });
-  mkdirSync(store.paths.cacheMounts, { recursive: true, mode: 0o711 });
   mkdirSync(store.paths.emptyFolder, { recursive: true });
   const isWhole = ({ layer, chainId }: Made) =>
     layer === undefined ||
@@ -36,7 +36,7 @@ export function openBuilder(parts: BuilderParts): OpenedBuilder {
   const steps = new StepCache(store, isWhole);
   const digests = new DigestMemo(store);
   digests.retain((chainId) => snapshots.layer(chainId) !== undefined);
-  const tools: Toolkit = { ...parts, steps, digests, workers: new FileWorkers() };
+  const tools: Toolkit = { ...parts, steps, digests, mounts: new CacheMounts(store), workers: new FileWorkers() };
   return { builder: new LocalBuilder(tools), keeps: (digest) => steps.keeps(digest) || steps.isPinned(digest) };
 }
 

@@ -9,6 +9,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Store } from "../store/store.ts";
 import type { DigestMemo } from "./cache/digests.ts";
+import type { CacheMounts } from "./cache/mounts.ts";
 import type { StepCache } from "./cache/steps.ts";
 import type { FileWorkers } from "./ops/files/workers.ts";
 import type { LayerRef } from "./tree.ts";
@@ -41,6 +42,7 @@ export interface Toolkit {
   readonly logger: Logger;
   readonly steps: StepCache;
   readonly digests: DigestMemo;
+  readonly mounts: CacheMounts;
   readonly workers: FileWorkers;
 }
 

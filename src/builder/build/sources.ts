@@ -26,10 +26,24 @@ export class Sources {
     if (source === undefined) return this.#context(undefined);
     if (source.kind === "stage") return this.#compiler.stage(source.index).then(({ last }) => last);
     if (source.kind === "context") return this.#context(source.name);
-    if (source.kind === "scratch") return this.#once("scratch", "[internal] scratch", () => constant(SCRATCH));
+    if (source.kind === "scratch") return this.scratch();
     const { reference, platform, name } = source;
     const wish = { reference, platform, strict: this.#isStrict(stage, platform) };
     return this.#once(`image ${name} ${JSON.stringify(platform)}`, `FROM ${name}`, () => this.#imageOp(wish));
+  }
+
+  scratch(): TreeVertex {
+    return this.#once("scratch", "[internal] scratch", () => constant(SCRATCH), true);
+  }
+
+  /** Whether a folder has files that are not to be seen. */
+  isFiltered(source: Source | undefined): boolean {
+    const { request } = this.#compiler.orders;
+    if (source !== undefined && source.kind !== "context") return false;
+    const given = source === undefined ? request.context : request.contexts?.[source.name];
+    if (given === undefined) return false;
+    const tree = "kind" in given ? (given.kind === "tree" ? given.tree : undefined) : given;
+    return (tree?.ignore ?? []).length > 0;
   }
 
   /** What a stage's FROM does. */
@@ -101,10 +115,10 @@ export class Sources {
     return new ImageOp((context) => this.#compiler.bases.find(wish, context));
   }
 
-  #once(key: string, name: string, op: () => Op<Tree, Made>): TreeVertex {
+  #once(key: string, name: string, op: () => Op<Tree, Made>, hidden = false): TreeVertex {
     const known = this.#vertices.get(key);
     if (known !== undefined) return known;
-    const hints = { id: this.#compiler.vertexId(["source", key]), name };
+    const hints = { id: this.#compiler.vertexId(["source", key]), name, hidden };
     const vertex = Object.freeze({ op: op(), inputs: [], hints });
     this.#vertices.set(key, vertex);
     return vertex;

@@ -1,4 +1,5 @@
 import { type Digest, digestOf } from "../../base/digest.ts";
+import { timestampOf } from "../../base/time.ts";
 import type { Platform } from "../../oci/types.ts";
 import type { BuildRequest } from "../builder.ts";
 import { evaluate } from "../dockerfile/evaluate.ts";
@@ -200,7 +201,8 @@ class StageDraft {
     const { step, scope } = evaluate(this.#scope, instruction);
     this.#scope = scope;
     this.#words.push((content) => historyLine(step, { style: "classic", scope, content }));
-    const op = opOf(this.#compiler, this.#stage, step, this.#state());
+    const words = historyLine(step, { style: "classic", scope });
+    const op = opOf(this.#compiler, this.#stage, step, this.#state(words));
     this.#push(step, { instruction, number, ...op });
   }
 
@@ -220,10 +222,10 @@ class StageDraft {
     return Object.freeze({ last: this.#last, scope: this.#scope, portrait: this.#portrait() });
   }
 
-  /** What the configuration and history are so far, for the keys of steps that change nothing else. */
-  #state(): Digest {
+  /** What the configuration is with a step of these words, for the keys of steps that change nothing else. */
+  #state(words: string): Digest {
     const { config, author } = this.#scope;
-    return digestOf(JSON.stringify([this.#base.portrait.base?.history ?? [], config, author ?? ""]));
+    return digestOf(JSON.stringify([this.#base.portrait.base?.history ?? [], config, author ?? "", words]));
   }
 
   #push(step: Step, { instruction, number, op, inputs }: Pushed): void {
@@ -256,7 +258,7 @@ class StageDraft {
   #portrait(): Portrait {
     const { latest } = this.#compiler.orders;
     const { config, author } = this.#scope;
-    const created = latest === undefined ? undefined : new Date(Number(latest / 1_000_000n)).toISOString();
+    const created = latest === undefined ? undefined : timestampOf(latest);
     return { ...this.#base.portrait, config, author, words: [...this.#words], created };
   }
 }

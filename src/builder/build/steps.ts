@@ -2,7 +2,7 @@
 import { type Digest, digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import type { BuildRequest } from "../builder.ts";
-import type { MetadataStep, RunStep, Stage, Step, TransferStep } from "../dockerfile/plan.ts";
+import type { RunStep, Stage, Step, TransferStep } from "../dockerfile/plan.ts";
 import type { Op } from "../graph/graph.ts";
 import { CopyOp, type CopyParametersItem } from "../ops/copy.ts";
 import { timeOf } from "../ops/layers.ts";
@@ -18,7 +18,7 @@ export interface PlannedOp {
   readonly inputs: readonly (TreeVertex | Promise<TreeVertex>)[];
 }
 
-/** `state`: the digest of the configuration with this step. */
+/** `state`: the digest of the configuration with this step, and of its words. */
 export function opOf(compiler: StageCompiler, stage: Stage, step: Step, state: Digest): PlannedOp {
   switch (step.kind) {
     case "RUN":
@@ -29,24 +29,23 @@ export function opOf(compiler: StageCompiler, stage: Stage, step: Step, state: D
     case "WORKDIR":
       return { op: new FolderOp(compiler.tools, { path: step.path, latest: compiler.orders.latest }), inputs: [] };
     default:
-      return { op: new MetadataOp(step, state, compiler.orders.latest), inputs: [] };
+      return { op: new MetadataOp(state, compiler.orders.latest), inputs: [] };
   }
 }
 
 /** Nothing but a moment in history: kept, so that the same build gives the same image. */
 class MetadataOp implements Op<Tree, Made> {
-  readonly #identity: readonly unknown[];
+  readonly #state: Digest;
   readonly #latest: bigint | undefined;
 
-  constructor(step: MetadataStep, state: Digest, latest: bigint | undefined) {
-    const { instruction: _, range: _range, ...identity } = step;
-    this.#identity = [identity, state, latest?.toString() ?? ""];
+  constructor(state: Digest, latest: bigint | undefined) {
+    this.#state = state;
     this.#latest = latest;
   }
 
   async key(inputs: readonly Tree[]): Promise<Digest> {
     const { chainId } = layered(inputs[0]);
-    return digestOf(JSON.stringify(["metadata/1", chainId ?? "", this.#identity]));
+    return digestOf(JSON.stringify(["metadata/1", chainId ?? "", this.#state, this.#latest?.toString() ?? ""]));
   }
 
   async run(inputs: readonly Tree[]): Promise<Made> {

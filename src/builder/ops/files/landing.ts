@@ -78,6 +78,7 @@ export class Landing {
   /** The place of a folder; undefined when there is nothing to be done. `root`: the destination itself, which stays as it is. */
   folderAt(path: string, root: boolean): string | undefined {
     const to = joined(this.#destination, path).replace(/\/$/, "");
+    if (to === "") return undefined;
     this.#makeParents(to);
     const { found, stats } = this.#look(to);
     if (found && stats?.isDirectory() !== true) throw notFolder(to);

@@ -73,7 +73,11 @@ export interface RunOptions {
 }
 
 function startWorker(): Worker {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { execArgv: [], stdin: false });
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    execArgv: [],
+    stdin: false,
+    trackUnmanagedFds: false,
+  });
   // Who waits for it hears of its end from "exit".
   worker.on("error", () => {});
   worker.unref();
