@@ -200,6 +200,7 @@ export interface ShellSession {
   /** As Task.attach: raw for a terminal, frames otherwise. */
   readonly output: Readable;
   readonly input: Writable;
+  /** Resolves when everything of the session is gone. */
   readonly exitCode: Promise<number>;
   resize(rows: number, columns: number): Promise<void>;
 }

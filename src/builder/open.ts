@@ -12,6 +12,7 @@ import { parseDockerfile } from "./dockerfile/parse.ts";
 import { planBuild } from "./dockerfile/plan-build.ts";
 import { Solver } from "./graph/solver.ts";
 import { FileWorkers } from "./ops/files/workers.ts";
+import { FailedSteps } from "./ops/run/failed.ts";
 import type { BuildEvent } from "./progress.ts";
 import type { Toolkit } from "./toolkit.ts";
 import type { Made, Tree } from "./tree.ts";
@@ -45,9 +46,11 @@ class LocalBuilder implements Builder {
   readonly #solver: Solver<Tree, Made>;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #failed: FailedSteps;
 
   constructor(tools: Toolkit) {
     this.#tools = tools;
+    this.#failed = new FailedSteps(tools);
     this.#solver = new Solver({ steps: tools.steps, slots: Math.max(8, 2 * tools.host.cpus) });
   }
 
@@ -60,7 +63,8 @@ class LocalBuilder implements Builder {
   ): Promise<BuildResult> {
     if (this.#closing.signal.aborted) throw new EngineError("unavailable", "the engine is shutting down");
     const signal = AbortSignal.any([this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    const parts = { tools: this.#tools, solver: this.#solver, onFailed: () => false };
+    const parts = { tools: this.#tools, solver: this.#solver, onFailed: this.#failed.keep };
+    if (this.#running.size === 0) await this.#failed.clear();
     const running = runBuild(parts, request, { signal, onProgress: options.onProgress ?? (() => {}) });
     this.#running.add(running);
     try {
@@ -75,8 +79,8 @@ class LocalBuilder implements Builder {
     return planBuild(file, { target, buildArgs }).warnings;
   }
 
-  shell(_failedStep: string, _options: ShellOptions): Promise<ShellSession> {
-    throw new EngineError("not-implemented", "shells in failed steps are not done yet");
+  shell(failedStep: string, options: ShellOptions): Promise<ShellSession> {
+    return this.#failed.shell(failedStep, options);
   }
 
   async prune(_options: PruneOptions): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }> {
@@ -90,6 +94,7 @@ class LocalBuilder implements Builder {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#running);
+    await this.#failed.close();
     await this.#tools.workers.close();
   }
 }
