@@ -40,6 +40,7 @@ const SAME_OUTPUT = [
   "system df",
   "system df -v",
   "system df --format json",
+  "system df -v --format {{range.Images}}{{.Repository}}:{{.UniqueSize}},{{end}}",
   "info --format {{.Driver}}",
   "version --format {{.Server.APIVersion}}",
   "inspect web",

@@ -341,6 +341,7 @@ class EngineSnapshots implements Snapshots {
       makeMountPoints(this.#maker.treeOf(folder), missing, stack);
     }
     this.#catalog.addInitFolder(parent, folder);
+    if (parent !== undefined && folder !== "") this.#settler.grew(parent);
     return folder;
   }
 

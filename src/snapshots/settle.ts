@@ -41,6 +41,11 @@ export class Settler {
     this.#syncLater();
   }
 
+  /** Called when a layer got a tree of mount points, which comes and goes with it. */
+  grew(chainId: Digest): void {
+    this.#measure(chainId);
+  }
+
   /** Resolves when every layer is measured. */
   async measured(): Promise<void> {
     await Promise.all(this.#measuring);
@@ -68,8 +73,14 @@ export class Settler {
   #measure(chainId: Digest): void {
     const layer = this.#catalog.layer(chainId);
     if (layer === undefined) return;
-    const measuring = treeUsage(this.#paths.snapshot(layer.folder))
-      .then(({ allocated }) => this.#catalog.setUsage(chainId, allocated))
+    const folders = [layer.folder, this.#catalog.initFolder(chainId) ?? ""].filter((folder) => folder !== "");
+    const measuring = Promise.all(folders.map((folder) => treeUsage(this.#paths.snapshot(folder))))
+      .then((parts) =>
+        this.#catalog.setUsage(
+          chainId,
+          parts.reduce((sum, { allocated }) => sum + allocated, 0),
+        ),
+      )
       .catch((error: unknown) => {
         if (errnoOf(error) !== "ENOENT")
           this.#logger.log("warn", "a layer could not be measured", { layer: chainId, error: errorMessage(error) });

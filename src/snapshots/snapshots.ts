@@ -31,7 +31,7 @@ export interface Layer {
   readonly diffId: Digest;
   /** Bytes of file data of this layer alone. */
   readonly size: number;
-  /** Bytes that its folder takes on the disk, blocks and directories; undefined until that is measured, soon after it is made. With the copy driver that is the whole tree. */
+  /** Bytes that its folder takes on the disk, blocks and directories, with the mount points that containers on it need; undefined until that is measured, soon after it is made. With the copy driver that is the whole tree. */
   readonly usage: number | undefined;
 }
 

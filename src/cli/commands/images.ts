@@ -52,7 +52,7 @@ async function printTree(context: Context, flags: ParsedFlags, filters: Filters)
 
 const NONE = "<none>";
 
-interface Row {
+export interface Row {
   readonly image: ImageSummary;
   readonly repo: string;
   readonly tag: string;
@@ -76,14 +76,20 @@ function rowsOf(image: ImageSummary, withDigests: boolean): Row[] {
   return rows.length > 0 ? rows : [{ image, repo: NONE, tag: NONE, digest: NONE }];
 }
 
+/** The first name alone. */
+export function imageRow(image: ImageSummary): Row {
+  const [repo, tag] = halves(image.RepoTags?.[0] ?? `${NONE}:${NONE}`, ":");
+  return { image, repo, tag, digest: "" };
+}
+
 function halves(name: string, separator: string): [string, string] {
   const at = name.lastIndexOf(separator);
   return [name.slice(0, at), name.slice(at + 1)];
 }
 
-const known = (size: number | undefined) => (size === undefined || size < 0 ? "N/A" : humanSize(size, 3));
+const known = (size: number | undefined) => (size === undefined || size < 0 ? "N/A" : humanSize(size));
 
-function imageListing(whole: boolean, digests: boolean): Listing<Row> {
+export function imageListing(whole: boolean, digests: boolean): Listing<Row> {
   return {
     type: "*formatter.imageContext",
     shown: ["Repository", "Tag", ...(digests ? ["Digest"] : []), "ID", "CreatedSince", "Size"],
@@ -104,7 +110,7 @@ function imageListing(whole: boolean, digests: boolean): Listing<Row> {
       {
         name: "UniqueSize",
         header: "UNIQUE SIZE",
-        of: ({ image }) => ((image.SharedSize ?? -1) < 0 ? "N/A" : humanSize(image.Size - image.SharedSize, 3)),
+        of: ({ image }) => ((image.SharedSize ?? -1) < 0 ? "N/A" : humanSize(image.Size - image.SharedSize)),
       },
       { name: "VirtualSize", header: "VIRTUAL SIZE", of: ({ image }) => humanSize(image.Size) },
     ],

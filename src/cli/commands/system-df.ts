@@ -10,8 +10,11 @@ export const command: Command = {
   arguments: NO_ARGUMENTS,
   run: async (context, flags) => {
     const usage = await context.client.system.diskUsage();
-    if (flags.bool("verbose")) (await import("../format/disk-usage.ts")).printDiskUsage(context, usage);
-    else await printListing(context, LISTING, rowsOf(usage), { format: flags.text("format") });
+    const format = flags.text("format");
+    if (!flags.bool("verbose")) await printListing(context, LISTING, rowsOf(usage), { format });
+    else if (format === "" || format === "table")
+      (await import("../format/disk-usage.ts")).printDiskUsage(context, usage);
+    else (await import("../format/disk-usage-template.ts")).printDiskUsageTemplate(context, usage, format);
     return 0;
   },
 };

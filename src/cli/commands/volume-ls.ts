@@ -14,12 +14,12 @@ export const command: Command = {
   run: async (context, flags) => {
     const { Volumes } = await context.client.volumes.list(filtersOf(flags.list("filter")));
     const rows = (Volumes ?? []).toSorted((a, b) => naturalOrder(a.Name, b.Name));
-    await printListing(context, LISTING, rows, { format: flags.text("format"), quiet: flags.bool("quiet") });
+    await printListing(context, VOLUME_LISTING, rows, { format: flags.text("format"), quiet: flags.bool("quiet") });
     return 0;
   },
 };
 
-const LISTING: Listing<Volume> = {
+export const VOLUME_LISTING: Listing<Volume> = {
   type: "*formatter.volumeContext",
   shown: ["Driver", "Name"],
   quiet: "Name",

@@ -27,7 +27,7 @@ const ROW_FUNCTIONS: Readonly<Record<string, TemplateFunction>> = {
 
 export function printTemplate<T>(context: Context, listing: Listing<T>, rows: readonly T[], format: string): void {
   if (format === "json") {
-    context.out.write(rows.map((row) => `${goJson(valuesOf(listing, row), { html: true })}\n`).join(""));
+    context.out.write(rows.map((row) => `${goJson(rowValues(listing, row), { html: true })}\n`).join(""));
     return;
   }
   const table = /^table(?:\s|$)/.test(format);
@@ -35,7 +35,7 @@ export function printTemplate<T>(context: Context, listing: Listing<T>, rows: re
   const template = compiled(source);
   const run = (data: unknown, functions?: Readonly<Record<string, TemplateFunction>>) =>
     template.run(data, { missingKey: "no-value", rootType: listing.type, functions: functions ?? ROW_FUNCTIONS });
-  const lines = guarded(() => rows.map((row) => run({ ...valuesOf(listing, row), ...methodsOf(listing, row) })));
+  const lines = guarded(() => rows.map((row) => run({ ...rowValues(listing, row), ...methodsOf(listing, row) })));
   if (!table) {
     context.out.write(lines.map((line) => `${line}\n`).join(""));
     return;
@@ -65,7 +65,8 @@ function controlCharacters(text: string): string {
   return text.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
-function valuesOf<T>(listing: Listing<T>, row: T): Record<string, string> {
+/** The columns' texts by name. */
+export function rowValues<T>(listing: Listing<T>, row: T): Record<string, string> {
   return Object.fromEntries(listing.columns.map((column) => [column.name, column.of(row)]));
 }
 
