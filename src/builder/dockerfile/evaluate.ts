@@ -56,7 +56,8 @@ const EVALUATORS: { readonly [Kind in StageInstruction["kind"]]: Evaluator<Kind>
   },
   ENV: ({ scope, instruction, expander }) => {
     const pairs = expandPairs(instruction.pairs, expander);
-    return { step: { pairs }, scope: withConfig(scope, { Env: mergeEnv(scope.config.Env ?? [], pairs) }) };
+    const Env = bounded(mergeEnv(scope.config.Env ?? [], pairs), "environment variables", expander);
+    return { step: { pairs }, scope: withConfig(scope, { Env }) };
   },
   EXPOSE: evaluateExpose,
   HEALTHCHECK: ({ scope, instruction: { health } }) => ({
@@ -65,7 +66,8 @@ const EVALUATORS: { readonly [Kind in StageInstruction["kind"]]: Evaluator<Kind>
   }),
   LABEL: ({ scope, instruction, expander }) => {
     const pairs = expandPairs(instruction.pairs, expander);
-    const Labels = Object.freeze({ ...scope.config.Labels, ...Object.fromEntries(pairs) });
+    const labels = Object.entries({ ...scope.config.Labels, ...Object.fromEntries(pairs) });
+    const Labels = Object.freeze(Object.fromEntries(bounded(labels, "labels", expander)));
     return { step: { pairs }, scope: withConfig(scope, { Labels }) };
   },
   MAINTAINER: ({ scope, instruction }) => ({
@@ -100,6 +102,14 @@ const EVALUATORS: { readonly [Kind in StageInstruction["kind"]]: Evaluator<Kind>
   },
 };
 
+/** So that a step takes no more than some milliseconds whatever came before it. */
+const MOST = 10_000;
+
+function bounded<T>(list: readonly T[], what: string, expander: Expander): readonly T[] {
+  if (list.length > MOST) throw expander.failure(`the image has more than ${MOST} ${what}`);
+  return list;
+}
+
 const DEFAULT_SHELL: readonly string[] = ["/bin/sh", "-c"];
 
 /** The shell of the shell form. */
@@ -120,6 +130,7 @@ function withKeys(
   before: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined,
   keys: readonly string[],
 ): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+  if (before !== undefined && keys.every((key) => Object.hasOwn(before, key))) return before;
   return Object.freeze({ ...before, ...Object.fromEntries(keys.map((key) => [key, {}])) });
 }
 

@@ -254,7 +254,8 @@ class Lexer {
     const replacement = this.#word("}", true, "syntax error: missing '}'");
     const value = this.#value(name);
     if (value === undefined && this.#keepsUnset()) return this.#source.slice(start, this.#at);
-    return replaceMatches(value ?? "", this.#pattern(pattern), replacement, { all, budget: this.#budget });
+    const glob = this.#pattern(pattern);
+    return value === undefined ? "" : replaceMatches(value, glob, replacement, { all, budget: this.#budget });
   }
 
   #pattern(text: string) {

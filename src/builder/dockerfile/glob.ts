@@ -73,7 +73,7 @@ export function replaceMatches(
   if (pattern.length === 1 && first.length === 0) return value;
   const parts: string[] = [];
   let at = 0;
-  for (let done = false; !done && at < characters.length; done = !all) {
+  for (let done = false; !done && (at < characters.length || at === 0); done = !all || at === 0) {
     const start = findRun(characters, first, at, budget);
     const end = start === undefined ? undefined : matchEnd(characters, start, pattern, true, budget);
     if (start === undefined || end === undefined) break;

@@ -3,8 +3,9 @@ import { type SplitCommand, splitCommand } from "./command-line.ts";
 import { DockerfileError } from "./errors.ts";
 import type { CommandLine, Heredoc, InstructionName, Position, Range, Word } from "./language.ts";
 import { type LogicalLine, positionOf } from "./logical-lines.ts";
+import { WORD_LIMIT } from "./source.ts";
 import { suggestion } from "./suggest.ts";
-import { parseJsonList, splitAtSpaces, type Token } from "./words.ts";
+import { parseJsonList, splitAtSpaces, splitWords, type Token } from "./words.ts";
 
 /** How often a flag may stand and whether it has a value. */
 export type FlagKind = "text" | "texts" | "switch";
@@ -29,6 +30,7 @@ export class InstructionLine {
   readonly flagTokens: readonly Token[];
   readonly #parts: LineParts;
   #flags: ReadonlyMap<string, readonly Token[]> = new Map();
+  #heredocsByName: ReadonlyMap<string, Heredoc> | undefined;
 
   constructor(parts: LineParts) {
     this.name = parts.name;
@@ -37,6 +39,12 @@ export class InstructionLine {
     this.heredocs = parts.heredocs;
     this.flagTokens = parts.command.flags;
     this.#parts = parts;
+  }
+
+  /** The last of this name. */
+  heredocNamed(name: string): Heredoc | undefined {
+    this.#heredocsByName ??= new Map(this.heredocs.map((heredoc) => [heredoc.name, heredoc]));
+    return this.#heredocsByName.get(name);
   }
 
   get range(): Range {
@@ -71,12 +79,13 @@ export class InstructionLine {
   /** Checks the flags against those that the instruction knows. Throws DockerfileError. */
   readFlags(known: Readonly<Record<string, FlagKind>>): void {
     const flags = new Map<string, Token[]>();
-    for (const token of this.flagTokens) {
+    for (const token of this.#bounded(this.flagTokens)) {
       const { name, value } = this.#readFlag(token, known);
       const before = flags.get(name);
       if (before !== undefined && known[name] !== "texts")
         throw this.failure(`duplicate flag specified: ${name}`, token);
-      flags.set(name, [...(before ?? []), value]);
+      if (before === undefined) flags.set(name, [value]);
+      else before.push(value);
     }
     this.#flags = flags;
   }
@@ -118,7 +127,7 @@ export class InstructionLine {
     const list = parseJsonList(token.text);
     if (list.kind === "mixed")
       throw this.failure("when using JSON array syntax, arrays must be comprised of strings only", token);
-    return list.kind === "list" ? list.items : undefined;
+    return list.kind === "list" ? this.#bounded(list.items) : undefined;
   }
 
   /** Exec form or shell form. */
@@ -129,7 +138,17 @@ export class InstructionLine {
 
   /** Words between spaces. */
   spaced(): readonly Token[] {
-    return splitAtSpaces(this.rest.text, this.rest.offset);
+    return this.#bounded(splitAtSpaces(this.rest.text, this.rest.offset));
+  }
+
+  /** Words between spaces, quotes heeded. */
+  quoted(): readonly Token[] {
+    return this.#bounded(splitWords(this.rest.text, this.rest.offset, this.escapeChar));
+  }
+
+  #bounded<T>(words: readonly T[]): readonly T[] {
+    if (words.length > WORD_LIMIT) throw this.failure(`${this.name} has more than ${WORD_LIMIT} arguments`);
+    return words;
   }
 
   /** A JSON array, or words between spaces. In the array all words stand where it begins. */

@@ -91,10 +91,18 @@ export interface CheckFacts {
  * Every warning of a Dockerfile without building it: the file's, and those of each step of each stage. Not selected yet.
  * Throws DockerfileError where a step has one.
  */
-export function checkPlan(plan: Plan, { baseOf = () => undefined, ignore, stages }: CheckFacts): readonly Warning[] {
+export function checkPlan(plan: Plan, facts: CheckFacts): readonly Warning[] {
+  return [...checkSteps(plan, facts)].flat();
+}
+
+/** The same in pieces, the file's and those of one step after the other: whoever has others waiting can turn to them in between. */
+export function* checkSteps(
+  plan: Plan,
+  { baseOf = () => undefined, ignore, stages }: CheckFacts,
+): Generator<readonly Warning[], void> {
   const ends = new Map<number, StageScope>();
   const known = new Set<number>();
-  const warnings = lintFile(plan);
+  yield lintFile(plan);
   for (const index of stages === "all" ? plan.stages.keys() : plan.order) {
     const stage = plan.stages[index];
     if (stage === undefined) continue;
@@ -106,10 +114,9 @@ export function checkPlan(plan: Plan, { baseOf = () => undefined, ignore, stages
     let { scope } = start;
     for (const instruction of [...start.triggers, ...stage.instructions]) {
       const evaluation = evaluate(scope, instruction);
-      warnings.push(...lintStep({ scope, evaluation, ignore, baseKnown }));
+      yield lintStep({ scope, evaluation, ignore, baseKnown });
       scope = evaluation.scope;
     }
     ends.set(index, scope);
   }
-  return warnings;
 }

@@ -64,7 +64,8 @@ export class LineReader {
   constructor(file: string, text: string) {
     this.#file = file;
     this.#text = text;
-    if (text.length > TEXT_LIMIT) throw this.failure(`dockerfile is larger than the limit of ${TEXT_LIMIT} characters`);
+    if (text.length > TEXT_LIMIT)
+      throw this.failure(`Dockerfile exceeds maximum allowed size of ${TEXT_LIMIT} characters`);
     this.#lines = physicalLines(text);
   }
 

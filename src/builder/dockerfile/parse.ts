@@ -6,6 +6,7 @@ import { InstructionLine } from "./instruction-line.ts";
 import type { Arg, Dockerfile, Heredoc, Instruction, InstructionName, ParsedStage, Warning } from "./language.ts";
 import { LineReader, type LogicalLine, positionOf, rangeOf } from "./logical-lines.ts";
 import { emptyContinuation } from "./rules.ts";
+import { INSTRUCTION_LIMIT } from "./source.ts";
 import { suggestion } from "./suggest.ts";
 import { INSTRUCTION_NAMES, INSTRUCTIONS, instructionName } from "./table.ts";
 import { parseJsonList } from "./words.ts";
@@ -44,6 +45,8 @@ function parseInstructions(text: string, file: string): Parsed {
   const warnings: Warning[] = [];
   for (let line = reader.next(); line !== undefined; line = reader.next()) {
     if (line.emptyContinuation) warnings.push(emptyContinuation(rangeOf(line)));
+    if (instructions.length === INSTRUCTION_LIMIT)
+      throw reader.failure(`there are more than ${INSTRUCTION_LIMIT} instructions`, rangeOf(line).start.line);
     instructions.push(parseInstruction(line, { reader, text, file }));
   }
   return { instructions, reader, warnings };

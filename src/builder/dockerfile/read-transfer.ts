@@ -59,8 +59,7 @@ function readSources(line: InstructionLine, tokens: readonly Token[]): Pick<Copy
 
 /** The document that a word stands for; a word of the JSON form is a path whatever it looks like. */
 function heredocOf(line: InstructionLine, { text }: Token): Heredoc | undefined {
-  const name = line.heredocs.length === 0 ? undefined : parseMark(text)?.name;
-  return line.heredocs.findLast((heredoc) => heredoc.name === name);
+  return line.heredocs.length === 0 ? undefined : line.heredocNamed(parseMark(text)?.name ?? "");
 }
 
 function readMode(line: InstructionLine): Body<"COPY">["chmod"] {

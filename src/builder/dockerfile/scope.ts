@@ -143,9 +143,20 @@ export class Expander {
 }
 
 /** ENV goes before ARG, as the reference says. */
-export function variables({ config, args }: StageScope): ReadonlyMap<string, string> {
-  return new Map([...args, ...envMap(config.Env ?? [])]);
+export function variables({ config: { Env = NO_ENV }, args }: StageScope): ReadonlyMap<string, string> {
+  const known = VARIABLES.get(Env);
+  if (known?.args === args) return known.all;
+  const all = new Map([...args, ...envMap(Env)]);
+  VARIABLES.set(Env, { args, all });
+  return all;
 }
+
+const NO_ENV: readonly string[] = Object.freeze([]);
+/** Most instructions change neither; lists and maps here are never changed in place. */
+const VARIABLES = new WeakMap<
+  readonly string[],
+  { readonly args: ReadonlyMap<string, string>; readonly all: ReadonlyMap<string, string> }
+>();
 
 /** The scope with a changed configuration; undefined takes a field away. */
 export function withConfig(scope: StageScope, change: Partial<ImageRunConfig>): StageScope {

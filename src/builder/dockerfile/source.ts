@@ -11,8 +11,11 @@ export interface PhysicalLine {
 
 /** Bytes of a line that BuildKit still reads. */
 export const LINE_LIMIT = 65_535;
-/** UTF-16 units of a file. The largest that people write are far below. */
-export const TEXT_LIMIT = 4 * 1024 * 1024;
+/** UTF-16 units of a file. This and the next two keep reading below half a second; what people write is far below them. */
+export const TEXT_LIMIT = 1024 * 1024;
+export const INSTRUCTION_LIMIT = 10_000;
+/** Arguments and flags of an instruction. */
+export const WORD_LIMIT = 10_000;
 
 /** Lazily, in order. The last line may have no line end; an empty one after the last line end is left out. */
 export function* physicalLines(text: string): Generator<PhysicalLine> {

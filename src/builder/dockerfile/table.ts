@@ -6,7 +6,7 @@ import { HEALTH_FLAGS, readHealthcheck } from "./read-healthcheck.ts";
 import { RUN_FLAGS, readRun } from "./read-run.ts";
 import { ADD_FLAGS, COPY_FLAGS, readAdd, readCopy } from "./read-transfer.ts";
 import { isSpace, skipSpaces, trimSpaces } from "./source.ts";
-import { splitWords, type Token } from "./words.ts";
+import type { Token } from "./words.ts";
 
 /** What an instruction has beside that which all have. */
 export type Body<Name extends InstructionName> = Omit<
@@ -58,7 +58,7 @@ export function instructionName(keyword: string): InstructionName | undefined {
 
 /** `name=value ...`, or the old `name the rest`. */
 function readPairs(line: InstructionLine): { pairs: readonly Pair[]; legacy: boolean } {
-  const words = line.atLeastOne(splitWords(line.rest.text, line.rest.offset, line.escapeChar));
+  const words = line.atLeastOne(line.quoted());
   if (!words[0]?.text.includes("=")) return { pairs: [readOldPair(line)], legacy: true };
   return { pairs: words.map((word) => readPair(line, word)), legacy: false };
 }
@@ -93,7 +93,7 @@ function cutAtEquals({ text, offset }: Token): { name: Token; value: Token | und
 }
 
 function readArg(line: InstructionLine): Body<"ARG"> {
-  const words = line.atLeastOne(splitWords(line.rest.text, line.rest.offset, line.escapeChar));
+  const words = line.atLeastOne(line.quoted());
   return { args: words.map((word) => readDeclaration(line, word)) };
 }
 
