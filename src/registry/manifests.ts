@@ -44,10 +44,15 @@ export async function pushManifest(storage: Storage, name: string, push: Push): 
     await checkPrecondition(storage, name, push);
     await checkReferences(storage, name, facts);
     const pushed = new Date().toISOString();
-    await blobs.alone(digest, () => blobs.put(bytes, digest));
-    if (facts.subject !== undefined) await repositories.addReferrer(name, facts.subject, descriptorOf(push));
+    // A collection that began before sees by this that they are wanted again.
+    for (const wanted of [...facts.blobs, ...facts.foreign].filter(isDigest))
+      await repositories.touchBlob(name, wanted);
     const { mediaType, subject } = facts;
-    await repositories.linkManifest(name, digest, { mediaType, size: bytes.length, pushed, subject });
+    await blobs.alone(digest, async () => {
+      await blobs.put(bytes, digest);
+      if (subject !== undefined) await repositories.addReferrer(name, subject, descriptorOf(push));
+      await repositories.linkManifest(name, digest, { mediaType, size: bytes.length, pushed, subject });
+    });
     for (const tag of tags) await repositories.setTag(name, tag, { digest, pushed });
   });
 }
@@ -57,17 +62,23 @@ export function deleteTag({ repositories }: Storage, name: string, tag: string):
   return repositories.alone(name, () => repositories.removeTag(name, tag));
 }
 
-/** Takes the manifest's tags first, so that none is ever without its manifest. True when there was such a manifest. */
-export async function deleteManifest({ repositories }: Storage, name: string, digest: Digest): Promise<boolean> {
+/** True when there was such a manifest. */
+export async function deleteManifest(storage: Storage, name: string, digest: Digest): Promise<boolean> {
+  const { repositories } = storage;
   return await repositories.alone(name, async () => {
-    const record = await repositories.manifest(name, digest);
-    if (record === undefined) return false;
+    if ((await repositories.manifest(name, digest)) === undefined) return false;
     for (const tag of await repositories.tags(name))
       if ((await repositories.tag(name, tag))?.digest === digest) await repositories.removeTag(name, tag);
-    await repositories.unlinkManifest(name, digest);
-    if (record.subject !== undefined) await repositories.removeReferrer(name, record.subject, digest);
+    await dropManifest(storage, name, digest);
     return true;
   });
+}
+
+/** Takes a manifest that no tag names any more. For who has the repository alone. */
+export async function dropManifest({ repositories }: Storage, name: string, digest: Digest): Promise<void> {
+  const record = await repositories.manifest(name, digest);
+  await repositories.unlinkManifest(name, digest);
+  if (record?.subject !== undefined) await repositories.removeReferrer(name, record.subject, digest);
 }
 
 async function checkPrecondition({ repositories }: Storage, name: string, push: Push): Promise<void> {

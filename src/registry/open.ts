@@ -1,6 +1,8 @@
 import { silentLogger } from "../base/log.ts";
 import { openAuth } from "./auth/open.ts";
+import { Collector } from "./gc/collector.ts";
 import { dispatch } from "./http/dispatch.ts";
+import { Quotas } from "./quotas.ts";
 import type { Registry, RegistryOptions } from "./registry.ts";
 import { openStorage } from "./storage/open.ts";
 
@@ -12,10 +14,14 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const secretFile = storage.layout.tokenKey;
   const auth = openAuth({ config: options.auth, url: options.url, secretFile, logger });
   closers.defer(() => auth.options.passwords.close());
-  const services = Object.freeze({ storage, auth, logger });
+  const { collection: config, retention } = options;
+  const collector = closers.adopt(new Collector({ storage, config, retention, logger }), (made) => made.close());
+  const quotas = await Quotas.open(storage, options.quotas ?? []);
+  const services = Object.freeze({ storage, auth, quotas, logger });
   const owned = closers.move();
   return Object.freeze({
     handle: (request, response) => dispatch(services, request, response),
+    collect: (wish) => collector.collect(wish),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   } satisfies Registry);
 }

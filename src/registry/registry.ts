@@ -17,7 +17,10 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../base/log.ts";
-import type { AuthConfig } from "./config/config.ts";
+import type { AuthConfig, CollectionConfig } from "./config/config.ts";
+import type { Collected } from "./gc/collect.ts";
+import type { RetentionRule } from "./gc/retention.ts";
+import type { Quota } from "./quotas.ts";
 
 export interface RegistryOptions {
   readonly root: string;
@@ -28,9 +31,15 @@ export interface RegistryOptions {
   readonly url?: string | undefined;
   /** Who may do what; default: everyone everything. */
   readonly auth?: AuthConfig | undefined;
+  /** What `collect` takes away, and how often it runs by itself (default: never). */
+  readonly collection?: CollectionConfig | undefined;
+  readonly retention?: readonly RetentionRule[] | undefined;
+  readonly quotas?: readonly Quota[] | undefined;
 }
 
 export interface Registry extends AsyncDisposable {
   /** Answers one request; never rejects. */
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Takes away what nobody reaches; one collection at a time. */
+  collect(options?: { readonly grace?: number | undefined; readonly dryRun?: boolean | undefined }): Promise<Collected>;
 }

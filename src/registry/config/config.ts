@@ -1,8 +1,24 @@
 /** Everything about a registry that can be configured: registry.json, or the key `registry` of daemon.json. */
 import { readFileSync } from "node:fs";
 import { EngineError, errorMessage } from "../../base/errors.ts";
+import type { RetentionRule } from "../gc/retention.ts";
 import type { Action } from "../http/routes.ts";
-import { flag, list, mapOf, object, oneOf, pattern, problem, type Reader, text, url } from "./read.ts";
+import type { Quota } from "../quotas.ts";
+import {
+  bytes,
+  count,
+  duration,
+  flag,
+  list,
+  mapOf,
+  object,
+  oneOf,
+  pattern,
+  problem,
+  type Reader,
+  text,
+  url,
+} from "./read.ts";
 
 export interface Address {
   readonly host: string;
@@ -35,6 +51,16 @@ export interface AuthConfig {
   readonly rules?: readonly RuleConfig[] | undefined;
 }
 
+/** Milliseconds. */
+export interface CollectionConfig {
+  /** Between two collections. */
+  readonly every?: number | undefined;
+  /** That a blob is kept without a manifest. Default a day. */
+  readonly grace?: number | undefined;
+  /** That an upload is kept after its last byte. Default a day. */
+  readonly uploadsExpire?: number | undefined;
+}
+
 export interface RegistryConfig {
   readonly root?: string | undefined;
   readonly listen?: readonly Address[] | undefined;
@@ -43,6 +69,9 @@ export interface RegistryConfig {
   readonly url?: string | undefined;
   readonly tls?: TlsFiles | undefined;
   readonly auth?: AuthConfig | undefined;
+  readonly collection?: CollectionConfig | undefined;
+  readonly retention?: readonly RetentionRule[] | undefined;
+  readonly quotas?: readonly Quota[] | undefined;
 }
 
 const LISTEN = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]/]*):)?(\d{1,5})$/;
@@ -74,6 +103,11 @@ const auth = object<AuthConfig>({
   rules: list(rule),
 });
 
+const retention = object<RetentionRule>(
+  { repositories: patterns, tags: patterns, untagged: flag, olderThan: duration, keep: count },
+  ["repositories"],
+);
+
 const config = object<RegistryConfig>({
   root: text,
   listen: addresses,
@@ -81,6 +115,9 @@ const config = object<RegistryConfig>({
   url,
   tls: object<TlsFiles>({ certificate: text, key: text, clientCas: text }, ["certificate", "key"]),
   auth,
+  collection: object<CollectionConfig>({ every: duration, grace: duration, uploadsExpire: duration }),
+  retention: list(retention),
+  quotas: list(object<Quota>({ repositories: patterns, bytes, each: flag }, ["repositories", "bytes"])),
 });
 
 /** Throws "invalid", naming the place. */

@@ -2,12 +2,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../../base/log.ts";
 import type { Actor, Auth } from "../auth/auth.ts";
+import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
 
 /** What the handlers share. */
 export interface Services {
   readonly storage: Storage;
   readonly auth: Auth;
+  readonly quotas: Quotas;
   readonly logger: Logger;
 }
 

@@ -37,6 +37,7 @@ export async function putManifest(exchange: Exchange): Promise<void> {
   const bytes = await readBody(exchange, MANIFEST_LIMIT, tooLarge);
   const facts = readManifest(bytes, (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "");
   const digest = checkedDigest(bytes, reference);
+  exchange.quotas.guard(name)?.(bytes.length);
   await pushManifest(storage, name, { bytes, digest, facts, tags, precondition: precondition(exchange) });
   sendEmpty(response, 201, {
     Location: `/v2/${name}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,

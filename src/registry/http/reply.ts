@@ -1,6 +1,6 @@
 /** Answers. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { errorKind, errorMessage } from "../../base/errors.ts";
+import { errnoOf, errorKind, errorMessage } from "../../base/errors.ts";
 import { RegistryError } from "../errors.ts";
 
 export function sendEmpty(response: ServerResponse, status: number, headers: OutgoingHttpHeaders = {}): void {
@@ -20,10 +20,14 @@ export function sendJson(
   response.end(body);
 }
 
+const FULL = new Set(["ENOSPC", "EDQUOT"]);
+
 /** The specification's error document. What is no RegistryError is our fault, or the disk's. */
 export function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   const kind = errorKind(error);
+  if (FULL.has(errnoOf(error) ?? ""))
+    return new RegistryError("UNAVAILABLE", "the registry's disk is full", { status: 507, cause: error });
   if (kind === "unavailable") return new RegistryError("UNAVAILABLE", errorMessage(error), { cause: error });
   if (kind === "cancelled")
     return new RegistryError("BLOB_UPLOAD_INVALID", errorMessage(error), { status: 400, cause: error });

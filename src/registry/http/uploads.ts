@@ -57,12 +57,21 @@ export async function cancelUpload({ storage, name, params, response }: Exchange
 }
 
 async function append(exchange: Exchange, id: string): Promise<number> {
-  const { request, storage, name } = exchange;
+  const { request, storage, name, quotas } = exchange;
+  const guard = quotas.guard(name);
   const length = contentLength(request);
   const start = startOf(request.headers["content-range"], length);
   try {
-    return await storage.uploads.append(name, id, { body: bodyOf(exchange), start, length });
+    guard?.(length ?? 0);
+    return await storage.uploads.append(name, id, {
+      body: bodyOf(exchange),
+      start,
+      length,
+      arrived: guard && (() => guard(0)),
+    });
   } catch (error) {
+    // What does not fit would only take room until it expires.
+    if (error instanceof RegistryError && error.code === "DENIED") await storage.uploads.cancel(name, id);
     if (!(error instanceof RegistryError) || error.status !== 416) throw error;
     const { size } = error.detail as { readonly size: number };
     throw new RegistryError(error.code, error.message, { status: 416, headers: progress(exchange, id, size) });
@@ -82,9 +91,8 @@ function startOf(header: string | undefined, length: number | undefined): number
 
 async function finish(exchange: Exchange, id: string, digest: Digest): Promise<void> {
   const { storage, name } = exchange;
-  await storage.uploads.finish(name, id, digest);
-  if (!(await storage.repositories.linkBlob(name, digest)))
-    throw new RegistryError("UNAVAILABLE", "the blob was removed while it was being stored");
+  const link = async () => void (await storage.repositories.linkHeldBlob(name, digest));
+  await storage.uploads.finish(name, id, digest, link);
   sendCreated(exchange, digest);
 }
 
@@ -95,7 +103,10 @@ async function mounted(exchange: Exchange, digest: Digest): Promise<boolean> {
   const from = exchange.query.get("from");
   const sources = from === null ? (await repositories.names()).slice(0, SOURCES_LIMIT) : [from].filter(isName);
   for (const source of sources.filter((name) => auth.may(actor, name, "pull")))
-    if (await repositories.hasBlob(source, digest)) return await repositories.linkBlob(exchange.name, digest);
+    if (await repositories.hasBlob(source, digest)) {
+      exchange.quotas.guard(exchange.name)?.((await repositories.blobSize(source, digest)) ?? 0);
+      return await repositories.linkBlob(exchange.name, digest);
+    }
   return false;
 }
 

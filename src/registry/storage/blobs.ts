@@ -1,6 +1,6 @@
 /** Blobs by digest, for all repositories. A blob is its file and nothing else. */
 import { createHash } from "node:crypto";
-import { chmod, type FileHandle, open, rm, stat, utimes } from "node:fs/promises";
+import { chmod, type FileHandle, open, rm, stat } from "node:fs/promises";
 import type { Digest } from "../../base/digest.ts";
 import { errnoOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
@@ -13,29 +13,27 @@ export interface StoredBlob {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
-  /** Milliseconds since the epoch: stored, or last asked for by a push. */
-  readonly touchedAt: number;
 }
 
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
 export class Blobs {
   readonly #layout: Layout;
-  /** Making a link to a blob and removing the blob exclude each other. */
+  /** Storing and linking a blob is one task, removing it another: what is stored and not linked, nobody is about to link. */
   readonly #lock = new KeyedLock();
 
   constructor(layout: Layout) {
     this.#layout = layout;
   }
 
-  /** Runs with nobody removing the blob meanwhile. */
+  /** Runs with nobody storing, linking or removing the blob meanwhile. */
   alone<T>(digest: Digest, task: () => Promise<T>): Promise<T> {
     return this.#lock.run(digest, task);
   }
 
   async info(digest: Digest): Promise<StoredBlob | undefined> {
     const stats = await whenThere(stat(this.#layout.blob(digest)));
-    return stats === undefined ? undefined : { digest, size: stats.size, touchedAt: stats.mtimeMs };
+    return stats === undefined ? undefined : { digest, size: stats.size };
   }
 
   /** Open for reading; undefined when it is not stored. Closing is the caller's. */
@@ -59,10 +57,7 @@ export class Blobs {
    * copy stays when there are two.
    */
   async take(path: string, digest: Digest): Promise<void> {
-    if ((await this.info(digest)) !== undefined) {
-      await this.touch(digest);
-      return await rm(path, { force: true });
-    }
+    if ((await this.info(digest)) !== undefined) return await rm(path, { force: true });
     await chmod(path, 0o444);
     await renameDurable(path, this.#layout.blob(digest));
   }
@@ -75,7 +70,7 @@ export class Blobs {
       throw new RegistryError("DIGEST_INVALID", `content has the digest ${actual}, not ${digest}`, {
         detail: { expected: digest, actual },
       });
-    if ((await this.info(digest)) !== undefined) return await this.touch(digest);
+    if ((await this.info(digest)) !== undefined) return;
     await writeDurable(this.#layout.blob(digest), data, this.#layout.tmp, 0o444);
   }
 
@@ -91,12 +86,6 @@ export class Blobs {
       if (["EXDEV", "EMLINK", "EPERM", "ENOENT"].includes(errnoOf(error) ?? "")) return false;
       throw error;
     }
-  }
-
-  /** Keeps a blob that nothing links yet from the next collection. */
-  async touch(digest: Digest): Promise<void> {
-    const now = new Date();
-    await whenThere(utimes(this.#layout.blob(digest), now, now));
   }
 
   /** Who reads it keeps the open file. */

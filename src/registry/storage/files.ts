@@ -92,13 +92,17 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** A collection may take an empty folder away just as it is needed. */
+const TRIES = 5;
+
 async function inFolder<T>(path: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    await mkdir(dirname(path), { recursive: true });
-    return await act();
+  for (let left = TRIES; ; left--) {
+    try {
+      return await act();
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT" || left === 0) throw error;
+      await mkdir(dirname(path), { recursive: true });
+    }
   }
 }
 

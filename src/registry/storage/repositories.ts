@@ -33,6 +33,8 @@ export class Repositories {
   readonly #lock = new KeyedLock();
   /** Told of each link before it is made. */
   onLink: ((digest: Digest) => void) | undefined;
+  /** Told of bytes that a repository has more, or (negative) less. */
+  onSize: ((name: string, bytes: number) => void) | undefined;
 
   constructor(layout: Layout, blobs: Blobs) {
     this.#layout = layout;
@@ -72,13 +74,18 @@ export class Repositories {
   }
 
   /** Post-condition: the blob is the repository's and stays for a while without a manifest. False when it is not stored. */
-  async linkBlob(name: string, digest: Digest): Promise<boolean> {
-    return await this.#blobs.alone(digest, async () => {
-      if ((await this.#blobs.info(digest)) === undefined) return false;
-      this.onLink?.(digest);
-      if (!(await touchDurable(this.#layout.blobLink(name, digest)))) await this.touchBlob(name, digest);
-      return true;
-    });
+  linkBlob(name: string, digest: Digest): Promise<boolean> {
+    return this.#blobs.alone(digest, () => this.linkHeldBlob(name, digest));
+  }
+
+  /** The same for who keeps the blob from being removed already. */
+  async linkHeldBlob(name: string, digest: Digest): Promise<boolean> {
+    const blob = await this.#blobs.info(digest);
+    if (blob === undefined) return false;
+    this.onLink?.(digest);
+    if (await touchDurable(this.#layout.blobLink(name, digest))) this.onSize?.(name, blob.size);
+    else await this.touchBlob(name, digest);
+    return true;
   }
 
   async touchBlob(name: string, digest: Digest): Promise<void> {
@@ -87,18 +94,22 @@ export class Repositories {
   }
 
   /** True when it was linked. */
-  unlinkBlob(name: string, digest: Digest): Promise<boolean> {
-    return removeDurable(this.#layout.blobLink(name, digest));
+  async unlinkBlob(name: string, digest: Digest): Promise<boolean> {
+    const removed = await removeDurable(this.#layout.blobLink(name, digest));
+    if (removed) this.onSize?.(name, -((await this.#blobs.info(digest))?.size ?? 0));
+    return removed;
   }
 
-  /** With the time a push last asked for it, in milliseconds since the epoch. */
-  async *blobLinks(name: string): AsyncIterable<{ readonly digest: Digest; readonly touchedAt: number }> {
+  /** When a push last asked for it, in milliseconds since the epoch; undefined when it is not linked. */
+  async blobTouchedAt(name: string, digest: Digest): Promise<number | undefined> {
+    return (await whenThere(stat(this.#layout.blobLink(name, digest))))?.mtimeMs;
+  }
+
+  async blobLinks(name: string): Promise<Digest[]> {
+    const found: Digest[] = [];
     for (const algorithm of ALGORITHMS)
-      for (const hex of await namesIn(this.#layout.blobLinks(name, algorithm))) {
-        const digest = `${algorithm}:${hex}`;
-        const stats = isDigest(digest) ? await whenThere(stat(this.#layout.blobLink(name, digest))) : undefined;
-        if (stats !== undefined) yield { digest, touchedAt: stats.mtimeMs };
-      }
+      for (const hex of await namesIn(this.#layout.blobLinks(name, algorithm))) found.push(`${algorithm}:${hex}`);
+    return found.filter(isDigest);
   }
 
   manifest(name: string, digest: Digest): Promise<ManifestRecord | undefined> {
@@ -108,11 +119,15 @@ export class Repositories {
   /** Post-condition: the manifest, which is stored as a blob, is the repository's. */
   async linkManifest(name: string, digest: Digest, record: ManifestRecord): Promise<void> {
     this.onLink?.(digest);
+    if (this.onSize !== undefined && (await this.manifest(name, digest)) === undefined) this.onSize(name, record.size);
     await writeDurable(this.#layout.manifest(name, digest), JSON.stringify(record), this.#layout.tmp);
   }
 
-  unlinkManifest(name: string, digest: Digest): Promise<boolean> {
-    return removeDurable(this.#layout.manifest(name, digest));
+  async unlinkManifest(name: string, digest: Digest): Promise<void> {
+    const record = await this.manifest(name, digest);
+    if (record === undefined) return;
+    await removeDurable(this.#layout.manifest(name, digest));
+    this.onSize?.(name, -record.size);
   }
 
   async manifests(name: string): Promise<Digest[]> {

@@ -8,7 +8,6 @@ import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Digest } from "../../base/digest.ts";
-import { explainDiskFull } from "../../base/disk-full.ts";
 import { EngineError } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
 import { RegistryError } from "../errors.ts";
@@ -20,21 +19,26 @@ import { receive } from "./receive.ts";
 
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+const UUID_LENGTH = 36;
+
 export interface Append {
   readonly body: Readable;
   /** Where the client says its first byte belongs. */
   readonly start?: number | undefined;
   /** Bytes that the client says are coming. */
   readonly length?: number | undefined;
-  /** Told of every piece; may throw to refuse it. */
-  readonly arrived?: ((bytes: number) => void) | undefined;
+  /** Called after every piece, which `pending` counts; may throw to refuse it. */
+  readonly arrived?: (() => void) | undefined;
 }
 
 interface Session {
+  readonly name: string;
   /** Of all bytes in the file; undefined: it must be read. */
   hash: { readonly algorithm: Algorithm; readonly state: Hash } | undefined;
   /** Bytes in the file. */
   size: number;
+  /** Bytes that came, those not yet in the file too. */
+  came: number;
   /** Ends the request that is sending now. */
   interrupt: (() => void) | undefined;
 }
@@ -55,11 +59,24 @@ export class Uploads {
     return this.#sessions.size;
   }
 
+  /** Bytes of unfinished uploads to some repositories, as far as this process knows of them. */
+  pending(isMeant: (name: string) => boolean): number {
+    let sum = 0;
+    for (const { name, came } of this.#sessions.values()) if (isMeant(name)) sum += came;
+    return sum;
+  }
+
   /** Returns the upload's id, a UUID. */
   async start(name: string, algorithm: Algorithm = "sha256"): Promise<string> {
     const id = randomUUID();
     await (await open(this.#layout.upload(id, name), "wx", 0o600)).close();
-    this.#sessions.set(id, { hash: { algorithm, state: createHash(algorithm) }, size: 0, interrupt: undefined });
+    this.#sessions.set(id, {
+      name,
+      hash: { algorithm, state: createHash(algorithm) },
+      size: 0,
+      came: 0,
+      interrupt: undefined,
+    });
     return id;
   }
 
@@ -89,8 +106,11 @@ export class Uploads {
     });
   }
 
-  /** Post-condition: the upload is the blob of this digest. Throws DIGEST_INVALID when its bytes have another; they are gone then. */
-  async finish(name: string, id: string, digest: Digest): Promise<void> {
+  /**
+   * Post-condition: the upload is the blob of this digest, and `link` has run before anybody could remove it. Throws DIGEST_INVALID when its bytes have
+   * another digest; they are gone then.
+   */
+  async finish(name: string, id: string, digest: Digest, link: () => Promise<void>): Promise<void> {
     await this.#alone(name, id, async (session) => {
       const path = this.#layout.upload(id, name);
       const actual = await hashOf(session, path, algorithmOf(digest));
@@ -101,7 +121,10 @@ export class Uploads {
         });
       }
       await sync(path);
-      await this.#blobs.alone(digest, () => this.#blobs.take(path, digest));
+      await this.#blobs.alone(digest, async () => {
+        await this.#blobs.take(path, digest);
+        await link();
+      });
       this.#sessions.delete(id);
     });
   }
@@ -111,19 +134,21 @@ export class Uploads {
     await this.#alone(name, id, () => this.#forget(name, id));
   }
 
-  /** Removes uploads that nobody added to since a time (milliseconds since the epoch); returns the bytes freed. */
-  async expire(before: number): Promise<number> {
-    let freed = 0;
+  /** Removes uploads that nobody added to since a time (milliseconds since the epoch), or only counts them. */
+  async expire(before: number, dryRun: boolean): Promise<{ readonly uploads: number; readonly bytes: number }> {
+    let [uploads, bytes] = [0, 0];
     for (const file of await namesIn(this.#layout.uploads)) {
       const path = `${this.#layout.uploads}/${file}`;
+      const id = file.slice(0, UUID_LENGTH);
       const stats = await whenThere(stat(path));
-      const session = this.#sessions.get(file.slice(0, 36));
-      if (stats === undefined || stats.mtimeMs > before || session?.interrupt !== undefined) continue;
-      this.#sessions.delete(file.slice(0, 36));
+      if (stats === undefined || stats.mtimeMs > before || this.#lock.busy(id)) continue;
+      uploads += 1;
+      bytes += stats.size;
+      if (dryRun) continue;
+      this.#sessions.delete(id);
       await rm(path, { force: true });
-      freed += stats.size;
     }
-    return freed;
+    return { uploads, bytes };
   }
 
   /** Ends what is being sent, keeping what came. */
@@ -153,7 +178,7 @@ export class Uploads {
     if (stats === undefined) throw unknown();
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
-    const found: Session = { hash: undefined, size: stats.size, interrupt: undefined };
+    const found: Session = { name, hash: undefined, size: stats.size, came: stats.size, interrupt: undefined };
     this.#sessions.set(id, found);
     return found;
   }
@@ -165,7 +190,10 @@ export class Uploads {
         fd: file.fd,
         position: session.size,
         hash: session.hash?.state,
-        arrived,
+        arrived: (bytes) => {
+          session.came += bytes;
+          arrived?.();
+        },
         written: (bytes) => {
           session.size += bytes;
         },
@@ -173,9 +201,10 @@ export class Uploads {
     } catch (error) {
       // It may have been given bytes that are not in the file.
       session.hash = undefined;
-      throw explainDiskFull(error, "storing an upload");
+      throw error;
     } finally {
       session.interrupt = undefined;
+      session.came = session.size;
     }
   }
 }

@@ -1,0 +1,69 @@
+/** Quotas: how many bytes repositories may hold. A blob counts in each repository that has it. */
+import { RegistryError } from "./errors.ts";
+import type { Storage } from "./storage/open.ts";
+
+export interface Quota {
+  readonly repositories: readonly RegExp[];
+  readonly bytes: number;
+  /** Each repository by itself, not all of them together. Default false. */
+  readonly each?: boolean | undefined;
+}
+
+export class Quotas {
+  readonly #quotas: readonly Quota[];
+  readonly #storage: Storage;
+  readonly #used: Map<string, number>;
+
+  private constructor(storage: Storage, quotas: readonly Quota[], used: Map<string, number>) {
+    this.#storage = storage;
+    this.#quotas = quotas;
+    this.#used = used;
+    if (quotas.length > 0)
+      storage.repositories.onSize = (name, bytes) => this.#used.set(name, (this.#used.get(name) ?? 0) + bytes);
+  }
+
+  /** Counts what is there; nobody may change it meanwhile. */
+  static async open(storage: Storage, quotas: readonly Quota[]): Promise<Quotas> {
+    const used = new Map<string, number>();
+    for (const name of quotas.length === 0 ? [] : await storage.repositories.names())
+      if (quotas.some((quota) => isMeant(quota, name))) used.set(name, await count(storage, name));
+    return new Quotas(storage, quotas, used);
+  }
+
+  /** What refuses more bytes to a repository, what is being uploaded counted too; undefined when nothing limits it. Throws DENIED when called. */
+  guard(name: string): ((more: number) => void) | undefined {
+    const mine = this.#quotas.filter((quota) => isMeant(quota, name));
+    if (mine.length === 0) return undefined;
+    return (more) => {
+      for (const quota of mine) this.#check(quota, name, more);
+    };
+  }
+
+  #check(quota: Quota, name: string, more: number): void {
+    const isCounted =
+      quota.each === true ? (other: string) => other === name : (other: string) => isMeant(quota, other);
+    let used = this.#storage.uploads.pending(isCounted);
+    for (const [other, bytes] of this.#used) if (isCounted(other)) used += bytes;
+    if (used + more <= quota.bytes) return;
+    throw new RegistryError(
+      "DENIED",
+      `the quota of ${quota.bytes} bytes is used up: ${used} bytes are held or being uploaded`,
+      {
+        detail: { name, quota: quota.bytes, used },
+        hint: "delete what is not needed, and let the registry collect",
+      },
+    );
+  }
+}
+
+async function count({ repositories, blobs }: Storage, name: string): Promise<number> {
+  let sum = 0;
+  for (const digest of await repositories.blobLinks(name)) sum += (await blobs.info(digest))?.size ?? 0;
+  for (const digest of await repositories.manifests(name))
+    sum += (await repositories.manifest(name, digest))?.size ?? 0;
+  return sum;
+}
+
+function isMeant({ repositories }: Quota, name: string): boolean {
+  return repositories.some((pattern) => pattern.test(name));
+}
