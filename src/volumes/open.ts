@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { lstat, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Readable } from "node:stream";
 import type { Volume, VolumeCreateOptions } from "../api/types/volume.ts";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
@@ -9,13 +9,15 @@ import type { Logger } from "../base/log.ts";
 import { timestamp } from "../base/time.ts";
 import type { Events } from "../events/events.ts";
 import { isMountPoint, mount, unmountIfMounted } from "../kernel/mounts.ts";
-import type { Paths } from "../store/paths.ts";
+import { treeUsage } from "../kernel/trees.ts";
 import type { Store } from "../store/store.ts";
-import { copyTree } from "./copy-tree.ts";
+import { VolumeCopies } from "./copies.ts";
+import { copyTree } from "./mirror.ts";
 import { checkVolumeName } from "./names.ts";
 import { checkOptions, mountOf, needsMount } from "./options.ts";
+import { VolumePlaces } from "./places.ts";
 import { type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
-import type { Volumes } from "./volumes.ts";
+import type { CopyOptions, Still, Volumes } from "./volumes.ts";
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
@@ -34,18 +36,27 @@ export function openVolumes({
 /** The data of a volume is `<volume>/_data`; a volume with a device is mounted there while someone uses it. */
 class LocalVolumes implements Volumes {
   readonly #records: VolumeRecords;
-  readonly #paths: Paths;
+  readonly #places: VolumePlaces;
   readonly #events: Events;
   readonly #logger: Logger;
   readonly #locks = new KeyedLock();
   /** Volume to those who acquired it. */
   readonly #users = new Map<string, Set<string>>();
+  readonly #copies: VolumeCopies;
 
   constructor(store: Store, events: Events, logger: Logger) {
     this.#records = new VolumeRecords(store);
-    this.#paths = store.paths;
+    this.#places = new VolumePlaces(store.paths);
     this.#events = events;
     this.#logger = logger;
+    this.#copies = new VolumeCopies({
+      volumes: this,
+      records: this.#records,
+      places: this.#places,
+      locks: this.#locks,
+      events,
+      isUsed: (name) => this.#users.has(name),
+    });
   }
 
   async create({ Name = "", Driver, DriverOpts, Labels }: VolumeCreateOptions): Promise<Volume> {
@@ -62,16 +73,16 @@ class LocalVolumes implements Volumes {
       const record = { name, driver: "local", options, labels, createdAt: timestamp().replace(/\.\d+/, "") };
       this.#make(record);
       this.#events.publish({ type: "volume", action: "create", id: name, attributes: { driver: "local" } });
-      return wireOf(record, this.#data(name));
+      return wireOf(record, this.#places.data(name));
     });
   }
 
   inspect(name: string): Volume {
-    return wireOf(this.#get(name), this.#data(name));
+    return wireOf(this.#get(name), this.#places.data(name));
   }
 
   list(): Volume[] {
-    return this.#records.all().map((record) => wireOf(record, this.#data(record.name)));
+    return this.#records.all().map((record) => wireOf(record, this.#places.data(record.name)));
   }
 
   async remove(
@@ -97,8 +108,8 @@ class LocalVolumes implements Volumes {
     return this.#locks.run(name, () => {
       const record = this.#get(name);
       const users = this.#users.get(name) ?? new Set();
-      const data = this.#data(name);
-      if (users.size === 0 && needsMount(record.options)) this.#mount(record);
+      const data = this.#places.data(name);
+      if (users.size === 0 && isMounted(record)) this.#mount(record);
       mkdirSync(data, { recursive: true, mode: 0o755 });
       this.#users.set(name, users.add(user));
       return data;
@@ -111,42 +122,62 @@ class LocalVolumes implements Volumes {
       if (users === undefined || !users.delete(user) || users.size > 0) return;
       this.#users.delete(name);
       const record = this.#records.find(name);
-      if (record !== undefined && needsMount(record.options)) unmountIfMounted(this.#data(name), { detach: true });
+      if (record !== undefined && isMounted(record)) unmountIfMounted(this.#places.data(name), { detach: true });
     });
   }
 
   async copyUp(name: string, from: string): Promise<void> {
     await this.#locks.run(name, async () => {
       const record = this.#get(name);
-      const data = this.#data(name);
+      const data = this.#places.data(name);
       if (!statSync(from, { throwIfNoEntry: false })?.isDirectory() || readdirSync(data).length > 0) return;
+      if (record.snapshotOf !== undefined) return;
       // In place where others have the folder already.
       if (needsMount(record.options) || (this.#users.get(name)?.size ?? 0) > 1) return copyTree(from, data);
       // Beside it first: after a kill the volume is still empty, not half full.
-      const copy = join(this.#paths.volume(name), "_copy");
-      rmSync(copy, { recursive: true, force: true });
-      mkdirSync(copy, { mode: 0o755 });
-      await copyTree(from, copy);
-      renameSync(copy, data);
+      await copyTree(from, await this.#places.fresh(name));
+      await this.#places.adopt(name);
     });
+  }
+
+  copy(name: string, options: CopyOptions): Promise<Volume> {
+    return this.#copies.copy(name, options);
+  }
+
+  restoreFrom(name: string, from: string, signal?: AbortSignal): Promise<void> {
+    return this.#copies.restoreFrom(name, from, signal);
+  }
+
+  export(name: string, still: Still | undefined): Promise<Readable> {
+    return this.#copies.export(name, still);
+  }
+
+  import(options: VolumeCreateOptions, tar: Readable, signal?: AbortSignal): Promise<Volume> {
+    return this.#copies.import(options, tar, signal);
+  }
+
+  snapshotOf(name: string): string | undefined {
+    return this.#get(name).snapshotOf;
   }
 
   async usage(name: string): Promise<number> {
     const record = this.#get(name);
-    return needsMount(record.options) && !this.#users.has(name) ? 0 : treeSize(this.#data(name));
+    if (needsMount(record.options) && !this.#users.has(name)) return 0;
+    return (await treeUsage(this.#places.data(name))).allocated;
   }
 
   async restore(users: ReadonlyMap<string, readonly string[]>): Promise<void> {
     for (const name of this.#records.unfinished()) await this.#erase(name);
     const records = this.#records.all();
     const known = new Set(records.map(({ name }) => name));
-    for (const name of readdirSync(this.#paths.volumes)) if (!known.has(name)) await this.#erase(name);
+    for (const name of this.#places.names()) if (!known.has(name)) await this.#erase(name);
     for (const record of records) {
+      await this.#places.repair(record.name);
       const using = users.get(record.name) ?? [];
       if (using.length > 0) this.#users.set(record.name, new Set(using));
-      if (!needsMount(record.options)) continue;
-      const mounted = isMountPoint(this.#data(record.name));
-      if (mounted && using.length === 0) unmountIfMounted(this.#data(record.name), { detach: true });
+      if (!isMounted(record)) continue;
+      const mounted = isMountPoint(this.#places.data(record.name));
+      if (mounted && using.length === 0) unmountIfMounted(this.#places.data(record.name), { detach: true });
       if (!mounted && using.length > 0) this.#remount(record);
     }
   }
@@ -168,42 +199,39 @@ class LocalVolumes implements Volumes {
     return record;
   }
 
-  #data(name: string): string {
-    return join(this.#paths.volume(name), "_data");
-  }
-
   #reuse(existing: VolumeRecord, options: Readonly<Record<string, string>> | undefined): Volume {
     const { name } = existing;
     if (options !== undefined && Object.keys(options).length > 0 && !sameOptions(existing.options, options))
       throw new EngineError("conflict", `create ${name}: conflict: volume "${name}" exists with different options`);
-    return wireOf(existing, this.#data(name));
+    return wireOf(existing, this.#places.data(name));
   }
 
   #make(record: VolumeRecord): void {
     this.#records.begin(record);
     try {
-      mkdirSync(this.#paths.volume(record.name), { recursive: true, mode: 0o701 });
-      mkdirSync(this.#data(record.name), { recursive: true, mode: 0o755 });
+      this.#places.make(record.name);
       // An anonymous volume lives and dies with its container, whose own row is synced.
       this.#records.mark(record.name, "ready", { durable: !(ANONYMOUS in record.labels) });
     } catch (error) {
       this.#records.delete(record.name);
-      rmSync(this.#paths.volume(record.name), { recursive: true, force: true });
+      rmSync(dirname(this.#places.data(record.name)), { recursive: true, force: true });
       throw error;
     }
   }
 
-  /** Never through a mount: what a device holds is not the volume's to delete. */
   async #erase(name: string): Promise<void> {
-    while (unmountIfMounted(this.#data(name), { detach: true }));
-    await rm(this.#paths.volume(name), { recursive: true, force: true });
+    await this.#places.erase(name);
     this.#records.delete(name);
   }
 
-  #mount({ name, options }: VolumeRecord): void {
-    const data = this.#data(name);
+  #mount({ name, options, snapshotOf }: VolumeRecord): void {
+    const data = this.#places.data(name);
     mkdirSync(data, { recursive: true, mode: 0o755 });
     if (isMountPoint(data)) return;
+    if (snapshotOf !== undefined) {
+      protect(data);
+      return;
+    }
     const request = mountOf(options, data);
     try {
       mount(request);
@@ -215,6 +243,16 @@ class LocalVolumes implements Volumes {
       );
     }
   }
+}
+
+/** What is a mount while it is used: a device, and a snapshot, which nobody may write to. */
+function isMounted({ options, snapshotOf }: VolumeRecord): boolean {
+  return needsMount(options) || snapshotOf !== undefined;
+}
+
+function protect(folder: string): void {
+  mount({ source: folder, target: folder, flags: ["bind"] });
+  mount({ target: folder, flags: ["remount", "bind", "ro"] });
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -236,19 +274,4 @@ function notFound(name: string): EngineError {
 function sameOptions(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   const text = (options: Readonly<Record<string, string>>) => JSON.stringify(Object.entries(options).sort());
   return text(a) === text(b);
-}
-
-/** Bytes that the files have, each once; what vanishes meanwhile does not count. */
-async function treeSize(root: string): Promise<number> {
-  const seen = new Set<string>();
-  let bytes = 0;
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])) {
-    const stat = await lstat(join(entry.parentPath, entry.name)).catch(() => undefined);
-    if (stat === undefined || entry.isDirectory()) continue;
-    const key = `${stat.dev}:${stat.ino}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    bytes += stat.size;
-  }
-  return bytes;
 }

@@ -7,6 +7,8 @@ export interface VolumeRecord {
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAt: string;
+  /** The volume that this one holds a moment of; it is read-only then. */
+  readonly snapshotOf?: string | undefined;
 }
 
 type State = "making" | "ready" | "removing";
@@ -33,14 +35,15 @@ export class VolumeRecords {
     return this.#store.all("SELECT name FROM volumes WHERE state <> 'ready'").map((row) => String(row.name));
   }
 
-  begin({ name, driver, options, labels, createdAt }: VolumeRecord): void {
+  begin({ name, driver, options, labels, createdAt, snapshotOf }: VolumeRecord): void {
     this.#store.run(
-      "INSERT INTO volumes (name, driver, options, labels, created_at, state) VALUES (?, ?, ?, ?, ?, 'making')",
+      "INSERT INTO volumes (name, driver, options, labels, created_at, snapshot_of, state) VALUES (?, ?, ?, ?, ?, ?, 'making')",
       name,
       driver,
       JSON.stringify(options),
       JSON.stringify(labels),
       createdAt,
+      snapshotOf ?? null,
     );
   }
 
@@ -63,11 +66,15 @@ function recordOf(row: Readonly<Record<string, unknown>>): VolumeRecord {
     options: JSON.parse(String(row.options)),
     labels: JSON.parse(String(row.labels)),
     createdAt: String(row.created_at),
+    snapshotOf: row.snapshot_of === null ? undefined : String(row.snapshot_of),
   });
 }
 
 /** Docker gives null for no options and no labels. */
-export function wireOf({ name, driver, options, labels, createdAt }: VolumeRecord, mountpoint: string): Volume {
+export function wireOf(
+  { name, driver, options, labels, createdAt, snapshotOf }: VolumeRecord,
+  mountpoint: string,
+): Volume {
   const orNull = (values: Readonly<Record<string, string>>) =>
     (Object.keys(values).length === 0 ? null : { ...values }) as Record<string, string>;
   return {
@@ -78,5 +85,6 @@ export function wireOf({ name, driver, options, labels, createdAt }: VolumeRecor
     Name: name,
     Options: orNull(options),
     Scope: "local",
-  } as Volume;
+    ...(snapshotOf === undefined ? {} : { Status: { SnapshotOf: snapshotOf } }),
+  } as unknown as Volume;
 }

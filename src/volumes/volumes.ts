@@ -1,5 +1,27 @@
-/** The volumes module's contract: named places that outlive containers. References are the containers module's; it passes them in. */
+/**
+ * The volumes module's contract: named places that outlive containers. References are the containers module's; it passes them in.
+ *
+ * Vocabulary
+ *   clone     a volume of its own with what another one held at a moment
+ *   snapshot  the same, read-only; no prune takes it away
+ *   restore   back to what a snapshot (or any other volume) holds: the old content stays until all of the new one is there
+ */
+import type { Readable } from "node:stream";
 import type { Volume, VolumeCreateOptions } from "../api/types/volume.ts";
+
+export interface CopyOptions {
+  readonly name: string;
+  readonly snapshot: boolean;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Runs `last` while nobody writes to the volume: what changed since the copy began is brought over then. It need not run it when
+   * nobody could have written.
+   */
+  readonly still: Still;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type Still = (last: () => Promise<void>) => Promise<void>;
 
 export interface Volumes {
   /** Creates, or returns the existing one of this name when driver and options agree ("conflict" otherwise). An empty name makes an anonymous volume (64 hex, label com.docker.volume.anonymous). */
@@ -14,6 +36,16 @@ export interface Volumes {
   release(name: string, user: string): Promise<void>;
   /** Copies the image's content at `from` into the empty volume once, with owners, modes, times, xattrs. No effect on a volume that has content. */
   copyUp(name: string, from: string): Promise<void>;
+  /** Makes the volume `options.name` of what `name` holds. "conflict" when there is one of that name. */
+  copy(name: string, options: CopyOptions): Promise<Volume>;
+  /** "conflict" while someone uses `name`, or when it is a snapshot itself; "invalid" for a volume on a device. */
+  restoreFrom(name: string, from: string, signal?: AbortSignal): Promise<void>;
+  /** A tar of what it holds at one moment; `still` as in CopyOptions, undefined when nobody could write. */
+  export(name: string, still: Still | undefined): Promise<Readable>;
+  /** Makes a volume of a tar (plain, gzip, zstd), or fills an empty one. "conflict" for one that holds something; "invalid" for what is no tar: nothing is changed then. */
+  import(options: VolumeCreateOptions, tar: Readable, signal?: AbortSignal): Promise<Volume>;
+  /** The volume that this one is a snapshot of. */
+  snapshotOf(name: string): string | undefined;
   /** Bytes on the disk. */
   usage(name: string): Promise<number>;
   /** After a start: mounts that remained, counts. */

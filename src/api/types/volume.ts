@@ -5,7 +5,7 @@ export interface Volume {
   Driver: string;
   Mountpoint: string;
   CreatedAt: string;
-  Status: Record<string, Record<string, unknown>>;
+  Status?: Record<string, unknown> | undefined;
   Labels: Record<string, string>;
   Scope: string;
   ClusterVolume: unknown;
