@@ -6,21 +6,22 @@ import type { Response } from "../client/http.ts";
 import type { Context } from "./context.ts";
 import { fileOutput } from "./output.ts";
 
-const WHAT = { save: "image", export: "container" } as const;
+type Task = "save image" | "export container" | "export volume";
 
 /** `ask` is called after it is known that there is where to write. */
 export async function writeResponse(
   context: Context,
   path: string,
-  verb: keyof typeof WHAT,
+  task: Task,
   ask: () => Promise<Response>,
 ): Promise<void> {
   if (path === "") {
-    if (isatty(1)) throw new Error(`cowardly refusing to ${verb} to a terminal. Use the -o flag or redirect`);
+    if (isatty(1))
+      throw new Error(`cowardly refusing to ${task.split(" ")[0]} to a terminal. Use the -o flag or redirect`);
     for await (const bytes of (await ask()).body) context.out.write(bytes);
     return;
   }
-  checkPlace(path, verb);
+  checkPlace(path, task);
   const response = await ask();
   const target = isSpecial(path) ? path : `${path}.tmp-${process.pid}`;
   const fd = openSync(target, "w", 0o600);
@@ -36,17 +37,17 @@ export async function writeResponse(
   }
 }
 
-function checkPlace(path: string, verb: keyof typeof WHAT): void {
+function checkPlace(path: string, task: Task): void {
   const folder = dirname(path);
   try {
     statSync(folder);
   } catch (error) {
-    throw new Error(`failed to ${verb} ${WHAT[verb]}: invalid output path: stat ${folder}: no such file or directory`, {
+    throw new Error(`failed to ${task}: invalid output path: stat ${folder}: no such file or directory`, {
       cause: error,
     });
   }
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
-    throw new Error(`failed to ${verb} ${WHAT[verb]}: cannot write to a directory`);
+    throw new Error(`failed to ${task}: cannot write to a directory`);
 }
 
 /** A device or pipe is written as it is. */

@@ -1,5 +1,6 @@
 import type * as Wire from "../api/types/volume.ts";
 import type { Filters } from "./containers.ts";
+import type { Response } from "./http.ts";
 import type { Transport } from "./transport.ts";
 
 export interface VolumesClient {
@@ -9,6 +10,11 @@ export interface VolumesClient {
   create(options: Wire.VolumeCreateOptions): Promise<Wire.Volume>;
   remove(name: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<Wire.VolumePruneResult>;
+  copy(name: string, request: Wire.VolumeCopyRequest): Promise<Wire.Volume>;
+  restore(name: string, from: string): Promise<void>;
+  /** The body is a tar. */
+  export(name: string): Promise<Response>;
+  import(name: string, tar: AsyncIterable<Uint8Array>): Promise<Wire.Volume>;
 }
 
 export function volumesClient(transport: Transport): VolumesClient {
@@ -22,5 +28,12 @@ export function volumesClient(transport: Transport): VolumesClient {
       await transport.text("DELETE", at(name), { query: { force } });
     },
     prune: (filters) => transport.json("POST", "/volumes/prune", { query: { filters } }),
+    copy: (name, request) => transport.json("POST", `${at(name)}/copy`, { json: request }),
+    restore: async (name, from) => {
+      await transport.text("POST", `${at(name)}/restore`, { query: { from } });
+    },
+    export: (name) => transport.call("GET", `${at(name)}/export`),
+    import: (name, tar) =>
+      transport.json("POST", "/volumes/import", { query: { name }, body: tar, contentType: "application/x-tar" }),
   };
 }

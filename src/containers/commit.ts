@@ -5,15 +5,13 @@ import type { ImageRunConfig } from "../oci/types.ts";
 import type { Container } from "./container.ts";
 import type { CommitOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
+import { holdStill } from "./hold-still.ts";
 import { notify } from "./notify.ts";
-import { pauseContainer, unpauseContainer } from "./pause.ts";
 
 /** An image of what the container changed, on top of its own image. With `pause` it stands still meanwhile. */
 export async function commitContainer(context: Context, container: Container, options: CommitOptions): Promise<Digest> {
   const { images, snapshots } = context;
-  const pausing = options.pause && container.state.status === "running";
-  if (pausing) await pauseContainer(context, container);
-  try {
+  return holdStill(context, options.pause ? [container] : [], async () => {
     const config = applyChanges(runConfig({ ...container.definition.config, ...options.config }), options.changes);
     const { repo, tag, author, message } = options;
     const parent = images.get(container.imageId);
@@ -27,9 +25,7 @@ export async function commitContainer(context: Context, container: Container, op
       imageRef: repo ? `${repo}:${tag || "latest"}` : "",
     });
     return id;
-  } finally {
-    if (pausing) await unpauseContainer(context, container);
-  }
+  });
 }
 
 const KEPT = [

@@ -60,7 +60,9 @@ async function prepareVolume(
   const source = subpath === undefined ? folder : realPathIn(folder, subpath);
   if (source === undefined)
     throw new EngineError("invalid", `cannot access path ${subpath} in volume ${name}: no such file or directory`);
-  return { type: "bind", source, target: destination, readOnly: !writable };
+  // Runtimes take the read-only flag of a snapshot's own mount away where they are not told of it.
+  const snapshot = volumes.inspect(name).Status?.SnapshotOf !== undefined;
+  return { type: "bind", source, target: destination, readOnly: !writable || snapshot };
 }
 
 /** Where a path inside a root really lies, links followed inside the root; undefined when there is nothing. */

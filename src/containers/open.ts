@@ -18,6 +18,7 @@ import type { ContainerSettings, Context } from "./context.ts";
 import { createContainer } from "./create.ts";
 import { createExec, inspectExec, resizeExec, startExec } from "./exec.ts";
 import { Execs } from "./exec-registry.ts";
+import { holdStill } from "./hold-still.ts";
 import { inspectContainer } from "./inspect.ts";
 import { listContainers } from "./list.ts";
 import { connectContainer, disconnectContainer } from "./membership.ts";
@@ -56,6 +57,8 @@ export interface OpenContainers extends Containers {
   /** Brings records and machine together; once, before anything else. */
   restore(): Promise<void>;
   imageUses(): ImageUse[];
+  /** See hold-still.ts. Ids that no container has are passed over. */
+  holdStill<T>(ids: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Volume → ids of the containers that refer to it, running or not. */
   volumeUsers(): ReadonlyMap<string, readonly string[]>;
   /** Lets go of everything; running containers go on. Idempotent. */
@@ -142,6 +145,12 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
     restore: () => restoreContainers(context),
     imageUses: () =>
       registry.everything().map(({ id, imageId, state }) => ({ containerId: id, imageId, running: isLive(state) })),
+    holdStill: (ids, work) =>
+      holdStill(
+        context,
+        registry.everything().filter(({ id }) => ids.includes(id)),
+        work,
+      ),
     volumeUsers: () => registry.volumeUsers(),
     async dispose() {
       closing = true;

@@ -14,6 +14,7 @@ import { EXEC_FILE, removeWhenReleased, watchExec } from "./exec.ts";
 import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
 import { resumeHealth } from "./health.ts";
 import { actOnUnhealthy } from "./health-action.ts";
+import { letGoOfHeld } from "./hold-still.ts";
 import { removeBundle } from "./release.ts";
 import { eraseLocked, removeInBackground } from "./remove.ts";
 import { wantsStartWithEngine } from "./restart-policy.ts";
@@ -34,6 +35,7 @@ export async function restoreContainers(context: Context): Promise<void> {
   for (const container of containers) await settle(context, container, found.get(container) ?? { lost: true });
   await removeUnknown(context);
   await restoreExecs(context);
+  await letGoOfHeld(context);
   for (const container of context.registry.everything()) resumeLife(context, container);
 }
 

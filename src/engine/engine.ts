@@ -5,9 +5,10 @@
  * Engine whose parts are the modules' contracts. `api/` serves it over HTTP; `client/` offers the same shapes over a socket.
  */
 
+import type { Readable } from "node:stream";
 import type { NetworkPruneResult } from "../api/types/network.ts";
 import type { DiskUsage, SystemInfo, SystemVersion } from "../api/types/system.ts";
-import type { VolumePruneResult } from "../api/types/volume.ts";
+import type { Volume, VolumePruneResult } from "../api/types/volume.ts";
 import type { Logger } from "../base/log.ts";
 import type { Builder } from "../builder/builder.ts";
 import type { Contexts } from "../builder/context/contexts.ts";
@@ -17,7 +18,7 @@ import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
 import type { NetworkSettings, Networks } from "../networks/networks.ts";
 import type { Remote, RemoteSettings } from "../remote/remote.ts";
-import type { Volumes } from "../volumes/volumes.ts";
+import type { CopyOptions, Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
 
 export interface EngineOptions {
@@ -66,6 +67,10 @@ export interface Engine {
   pruneVolumes(filters: Filters): Promise<VolumePruneResult>;
   pruneNetworks(filters: Filters): Promise<NetworkPruneResult>;
   removeVolume(name: string, force: boolean): Promise<void>;
+  /** A clone or snapshot; containers that write to the volume stand still for the last moment of it. */
+  copyVolume(name: string, options: Omit<CopyOptions, "still">): Promise<Volume>;
+  /** A tar of what the volume holds at one moment, which containers stand still for. */
+  exportVolume(name: string): Promise<Readable>;
   /** Lets go of everything; running containers go on. Idempotent. */
   [Symbol.asyncDispose](): Promise<void>;
 }

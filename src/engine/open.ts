@@ -26,6 +26,7 @@ import { systemInfo } from "./info.ts";
 import { pruneNetworks, pruneVolumes } from "./prune.ts";
 import { completeSettings } from "./settings.ts";
 import { systemVersion } from "./version.ts";
+import { copyVolume, exportVolume } from "./volume-copies.ts";
 
 const DATA_ROOT = "/var/lib/gantry";
 const EXEC_ROOT = "/run/gantry";
@@ -132,6 +133,8 @@ async function compose(
     },
     pruneVolumes: (filters) => pruneVolumes(sources, filters),
     pruneNetworks: (filters) => pruneNetworks(sources, filters),
+    copyVolume: (name, options) => copyVolume(sources, name, options),
+    exportVolume: (name) => exportVolume(sources, name),
     removeVolume: (name, force) => volumes.remove(name, { force, inUseBy: volumeUsers().get(name) ?? [] }),
   };
 }

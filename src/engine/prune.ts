@@ -15,17 +15,18 @@ export interface PruneSources {
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
-/** Removes the anonymous volumes that no container refers to; with the filter `all` the named ones too. */
+/** Removes the anonymous volumes that no container refers to; with the filter `all` the named ones too, but never a snapshot: that is somebody's way back. */
 export async function pruneVolumes(sources: PruneSources, filters: Filters): Promise<VolumePruneResult> {
   const { volumes, events, volumeUsers } = sources;
   const all = (filters.all ?? []).some((value) => value === "1" || value.toLowerCase() === "true");
   const users = volumeUsers();
   const removed: string[] = [];
   let reclaimed = 0;
-  for (const { Name, Labels } of volumes.list()) {
+  for (const { Name, Labels, Status } of volumes.list()) {
     const labels = Labels ?? {};
     if (
       (users.get(Name)?.length ?? 0) > 0 ||
+      Status?.SnapshotOf !== undefined ||
       (!all && labels[ANONYMOUS] === undefined) ||
       !labelsMatch(labels, filters)
     )

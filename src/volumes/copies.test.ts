@@ -67,7 +67,6 @@ test("a clone is a volume of its own", async (t) => {
 test("a snapshot says what it is of, and nobody writes to it", async (t) => {
   const { volumes } = await setUp(t);
   await volumes.copy("data", { name: "monday", snapshot: true, still: quiet });
-  assert.equal(volumes.snapshotOf("monday"), "data");
   assert.deepEqual(volumes.inspect("monday").Status, { SnapshotOf: "data" });
   const folder = await volumes.acquire("monday", "someone");
   assert.equal(readFileSync(join(folder, "file"), "utf8"), "first");

@@ -156,10 +156,6 @@ class LocalVolumes implements Volumes {
     return this.#copies.import(options, tar, signal);
   }
 
-  snapshotOf(name: string): string | undefined {
-    return this.#get(name).snapshotOf;
-  }
-
   async usage(name: string): Promise<number> {
     const record = this.#get(name);
     if (needsMount(record.options) && !this.#users.has(name)) return 0;

@@ -44,8 +44,6 @@ export interface Volumes {
   export(name: string, still: Still | undefined): Promise<Readable>;
   /** Makes a volume of a tar (plain, gzip, zstd), or fills an empty one. "conflict" for one that holds something; "invalid" for what is no tar: nothing is changed then. */
   import(options: VolumeCreateOptions, tar: Readable, signal?: AbortSignal): Promise<Volume>;
-  /** The volume that this one is a snapshot of. */
-  snapshotOf(name: string): string | undefined;
   /** Bytes on the disk. */
   usage(name: string): Promise<number>;
   /** After a start: mounts that remained, counts. */

@@ -1,7 +1,7 @@
 /** The schemas of request bodies. */
 import type * as Wire from "../types/container.ts";
 import type { EndpointIPAMConfig, EndpointSettings, IPAM, IPAMConfig, NetworkCreateRequest } from "../types/network.ts";
-import type { VolumeCreateOptions } from "../types/volume.ts";
+import type { VolumeCopyRequest, VolumeCreateOptions } from "../types/volume.ts";
 import {
   anything,
   boolean,
@@ -288,3 +288,5 @@ export const volumeCreate = struct<VolumeCreateOptions>("CreateOptions", {
   Labels: labels,
   ClusterVolumeSpec: anything,
 });
+
+export const volumeCopy = struct<VolumeCopyRequest>("CopyRequest", { Name: string, Snapshot: boolean, Labels: labels });

@@ -1,9 +1,9 @@
 /** Volumes. */
 import type { Engine } from "../../engine/engine.ts";
 import { ACCEPTED } from "../filters.ts";
-import { volumeCreate } from "../json/requests.ts";
+import { volumeCopy, volumeCreate } from "../json/requests.ts";
 import { matchesVolume } from "../match-filters.ts";
-import { filters, flag } from "../query.ts";
+import { filters, flag, text } from "../query.ts";
 import { empty, json, type Route, route } from "../route.ts";
 
 export const volumeRoutes: readonly Route[] = [
@@ -24,6 +24,32 @@ export const volumeRoutes: readonly Route[] = [
     query: { filters: filters(ACCEPTED.pruneVolumes) },
     handle: async ({ engine, query, version }) =>
       json(await engine.pruneVolumes(version < 42 ? { ...query.filters, all: ["true"] } : query.filters)),
+  }),
+  // Gantry's own, as the next three: Docker has no such operations.
+  route("POST", "/volumes/{name}/copy", {
+    handle: async ({ engine, path, signal, ...call }) => {
+      const { Name = "", Snapshot = false, Labels } = (await call.json(volumeCopy)) ?? {};
+      return json(await engine.copyVolume(path.name, { name: Name, snapshot: Snapshot, labels: Labels, signal }), 201);
+    },
+  }),
+  route("POST", "/volumes/{name}/restore", {
+    query: { from: text },
+    handle: async ({ engine, path, query, signal }) => {
+      await engine.volumes.restoreFrom(path.name, query.from ?? "", signal);
+      return empty();
+    },
+  }),
+  route("GET", "/volumes/{name}/export", {
+    handle: async ({ engine, path }) => ({
+      kind: "bytes",
+      type: "application/x-tar",
+      source: await engine.exportVolume(path.name),
+    }),
+  }),
+  route("POST", "/volumes/import", {
+    query: { name: text },
+    handle: async ({ engine, query, request, signal }) =>
+      json(await engine.volumes.import({ Name: query.name }, request, signal), 201),
   }),
   route("GET", "/volumes/{name}", { handle: ({ engine, path }) => json(engine.volumes.inspect(path.name)) }),
   route("DELETE", "/volumes/{name}", {

@@ -37,3 +37,10 @@ export interface VolumePruneResult {
   /** Bytes. */
   SpaceReclaimed: number;
 }
+
+/** Gantry's own: what `POST /volumes/{name}/copy` takes. */
+export interface VolumeCopyRequest {
+  Name?: string | undefined;
+  Snapshot?: boolean | undefined;
+  Labels?: Record<string, string> | undefined;
+}

@@ -17,7 +17,9 @@ export const command: Command = {
   complete: "containers",
   run: async (context, flags) => {
     const [name = ""] = flags.positional;
-    await writeResponse(context, flags.text("output"), "export", () => context.client.containers.export(name));
+    await writeResponse(context, flags.text("output"), "export container", () =>
+      context.client.containers.export(name),
+    );
     return 0;
   },
 };

@@ -18,7 +18,7 @@ export const command: Command = {
   complete: "images",
   run: async (context, flags) => {
     const names = flags.positional;
-    await writeResponse(context, flags.text("output"), "save", () =>
+    await writeResponse(context, flags.text("output"), "save image", () =>
       context.client.images.save(names, flags.list("platform")),
     );
     return 0;

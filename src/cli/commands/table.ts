@@ -264,9 +264,24 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./builder-prune.ts")).command,
   },
   {
+    names: ["volume clone"],
+    summary: "Make a volume of what another one holds",
+    load: async () => (await import("./volume-clone.ts")).command,
+  },
+  {
     names: ["volume create"],
     summary: "Create a volume",
     load: async () => (await import("./volume-create.ts")).command,
+  },
+  {
+    names: ["volume export"],
+    summary: "Write what a volume holds into a tar archive",
+    load: async () => (await import("./volume-export.ts")).command,
+  },
+  {
+    names: ["volume import"],
+    summary: "Make a volume of a tar archive",
+    load: async () => (await import("./volume-import.ts")).command,
   },
   {
     names: ["volume inspect"],
@@ -284,9 +299,19 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./volume-prune.ts")).command,
   },
   {
+    names: ["volume restore"],
+    summary: "Put back what a snapshot holds",
+    load: async () => (await import("./volume-restore.ts")).command,
+  },
+  {
     names: ["volume rm", "volume remove"],
     summary: "Remove volumes",
     load: async () => (await import("./volume-rm.ts")).command,
+  },
+  {
+    names: ["volume snapshot"],
+    summary: "Keep what a volume holds now",
+    load: async () => (await import("./volume-snapshot.ts")).command,
   },
   {
     names: ["network connect"],

@@ -3,6 +3,7 @@ import type { Migration } from "../store.ts";
 /**
  * containers  one row per container. `definition` (JSON) changes by `update` and network changes only; the rest is its state.
  *             Times are RFC 3339; `health` is JSON or null.
+ * held_containers  those that stand still for the engine's own work, and go on at the next start should it be killed meanwhile.
  * container_volumes  which volumes a container refers to, whether it runs or not.
  */
 export const migrations: readonly Migration[] = [
@@ -33,5 +34,9 @@ export const migrations: readonly Migration[] = [
         PRIMARY KEY (container, volume)
       ) STRICT;
       CREATE INDEX container_volumes_by_volume ON container_volumes (volume);`,
+  },
+  {
+    id: "containers/held",
+    sql: "CREATE TABLE held_containers (container TEXT PRIMARY KEY) STRICT;",
   },
 ];
