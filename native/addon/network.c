@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +21,8 @@ struct job {
   int (*run)(struct job *);
   const char *path;
   int family, type, protocol;
+  const struct sockaddr *address;
+  socklen_t address_length;
   const char *file, *text;
   const char *step;
   int error, result;
@@ -87,10 +90,28 @@ static int enter(struct job *job) {
   return result;
 }
 
-static int socket_inside(struct job *job) {
-  if (enter(job) < 0) return -1;
+/* A socket of the job's kind, bound when it has an address; only IPv6 addresses of their own kind. */
+static int make_socket(struct job *job) {
   job->step = "socket";
-  return socket(job->family, job->type | SOCK_CLOEXEC, job->protocol);
+  int fd = socket(job->family, job->type | SOCK_CLOEXEC, job->protocol);
+  if (fd < 0 || job->address == NULL) return fd;
+  int on = 1, result = 0;
+  job->step = "setsockopt";
+  if (job->family == AF_INET6) result = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (result == 0 && job->type == SOCK_STREAM) result = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (result == 0) {
+    job->step = "bind";
+    result = bind(fd, job->address, job->address_length);
+  }
+  if (result == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+static int socket_inside(struct job *job) {
+  return enter(job) < 0 ? -1 : make_socket(job);
 }
 
 /* What /proc/sys/net shows is of the namespace of the thread that opens it. */
@@ -152,6 +173,19 @@ static napi_value create_netns(napi_env env, napi_callback_info info) {
   return promise;
 }
 
+static napi_value finish_socket(napi_env env, struct job *job, char *path) {
+  int fd;
+  if (path == NULL) {
+    fd = make_socket(job);
+    job->error = errno;
+  } else {
+    fd = in_thread(job);
+  }
+  napi_value value = fd < 0 ? throw_errno(env, job->error, job->step, path) : value_int(env, fd);
+  free(path);
+  return value;
+}
+
 /* openSocket(netnsPath | null, family, type, protocol): fd */
 static napi_value open_socket(napi_env env, napi_callback_info info) {
   struct call call = call_begin(env, info);
@@ -167,17 +201,39 @@ static napi_value open_socket(napi_env env, napi_callback_info info) {
     free(path);
     return NULL;
   }
-  int fd;
-  if (path == NULL) {
-    job.step = "socket";
-    fd = socket(job.family, job.type | SOCK_CLOEXEC, job.protocol);
-    job.error = errno;
-  } else {
-    fd = in_thread(&job);
+  return finish_socket(env, &job, path);
+}
+
+/* bindSocket(netnsPath | null, type, protocol, address, port): fd. Address: 4 or 16 bytes in network order. */
+static napi_value bind_socket(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  int type = (int)arg_int(&call, 1), protocol = (int)arg_int(&call, 2);
+  uint8_t *bytes = NULL;
+  size_t length = 0;
+  arg_bytes(&call, 3, &bytes, &length);
+  uint16_t port = (uint16_t)arg_int(&call, 4);
+  if (call.failed) {
+    free(path);
+    return NULL;
   }
-  napi_value value = fd < 0 ? throw_errno(env, job.error, job.step, path) : value_int(env, fd);
-  free(path);
-  return value;
+  if (length != 4 && length != 16) {
+    free(path);
+    return throw_errno(env, EAFNOSUPPORT, "bind", NULL);
+  }
+  struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+  struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+  memcpy(length == 4 ? (void *)&four.sin_addr : (void *)&six.sin6_addr, bytes, length);
+  struct job job = {
+      .run = socket_inside,
+      .path = path,
+      .family = length == 4 ? AF_INET : AF_INET6,
+      .type = type,
+      .protocol = protocol,
+      .address = length == 4 ? (struct sockaddr *)&four : (struct sockaddr *)&six,
+      .address_length = length == 4 ? sizeof four : sizeof six,
+  };
+  return finish_socket(env, &job, path);
 }
 
 /* writeFileInside(netnsPath, file, text) */
@@ -329,6 +385,7 @@ void init_network(napi_env env, napi_value exports) {
   static const struct function functions[] = {
       {"createNetns", create_netns},
       {"openSocket", open_socket},
+      {"bindSocket", bind_socket},
       {"writeFileInside", write_file_inside},
       {"netlinkExchange", netlink_exchange},
       {"netlinkExchangeAside", netlink_exchange_aside},

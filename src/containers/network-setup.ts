@@ -41,7 +41,7 @@ function networkOwner(context: Context, container: Container): Container {
 }
 
 /** The networks that the container is in, under their own names; the one of its mode when it is in none. */
-export function sandboxRequest({ networks }: Context, container: Container): SandboxRequest {
+export function sandboxRequest({ networks, settings }: Context, container: Container): SandboxRequest {
   const { config, hostConfig, endpoints: wished } = container.definition;
   const exposedPorts = [
     ...new Set([...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings ?? {})]),
@@ -59,16 +59,21 @@ export function sandboxRequest({ networks }: Context, container: Container): San
     portBindings: hostConfig.PortBindings ?? {},
     publishAll: hostConfig.PublishAllPorts ? exposedPorts : [],
     exposedPorts,
+    dns: own(hostConfig.Dns, settings.dns),
+    dnsOptions: own(hostConfig.DnsOptions, settings.dnsOptions),
     macAddress: endpoints[primary]?.MacAddress || undefined,
   };
+}
+
+/** The container's own wish before the daemon's. */
+function own(values: readonly string[] | null | undefined, standard: readonly string[]): readonly string[] {
+  return values?.length ? values : standard;
 }
 
 /** What the container's files say when its sandbox is like that. */
 export function networkFiles(context: Context, container: Container, request: SandboxRequest, sandbox: Sandbox) {
   const { networks, settings } = context;
   const { hostConfig } = container.definition;
-  const own = (values: readonly string[] | null | undefined, standard: readonly string[]) =>
-    values?.length ? values : standard;
   return networks.files(request, sandbox, {
     dns: own(hostConfig.Dns, settings.dns),
     dnsSearch: own(hostConfig.DnsSearch, settings.dnsSearch),

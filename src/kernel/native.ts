@@ -39,6 +39,7 @@ export interface Native {
   ): void;
   createNetns(path: string): Promise<void>;
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;
+  bindSocket(netns: string | null, type: number, protocol: number, address: Uint8Array, port: number): number;
   writeFileInside(netns: string, file: string, text: string): void;
   netlinkExchange(fd: number, requests: Buffer): Buffer;
   netlinkExchangeAside(fd: number, requests: Buffer): Promise<Buffer>;

@@ -26,3 +26,22 @@ export interface SocketRequest {
 export function openSocket({ netns, family, type, protocol }: SocketRequest): number {
   return native.openSocket(netns ?? null, family, type, protocol);
 }
+
+export const SOCKET = { stream: 1, datagram: 2 } as const;
+
+export interface BoundSocketRequest {
+  /** The namespace's file; our own when undefined. */
+  readonly netns?: string | undefined;
+  readonly type: keyof typeof SOCKET;
+  /** The kind's usual one when undefined: tcp, udp. */
+  readonly protocol?: number | undefined;
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  /** 0: one that is free. */
+  readonly port: number;
+}
+
+/** A socket inside the namespace that has this address; it does not listen yet. Throws EADDRINUSE, EADDRNOTAVAIL. The caller closes the descriptor. */
+export function bindSocket({ netns, type, protocol = 0, address, port }: BoundSocketRequest): number {
+  return native.bindSocket(netns ?? null, SOCKET[type], protocol, address, port);
+}

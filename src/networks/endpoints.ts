@@ -103,6 +103,12 @@ export class Endpoints {
       );
   }
 
+  /** Whether containers of its network find each other by name. */
+  hasNames({ networkId }: EndpointRecord): boolean {
+    const network = this.#parts.records.network(networkId);
+    return network !== undefined && !network.predefined && this.#registry.driverOf(network).wired;
+  }
+
   announce(action: "connect" | "disconnect", { networkId, containerId }: EndpointRecord): void {
     const network = this.#parts.records.network(networkId);
     if (network === undefined) return;

@@ -12,6 +12,7 @@ function context(changes: Partial<FileContext> = {}): FileContext {
       sandboxId: "x",
       endpoints: { bridge: { IPAddress: "172.17.0.2", GlobalIPv6Address: "" } },
       ports: {},
+      dns: false,
     },
     hostGateways: ["172.17.0.1"],
     dns: [],

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { EngineError } from "../base/errors.ts";
 import { parseIp } from "./addresses.ts";
+import { DNS_ADDRESS } from "./dns/server.ts";
 import type { Sandbox, SandboxRequest } from "./networks.ts";
 import { containerResolver, formatResolvConf, hostResolvConf, parseResolvConf } from "./resolv.ts";
 
@@ -72,12 +73,25 @@ function extraHost(text: string, hostGateways: readonly string[]): string[] {
 export function resolvConfFile({ sandbox, dns, dnsSearch, dnsOptions }: FileContext, warn: () => void): string {
   const untouched = dns.length + dnsSearch.length + dnsOptions.length === 0;
   if (sandbox.netns === undefined && untouched) return hostResolvConf();
-  const host =
-    sandbox.netns === undefined ? { ...parseResolvConf(hostResolvConf()), fallback: false } : containerResolver();
+  const host = sandbox.dns || sandbox.netns === undefined ? ownResolver() : containerResolver();
   if (host.fallback && dns.length === 0) warn();
   return formatResolvConf({
-    servers: dns.length > 0 ? dns : host.servers,
+    servers: sandbox.dns ? [DNS_ADDRESS.join(".")] : dns.length > 0 ? dns : host.servers,
     search: (dnsSearch.length > 0 ? dnsSearch : host.search).filter((domain) => domain !== "."),
-    options: dnsOptions.length > 0 ? dnsOptions : host.options,
+    options: sandbox.dns ? withDots(dnsOptions, host.options) : dnsOptions.length > 0 ? dnsOptions : host.options,
   });
+}
+
+function ownResolver() {
+  return { ...parseResolvConf(hostResolvConf()), fallback: false };
+}
+
+/** Names of containers have no dots and are tried as they are, unless the user says otherwise. */
+function withDots(wished: readonly string[], host: readonly string[]): string[] {
+  if (wished.some(isDots)) return [...wished];
+  return [...(wished.length > 0 ? wished : host.filter((option) => !isDots(option))), "ndots:0"];
+}
+
+export function isDots(option: string): boolean {
+  return option.startsWith("ndots:");
 }

@@ -26,7 +26,7 @@ export class Membership {
 
   /** All or nothing. "conflict" when nothing runs, "forbidden" when it is there already, "invalid" when the two do not go together. */
   async connect(containerId: string, network: NetworkRecord, wished: EndpointSettings): Promise<void> {
-    const { records, ipam, namespaces } = this.#parts;
+    const { records, ipam, namespaces, dns } = this.#parts;
     const sandbox = records.sandbox(containerId);
     if (sandbox === undefined) throw new EngineError("conflict", `container ${shortId(containerId)} is not running`);
     const present = records.endpointsOfContainer(containerId);
@@ -42,6 +42,7 @@ export class Membership {
       );
       const all = [...present, endpoint];
       this.#endpoints.join({ sandbox, endpoint, gateways: chooseGateways(all), inside });
+      if (this.#endpoints.hasNames(endpoint)) await dns.start(sandbox);
       await this.#published.update(sandbox, all);
       records.putEndpoint({ ...endpoint, joined: true });
     } catch (error) {

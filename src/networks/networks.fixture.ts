@@ -47,13 +47,17 @@ export interface World extends AsyncDisposable {
 }
 
 /** Everything that it made in the kernel is removed at the end. */
-export async function makeWorld(settings: Partial<NetworkSettings> = {}): Promise<World> {
+export async function makeWorld(
+  settings: Partial<NetworkSettings> = {},
+  { hostServers }: Pick<StartOptions, "hostServers"> = {},
+): Promise<World> {
   const root = mkdtempSync(join(tmpdir(), "gantry-networks-"));
   const paths = makePaths(join(root, "data"), join(root, "exec"));
   const store = openStore(paths);
   const events: EventInput[] = [];
   const logs: string[] = [];
-  const open = (wished: Partial<NetworkSettings>) => startNetworks({ store, settings: wished, events, logs });
+  const open = (wished: Partial<NetworkSettings>) =>
+    startNetworks({ store, settings: wished, events, logs, hostServers });
   const world: World = {
     networks: await open(settings),
     store,
@@ -79,11 +83,19 @@ export interface StartOptions {
   readonly settings?: Partial<NetworkSettings>;
   readonly events?: EventInput[];
   readonly logs?: string[];
+  readonly hostServers?: (() => readonly string[]) | undefined;
 }
 
-export function startNetworks({ store, settings = {}, events = [], logs = [] }: StartOptions): Promise<Networks> {
+export function startNetworks({
+  store,
+  settings = {},
+  events = [],
+  logs = [],
+  hostServers,
+}: StartOptions): Promise<Networks> {
   return openNetworks({
     store,
+    hostServers,
     settings: { ...DEFAULTS, ...settings },
     events: {
       publish: (event) => void events.push(event),

@@ -51,6 +51,9 @@ export interface SandboxRequest {
   /** Ports to publish at random host ports as well (`-P`): "80/tcp". */
   readonly publishAll: readonly string[];
   readonly exposedPorts: readonly string[];
+  /** Name servers and options that the user or the daemon's settings name. */
+  readonly dns?: readonly string[] | undefined;
+  readonly dnsOptions?: readonly string[] | undefined;
   /** A wished MAC address for the primary endpoint. */
   readonly macAddress?: string | undefined;
 }
@@ -62,6 +65,8 @@ export interface Sandbox {
   readonly endpoints: Readonly<Record<string, EndpointSettings>>;
   /** With the host ports that were chosen; null for exposed ports not published. */
   readonly ports: PortMap;
+  /** Whether a name server of ours answers at 127.0.0.11: there is a user-defined network among its own. */
+  readonly dns: boolean;
 }
 
 export interface Networks {

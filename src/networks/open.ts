@@ -108,6 +108,8 @@ class OpenNetworks implements Networks {
   async restore(alive: ReadonlySet<string>) {
     for (const { containerId } of this.#parts.records.sandboxes())
       if (!alive.has(containerId)) await this.close(containerId);
+    // Before all else: containers ask for names meanwhile.
+    await this.#parts.dns.restore();
     this.#ready = undefined;
     await this.#kernel();
     await this.#sandboxes.finish();
@@ -118,6 +120,7 @@ class OpenNetworks implements Networks {
     this.#disposed = true;
     await this.#ready?.catch(() => {});
     await this.#sandboxes.settle();
+    this.#parts.dns.dispose();
     await this.#parts.namespaces.dispose();
     this.#parts.holder.dispose();
     await leaveKernel(this.#parts).catch((error) =>

@@ -5,6 +5,7 @@ import { RouteSocket } from "../kernel/netlink.ts";
 import type { Store } from "../store/store.ts";
 import { type Cidr, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
 import { isOn, OPTION } from "./bridges.ts";
+import { Dns } from "./dns/dns.ts";
 import { type Driver, makeDrivers } from "./drivers.ts";
 import { type BridgeRules, Firewall } from "./firewall.ts";
 import { Ipam } from "./ipam.ts";
@@ -14,7 +15,7 @@ import type { NetworkSettings } from "./networks.ts";
 import { PortHolder } from "./port-holder.ts";
 import { Ports } from "./ports.ts";
 import { type NetworkRecord, Records } from "./records.ts";
-import { containerResolver } from "./resolv.ts";
+import { containerResolver, hostNameServers } from "./resolv.ts";
 
 export interface Parts {
   readonly settings: NetworkSettings;
@@ -31,6 +32,7 @@ export interface Parts {
   readonly firewall: Firewall | undefined;
   readonly holder: PortHolder;
   readonly ports: Ports;
+  readonly dns: Dns;
 }
 
 export interface PartsOptions {
@@ -38,12 +40,14 @@ export interface PartsOptions {
   readonly settings: NetworkSettings;
   readonly events: Events;
   readonly logger: Logger;
+  /** The name servers that the host asks; default: those of its resolv.conf. */
+  readonly hostServers?: (() => readonly string[]) | undefined;
 }
 
 /** How many namespaces wait for containers: enough for a burst, few enough to cost nothing. */
 const READY = { wired: 4, bare: 2 } as const;
 
-export function makeParts({ store, settings, events, logger }: PartsOptions): Parts {
+export function makeParts({ store, settings, events, logger, hostServers = hostNameServers }: PartsOptions): Parts {
   const names = makeNames(store.paths.dataRoot);
   const host = new RouteSocket();
   const records = new Records(store);
@@ -56,7 +60,8 @@ export function makeParts({ store, settings, events, logger }: PartsOptions): Pa
   const firewall = settings.iptables
     ? new Firewall({ table: names.table, owner: names.alias, ipv6: settings.ip6tables, logger, state })
     : undefined;
-  return { settings, events, logger, records, ipam, host, names, namespaces, drivers, firewall, holder, ports };
+  const dns = new Dns({ records, namespaces, logger, hostServers });
+  return { settings, events, logger, records, ipam, host, names, namespaces, drivers, firewall, holder, ports, dns };
 }
 
 function bridgeRules(networks: readonly NetworkRecord[], settings: NetworkSettings): BridgeRules[] {

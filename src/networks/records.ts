@@ -38,6 +38,10 @@ export interface SandboxConfig {
   readonly portBindings: PortMap;
   readonly publishAll: readonly string[];
   readonly exposedPorts: readonly string[];
+  /** Name servers that the user named; the host's are asked when there are none. */
+  readonly dns: readonly string[];
+  /** Whether the user said how many dots a name must have. */
+  readonly ndots: boolean;
 }
 
 export interface SandboxRecord {
@@ -49,6 +53,8 @@ export interface SandboxRecord {
   readonly ownNetns: boolean;
   readonly ports: PortMap;
   readonly config: SandboxConfig;
+  /** Where its name server listens; 0 when it has none. */
+  readonly dnsPort: number;
 }
 
 export interface EndpointRecord {
@@ -80,13 +86,15 @@ export interface PortRecord {
 type Row = Readonly<Record<string, string & number>>;
 
 const NETWORK = "SELECT id, name, driver, created, config FROM networks";
-const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports, config FROM sandboxes";
+const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports, config, dns_port FROM sandboxes";
 const ENDPOINT =
   "SELECT id, container_id, network_id, network_name, position, host_link, settings, joined FROM endpoints";
 const PORT = "SELECT protocol, host_ip, host_port, endpoint_id, container_ip, container_port FROM ports";
 
 export class Records {
   readonly #store: Store;
+  /** Grows with every change of networks, sandboxes and endpoints. */
+  version = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -109,6 +117,7 @@ export class Records {
   }
 
   putNetwork({ id, name, driver, created, ...config }: NetworkRecord): void {
+    this.version++;
     this.#store.run(
       "INSERT INTO networks (id, name, driver, created, config) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET config = excluded.config",
       id,
@@ -120,6 +129,7 @@ export class Records {
   }
 
   deleteNetwork(id: string): void {
+    this.version++;
     this.#store.run("DELETE FROM networks WHERE id = ?", id);
   }
 
@@ -132,6 +142,7 @@ export class Records {
   }
 
   putSandbox({ containerId, sandboxId, name, ownNetns, ports, config }: SandboxRecord): void {
+    this.version++;
     this.#store.run(
       `INSERT INTO sandboxes (container_id, sandbox_id, name, own_netns, ports, config) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (container_id) DO UPDATE SET ports = excluded.ports, name = excluded.name`,
@@ -144,8 +155,13 @@ export class Records {
     );
   }
 
+  setDnsPort(containerId: string, port: number): void {
+    this.#store.run("UPDATE sandboxes SET dns_port = ? WHERE container_id = ?", port, containerId);
+  }
+
   /** With its endpoints, their addresses and ports. */
   deleteSandbox(containerId: string): void {
+    this.version++;
     this.#store.run("DELETE FROM sandboxes WHERE container_id = ?", containerId);
   }
 
@@ -168,6 +184,7 @@ export class Records {
   }
 
   putEndpoint({ id, containerId, networkId, networkName, position, hostLink, settings, joined }: EndpointRecord): void {
+    this.version++;
     this.#store.run(
       `INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings, joined) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, joined = excluded.joined`,
@@ -183,6 +200,7 @@ export class Records {
   }
 
   deleteEndpoint(id: string): void {
+    this.version++;
     this.#store.run("DELETE FROM endpoints WHERE id = ?", id);
   }
 
@@ -250,7 +268,14 @@ function networkOf(row: Row): NetworkRecord {
   return { id: row.id ?? "", name: row.name ?? "", driver: row.driver ?? "", created: row.created ?? "", ...config };
 }
 
-const NO_CONFIG: SandboxConfig = { hostname: "", portBindings: {}, publishAll: [], exposedPorts: [] };
+const NO_CONFIG: SandboxConfig = {
+  hostname: "",
+  portBindings: {},
+  publishAll: [],
+  exposedPorts: [],
+  dns: [],
+  ndots: false,
+};
 
 function sandboxOf(row: Row): SandboxRecord {
   return {
@@ -259,6 +284,7 @@ function sandboxOf(row: Row): SandboxRecord {
     name: row.name ?? "",
     ownNetns: row.own_netns === 1,
     ports: JSON.parse(row.ports ?? "{}") as PortMap,
+    dnsPort: row.dns_port ?? 0,
     config: { ...NO_CONFIG, ...(JSON.parse(row.config ?? "{}") as Partial<SandboxConfig>) },
   };
 }

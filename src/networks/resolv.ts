@@ -1,5 +1,5 @@
 /** resolv.conf (man 5 resolv.conf): the host's, made usable inside a network namespace of its own. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 
 export interface Resolver {
   readonly servers: readonly string[];
@@ -17,6 +17,19 @@ const LOOPBACK = /^(?:127\.|::1$)/;
 /** The host's file as text; "" when there is none. */
 export function hostResolvConf(): string {
   return read(HOST_FILE);
+}
+
+let known: { readonly mtimeMs: number; readonly at: number; readonly servers: readonly string[] } | undefined;
+const LOOK_AGAIN_MS = 2000;
+
+/** The servers that the host itself asks, public ones when it has none; what changes in its file is seen within two seconds. */
+export function hostNameServers(): readonly string[] {
+  const now = performance.now();
+  if (known !== undefined && now - known.at < LOOK_AGAIN_MS) return known.servers;
+  const mtimeMs = statSync(HOST_FILE, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const servers = known?.mtimeMs === mtimeMs ? known.servers : parseResolvConf(hostResolvConf()).servers;
+  known = { mtimeMs, at: now, servers };
+  return servers.length > 0 ? servers : PUBLIC_SERVERS;
 }
 
 /** The host's resolver as far as a container can reach it; `fallback` tells that none of its servers can be. */

@@ -4,6 +4,7 @@ import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
 import { Endpoints } from "./endpoints.ts";
+import { isDots } from "./files.ts";
 import { chooseGateways } from "./gateways.ts";
 import { Membership } from "./membership.ts";
 import type { ReadyNamespace } from "./namespaces.ts";
@@ -45,6 +46,7 @@ export class Sandboxes {
       sandboxId: record.sandboxId,
       endpoints: Object.fromEntries(endpoints.map(({ networkName, settings }) => [networkName, settings])),
       ports: record.ports,
+      dns: record.ownNetns && endpoints.some((endpoint) => this.#endpoints.hasNames(endpoint)),
     };
   }
 
@@ -97,13 +99,15 @@ export class Sandboxes {
   ): Promise<void> {
     const { records, ipam } = this.#parts;
     const { containerId, name, hostname, portBindings, publishAll, exposedPorts } = request;
+    const ndots = (request.dnsOptions ?? []).some(isDots);
     const sandbox: SandboxRecord = {
       containerId,
       sandboxId: namespace?.sandboxId ?? newId(),
       name,
       ownNetns: namespace !== undefined,
       ports: {},
-      config: { hostname, portBindings, publishAll, exposedPorts },
+      config: { hostname, portBindings, publishAll, exposedPorts, dns: request.dns ?? [], ndots },
+      dnsPort: 0,
     };
     let endpoints: EndpointRecord[];
     try {
@@ -121,9 +125,13 @@ export class Sandboxes {
     if (namespace !== undefined) {
       const { socket: inside, pair } = namespace;
       const gateways = chooseGateways(endpoints);
+      const named = endpoints.some((endpoint) => this.#endpoints.hasNames(endpoint));
+      const dns = named ? this.#parts.dns.start(sandbox) : undefined;
+      dns?.catch(() => {});
       for (const endpoint of endpoints) this.#endpoints.join({ sandbox, endpoint, gateways, inside, pair });
       if (Object.keys(portBindings).length + publishAll.length + exposedPorts.length > 0)
         await this.#published.update(sandbox, endpoints);
+      await dns;
     }
     for (const endpoint of endpoints) this.#endpoints.announce("connect", endpoint);
   }
@@ -133,9 +141,10 @@ export class Sandboxes {
   }
 
   async #close(containerId: string): Promise<void> {
-    const { records, ipam, namespaces } = this.#parts;
+    const { records, ipam, namespaces, dns } = this.#parts;
     const sandbox = records.sandbox(containerId);
     if (sandbox === undefined) return;
+    dns.stop(containerId);
     const endpoints = records.endpointsOfContainer(containerId);
     await this.#published.close(containerId);
     for (const endpoint of endpoints) this.#endpoints.leave(endpoint);

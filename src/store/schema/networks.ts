@@ -1,8 +1,10 @@
 import type { Migration } from "../store.ts";
 
 /**
- * networks   predefined and user-defined; `config` is JSON (networks/records.ts)
- * sandboxes  one per container whose network is open; gone when it is closed; `config` is JSON (networks/records.ts)
+ * networks   predefined and user-defined; `config` is JSON (networks/records.ts);
+ *            `dns_port` is where its name server listens, 0 without one
+ * sandboxes  one per container whose network is open; gone when it is closed; `config` is JSON (networks/records.ts);
+ *            `dns_port` is where its name server listens, 0 without one
  * endpoints  a sandbox's ends; `settings` is JSON, the API's EndpointSettings; not `joined`: being made or taken away, while others work
  * addresses  what is taken of a network, `value` 32 hexadecimal digits; those without an endpoint are the network's own (gateways)
  * ports      host ports taken
@@ -62,4 +64,5 @@ export const migrations: readonly Migration[] = [
       ALTER TABLE endpoints ADD COLUMN joined INTEGER NOT NULL DEFAULT 1;
     `,
   },
+  { id: "networks/3", sql: "ALTER TABLE sandboxes ADD COLUMN dns_port INTEGER NOT NULL DEFAULT 0;" },
 ];
