@@ -206,7 +206,7 @@ export interface ShellSession {
 }
 
 export interface PruneOptions {
-  /** Without it only what no image's build would miss: cache mounts and rows of images in use stay. */
+  /** Without it what images have too stays: removing that frees nothing. */
   readonly all: boolean;
   /** Bytes that may stay; the least recently used goes first. */
   readonly keepStorage?: number | undefined;

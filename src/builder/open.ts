@@ -5,8 +5,10 @@ import { EngineError } from "../base/errors.ts";
 import { runBuild } from "./build/build.ts";
 import type { Builder, BuildRequest, BuildResult, PruneOptions, ShellOptions, ShellSession } from "./builder.ts";
 import { DigestMemo } from "./cache/digests.ts";
+import { CacheKeeper } from "./cache/keeper.ts";
 import { CacheMounts } from "./cache/mounts.ts";
 import { StepCache } from "./cache/steps.ts";
+import type { Contexts } from "./context/contexts.ts";
 import type { Warning } from "./dockerfile/language.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
 import { planBuild } from "./dockerfile/plan-build.ts";
@@ -17,7 +19,10 @@ import type { BuildEvent } from "./progress.ts";
 import type { Toolkit } from "./toolkit.ts";
 import type { Made, Tree } from "./tree.ts";
 
-export type BuilderParts = Omit<Toolkit, "steps" | "digests" | "mounts" | "workers">;
+export interface BuilderParts extends Omit<Toolkit, "steps" | "digests" | "mounts" | "workers"> {
+  /** Folders of contexts that are kept between builds: they count, and may be pruned. */
+  readonly contexts?: Pick<Contexts, "records" | "remove"> | undefined;
+}
 
 /** A builder, and what `images` must ask before it removes anything. */
 export interface OpenedBuilder {
@@ -27,7 +32,7 @@ export interface OpenedBuilder {
 }
 
 /** Reads what is kept; takes away what a killed engine left. */
-export function openBuilder(parts: BuilderParts): OpenedBuilder {
+export function openBuilder({ contexts, ...parts }: BuilderParts): OpenedBuilder {
   const { store, snapshots, content } = parts;
   mkdirSync(store.paths.contextHashes, { recursive: true, mode: 0o700 });
   mkdirSync(store.paths.emptyFolder, { recursive: true });
@@ -38,7 +43,10 @@ export function openBuilder(parts: BuilderParts): OpenedBuilder {
   const digests = new DigestMemo(store);
   digests.retain((chainId) => snapshots.layer(chainId) !== undefined);
   const tools: Toolkit = { ...parts, steps, digests, mounts: new CacheMounts(store), workers: new FileWorkers() };
-  return { builder: new LocalBuilder(tools), keeps: (digest) => steps.keeps(digest) || steps.isPinned(digest) };
+  return {
+    builder: new LocalBuilder(tools, contexts),
+    keeps: (digest) => steps.keeps(digest) || steps.isPinned(digest),
+  };
 }
 
 class LocalBuilder implements Builder {
@@ -47,10 +55,12 @@ class LocalBuilder implements Builder {
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
   readonly #failed: FailedSteps;
+  readonly #keeper: CacheKeeper;
 
-  constructor(tools: Toolkit) {
+  constructor(tools: Toolkit, contexts: BuilderParts["contexts"]) {
     this.#tools = tools;
     this.#failed = new FailedSteps(tools);
+    this.#keeper = new CacheKeeper({ tools, contexts, failed: this.#failed });
     this.#solver = new Solver({ steps: tools.steps, slots: Math.max(8, 2 * tools.host.cpus) });
   }
 
@@ -71,6 +81,7 @@ class LocalBuilder implements Builder {
       return await running;
     } finally {
       this.#running.delete(running);
+      await this.#keeper.enforce();
     }
   }
 
@@ -83,12 +94,12 @@ class LocalBuilder implements Builder {
     return this.#failed.shell(failedStep, options);
   }
 
-  async prune(_options: PruneOptions): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }> {
-    throw new EngineError("not-implemented", "pruning the build cache is not done yet");
+  prune(options: PruneOptions): Promise<{ readonly deleted: readonly string[]; readonly reclaimed: number }> {
+    return this.#keeper.prune(options);
   }
 
   diskUsage(): BuildCache[] {
-    return [];
+    return this.#keeper.usage();
   }
 
   async close(): Promise<void> {

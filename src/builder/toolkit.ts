@@ -26,6 +26,8 @@ export interface BuilderSettings {
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly network: { readonly bridge: string | undefined };
+  /** Bytes that builds may keep beyond what images have: layers, cache mounts, contexts. After each build it holds. */
+  readonly buildCacheLimit: number;
 }
 
 /** What the steps work with; one per engine. */

@@ -44,6 +44,8 @@ export interface EngineSettings extends ContainerSettings {
   readonly experimental: boolean;
   /** Seconds given to containers when gantryd is told to stop them. */
   readonly shutdownTimeout: number;
+  /** Bytes that builds may keep beyond what images have. */
+  readonly buildCacheLimit: number;
   readonly network: NetworkSettings;
   readonly remote: RemoteSettings;
 }

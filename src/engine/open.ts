@@ -106,6 +106,7 @@ async function compose(
     host,
     settings,
     logger,
+    contexts: buildContexts,
   });
   closers.defer(() => build.builder.close());
   await images.repair();

@@ -46,6 +46,7 @@ const DEFAULTS: EngineSettings = {
   hostGatewayIps: [],
   experimental: false,
   shutdownTimeout: 15,
+  buildCacheLimit: 20e9,
   network: NETWORK,
   remote: REMOTE_DEFAULTS,
 };

@@ -213,6 +213,8 @@ export interface Images {
     readonly message?: string | undefined;
     readonly containerId: string;
   }): Promise<Digest>;
+  /** Whether an image that is recorded has this layer. */
+  needsLayer(chainId: Digest): boolean;
   /** Removes blobs and layers that nothing reaches (what a killed gantryd left; layers whose last container went after their image). Returns the bytes freed. */
   collect(): Promise<number>;
   /** Bytes on the disk of all layers and blobs, each once. */

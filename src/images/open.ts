@@ -164,6 +164,10 @@ class LocalImages implements Images {
     return await commit(this.#shop, options);
   }
 
+  needsLayer(chainId: Digest): boolean {
+    return this.#shop.sweeper.isNeeded(chainId, "layers");
+  }
+
   async collect(): Promise<number> {
     return (await this.#shop.sweeper.sweepAll()).freed;
   }

@@ -80,10 +80,16 @@ export class Sweeper {
     });
   }
 
-  #reaches(digest: Digest, kind: "blobs" | "layers"): boolean {
-    const { catalog, leases, keeps } = this.#parts;
+  /** Whether a target needs a blob (by digest) or a layer (by chain id). */
+  isNeeded(digest: Digest, kind: "blobs" | "layers"): boolean {
+    const { catalog } = this.#parts;
     if (this.#reached?.version !== catalog.version) this.#reached = { version: catalog.version, ...reachable(catalog) };
-    return leases.holds(digest) || this.#reached[kind].has(digest) || keeps(digest);
+    return this.#reached[kind].has(digest);
+  }
+
+  #reaches(digest: Digest, kind: "blobs" | "layers"): boolean {
+    const { leases, keeps } = this.#parts;
+    return leases.holds(digest) || this.isNeeded(digest, kind) || keeps(digest);
   }
 }
 

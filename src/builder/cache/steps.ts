@@ -27,7 +27,7 @@ export class StepCache implements StepStore<Made> {
   /** Rows that builds under way rely on. */
   readonly #pinned = new Map<Digest, number>();
   /** Uses that the database does not know yet: written together, when a build ends. */
-  readonly #used = new Map<Digest, { at: number; times: number }>();
+  readonly #used = new Map<Digest, number>();
 
   readonly #isWhole: (made: Made) => boolean;
 
@@ -45,12 +45,17 @@ export class StepCache implements StepStore<Made> {
       this.delete(key);
       return undefined;
     }
-    const use = this.#used.get(key) ?? { at: 0, times: 0 };
-    this.#used.set(key, { at: Date.now(), times: use.times + 1 });
+    this.#used.set(key, (this.#used.get(key) ?? 0) + 1);
     return madeOf(row);
   }
 
+  /** Of a step that ran here: the row keeps its layer from now on, in place of the pin. */
   put(key: Digest, made: Made, description: string): void {
+    this.add(key, made, description);
+    if (made.layer !== undefined && made.chainId !== undefined) this.unpin([made.chainId, made.layer.blob.digest]);
+  }
+
+  add(key: Digest, made: Made, description: string): void {
     const before = this.row(key);
     const { layer, createdAt, parent, chainId, size, note = "" } = made;
     const row: StepRow = {
@@ -74,6 +79,7 @@ export class StepCache implements StepStore<Made> {
     );
     this.#keep(row, 1);
     if (before !== undefined) this.#keep(before, -1);
+    this.#used.set(key, this.#used.get(key) ?? 0);
   }
 
   row(key: Digest): StepRow | undefined {
@@ -84,6 +90,13 @@ export class StepCache implements StepStore<Made> {
   rows(): StepRow[] {
     this.flush();
     return this.#store.all<StepRow>("SELECT * FROM build_steps ORDER BY used_at, rowid DESC");
+  }
+
+  /** Rows of steps that lie on this tree, directly or not. */
+  above(chainId: string | null): StepRow[] {
+    const direct =
+      chainId === null ? [] : this.#store.all<StepRow>("SELECT * FROM build_steps WHERE parent = ?", chainId);
+    return direct.flatMap((row) => [row, ...(row.chain_id === chainId ? [] : this.above(row.chain_id))]);
   }
 
   delete(key: Digest): void {
@@ -112,12 +125,13 @@ export class StepCache implements StepStore<Made> {
     return this.#pinned.has(digest);
   }
 
-  /** Writes the uses since the last time. */
+  /** Writes the uses since the last time, all with one moment: of the steps of a build the later ones go first. */
   flush(): void {
     if (this.#used.size === 0) return;
     this.#store.transaction(() => {
-      for (const [key, { at, times }] of this.#used)
-        this.#store.run("UPDATE build_steps SET used_at = ?, uses = uses + ? WHERE key = ?", at, times, key);
+      const now = Date.now();
+      for (const [key, times] of this.#used)
+        this.#store.run("UPDATE build_steps SET used_at = ?, uses = uses + ? WHERE key = ?", now, times, key);
     });
     this.#used.clear();
   }

@@ -56,7 +56,7 @@ export async function withDraft<T>(
   }
 }
 
-/** What is kept of a sealed draft; undefined: nothing changed. Its blob lies in content, pinned with the layer until `unpin`. */
+/** What is kept of a sealed draft; undefined: nothing changed. Its blob lies in content, pinned with the layer until there is a row of it. */
 export async function storeLayer(
   { content, steps }: Toolkit,
   { tar }: Draft,

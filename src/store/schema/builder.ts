@@ -26,6 +26,7 @@ export const migrations: readonly Migration[] = [
         uses INTEGER NOT NULL
       ) STRICT;
       CREATE INDEX build_steps_by_use ON build_steps (used_at);
+      CREATE INDEX build_steps_by_parent ON build_steps (parent);
       CREATE TABLE build_digests (
         chain_id TEXT NOT NULL,
         selection TEXT NOT NULL,

@@ -11,10 +11,19 @@ import { networkFileMounts } from "./sandbox.ts";
 /** So many failed steps' trees are kept at once. */
 const MOST = 4;
 
-interface Kept {
+export interface FailedRecord {
   readonly id: string;
+  /** Bytes on the disk. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly busy: boolean;
+}
+
+interface Kept extends FailedRecord {
   readonly op: RunOp;
   readonly inputs: readonly Tree[];
+  size: number;
   /** A shell is open in it. */
   busy: boolean;
 }
@@ -36,7 +45,14 @@ export class FailedSteps {
     const free = [...this.#kept.values()].filter(({ busy }) => !busy);
     for (const { id: oldest } of free.slice(0, Math.max(0, this.#kept.size - MOST + 1))) void this.#drop(oldest);
     error.failedStep = id;
-    this.#kept.set(id, { id, op, inputs, busy: false });
+    const kept: Kept = { id, op, inputs, busy: false, size: 0, createdAt: Date.now() };
+    this.#kept.set(id, kept);
+    void this.#tools.snapshots.usage(id).then(
+      (size) => {
+        kept.size = size;
+      },
+      () => {},
+    );
     return true;
   };
 
@@ -45,10 +61,16 @@ export class FailedSteps {
     await Promise.all([...this.#kept.values()].filter(({ busy }) => !busy).map(({ id }) => this.#drop(id)));
   }
 
-  /** Bytes on the disk of each. */
-  async usage(): Promise<readonly { readonly id: string; readonly size: number; readonly busy: boolean }[]> {
-    const kept = [...this.#kept.values()];
-    return Promise.all(kept.map(async ({ id, busy }) => ({ id, busy, size: await this.#tools.snapshots.usage(id) })));
+  records(): readonly FailedRecord[] {
+    return [...this.#kept.values()];
+  }
+
+  /** False while a shell is open in it. */
+  async drop(id: string): Promise<boolean> {
+    const kept = this.#kept.get(id);
+    if (kept === undefined || kept.busy) return false;
+    await this.#drop(id);
+    return true;
   }
 
   /** As `Builder.shell`. */
