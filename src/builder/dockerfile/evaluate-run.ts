@@ -33,7 +33,7 @@ function commandOf({ scope, instruction }: Task<Run>): Pick<RunStep, "args" | "t
     const content = contentOf(first);
     if (!content.startsWith("#!")) return shellCommand(scope, content);
     const path = posix.join(SCRIPTS, first.name);
-    return { args: [path], text: path, shellForm: true, script: { path, content, mode: 0o755 } };
+    return { ...shellCommand(scope, path), script: { path, content, mode: 0o755 } };
   }
   return shellCommand(scope, [command.text, ...heredocs.map(({ content, name }) => content + name)].join("\n"));
 }

@@ -134,7 +134,7 @@ test("an ENTRYPOINT drops the base's CMD, not the stage's", () => {
 test("heredocs of RUN: alone, as a script, or as the shell's own", () => {
   assert.deepEqual(step("RUN", "RUN <<-E\n\ta $X\nE").args, ["/bin/sh", "-c", "a $X\n"]);
   const script = step("RUN", "RUN <<E\n#!/usr/bin/env python\nprint(1)\nE");
-  assert.deepEqual(script.args, ["/dev/pipes/E"]);
+  assert.deepEqual(script.args, ["/bin/sh", "-c", "/dev/pipes/E"]);
   assert.deepEqual(script.script, { path: "/dev/pipes/E", content: "#!/usr/bin/env python\nprint(1)\n", mode: 0o755 });
   assert.deepEqual(step("RUN", "RUN cat <<A 3<<-B\n1\nA\n\t2\n\tB").args, [
     "/bin/sh",

@@ -179,7 +179,7 @@ export interface RunStep extends StepCommon<"RUN"> {
   /** What people read: the command without the shell, heredocs in it. */
   readonly text: string;
   readonly shellForm: boolean;
-  /** A heredoc that starts with "#!" is a file that `args` names. */
+  /** A heredoc that starts with "#!" is a file that the shell is given the path of. */
   readonly script?: { readonly path: string; readonly content: string; readonly mode: number } | undefined;
   /** "NAME=value": the configuration's and the ARGs in effect; part of the step's identity. */
   readonly env: readonly string[];
