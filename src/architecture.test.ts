@@ -11,6 +11,7 @@ const RANKS: Readonly<Record<string, number>> = {
   kernel: 1,
   store: 2,
   events: 2,
+  plugins: 2,
   content: 3,
   snapshots: 3,
   volumes: 3,
