@@ -20,6 +20,8 @@ export interface BlobInfo {
 export interface Ingest {
   /** Bytes already there (a resumed download begins here). */
   readonly offset: number;
+  /** Its file; what was written can be read there until it is committed or aborted. */
+  readonly path: string;
   write(chunk: Uint8Array): Promise<void>;
   /** Post-condition: the blob is stored under its digest. "invalid" when size or digest differ from what was expected; nothing is kept then. Committing what is already stored is no error. */
   commit(expected?: { readonly digest?: Digest | undefined; readonly size?: number | undefined }): Promise<BlobInfo>;

@@ -63,6 +63,10 @@ class FileIngest implements Ingest {
     return this.#offset;
   }
 
+  get path(): string {
+    return this.#options.path;
+  }
+
   async readAgain(): Promise<void> {
     if (!this.#options.resume) return;
     const buffer = Buffer.allocUnsafe(1 << 20);

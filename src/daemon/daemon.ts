@@ -133,6 +133,8 @@ async function stop(
 ): Promise<void> {
   const { api, engine, configuration } = parts;
   await tellManager("STOPPING=1", options);
+  // Before their clients are cut off, which would count as cancelling.
+  await engine.images.suspend();
   await api.close(GRACE);
   if (configuration.flag("live-restore") === false)
     await engine.containers.stopAll({ timeout: configuration.number("shutdown-timeout") ?? 15 });

@@ -81,6 +81,7 @@ async function compose(
     uses: () => containers.imageUses(),
     keeps: (digest) => build.keeps(digest),
   });
+  closers.defer(() => images.suspend());
   const containers = openContainers({
     store,
     images,

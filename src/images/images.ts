@@ -174,6 +174,8 @@ export interface Images {
       readonly onProgress: (line: Progress) => void;
     },
   ): Promise<void>;
+  /** Ends the pulls that are under way, keeping the bytes they have for the next one of the same blobs. For the end of the engine. */
+  suspend(): Promise<void>;
   /** To its registry; a name without a tag means every tag that is here. What was made here goes compressed, and is kept so. */
   push(
     name: string,

@@ -25,6 +25,7 @@ import { type ListOptions, list } from "./list.ts";
 import { type LoadOptions, load } from "./load.ts";
 import { prune } from "./prune.ts";
 import { type PullOptions, pull } from "./pull.ts";
+import { Downloads } from "./pull-downloads.ts";
 import { type PushOptions, push } from "./push.ts";
 import { record, repair, type UnpackOptions, unpackImage } from "./record.ts";
 import { type RemoveOptions, remove } from "./remove.ts";
@@ -54,7 +55,7 @@ export function openImages(options: ImagesOptions): Images {
   const leases = new Leases();
   const sizes = new Sizes({ content, snapshots });
   const sweeper = new Sweeper({ catalog, content, snapshots, leases, sizes, keeps });
-  const downloads = new Slots(() => remote.settings.maxConcurrentDownloads);
+  const downloads = new Downloads(content, new Slots(() => remote.settings.maxConcurrentDownloads));
   const uploads = new Slots(() => remote.settings.maxConcurrentUploads);
   return new LocalImages({
     catalog,
@@ -146,6 +147,10 @@ class LocalImages implements Images {
 
   async pull(name: string, options: PullOptions): Promise<void> {
     await pull(this.#shop, name, options);
+  }
+
+  async suspend(): Promise<void> {
+    await this.#shop.downloads.close();
   }
 
   async push(name: string, options: PushOptions): Promise<void> {

@@ -1,11 +1,14 @@
 /** What a name in a registry stands for: the documents read and checked, one platform chosen; nothing is stored yet. */
-import { type Digest, digestOf } from "../base/digest.ts";
+import { createHash } from "node:crypto";
+import { type Digest, parseDigest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
+import type { Content } from "../content/content.ts";
 import { isImageConfigType, isIndexType } from "../oci/media-types.ts";
 import { formatPlatform, HOST_PLATFORM, platformMatches, platformRank } from "../oci/platform.ts";
 import type { Descriptor, ImageConfigFile, ImageManifest, Platform } from "../oci/types.ts";
 import { LIMITS, parseImageConfig, parseIndex, parseManifest } from "../oci/validate.ts";
 import type { RemoteManifest, Repository } from "../remote/remote.ts";
+import type { Lease } from "./images.ts";
 import { checkLayerCount } from "./plan.ts";
 
 export interface ChosenImage {
@@ -25,13 +28,21 @@ interface Wish {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where documents come from: what is stored already is not asked for. */
+export interface Documents {
+  readonly repository: Repository;
+  readonly content: Content;
+  /** What is found stays. */
+  readonly lease: Lease;
+}
+
 /** "not-found" when there is no image of the platform; "invalid" for what is no image. */
 export async function chooseImage(
-  repository: Repository,
+  documents: Documents,
   which: { readonly tag: string } | { readonly digest: Digest },
   { platform, signal }: Wish,
 ): Promise<ChosenImage> {
-  const top = await repository.manifest(which, signal);
+  const top = await documents.repository.manifest(which, signal);
   const indexes: RemoteManifest[] = [];
   let manifest = top;
   while (isIndexType(manifest.descriptor.mediaType)) {
@@ -39,11 +50,10 @@ export async function chooseImage(
     if (indexes.length > LIMITS.indexDepth)
       throw new EngineError("invalid", `indexes lie more than ${LIMITS.indexDepth} deep in each other`);
     const child = bestOf(manifest, platform);
-    manifest = await repository.manifest({ digest: child.digest }, signal);
-    checkSize(child, manifest);
+    manifest = await childManifest(documents, child, signal);
   }
   const parsed = parseManifest(manifest.bytes, `manifest ${manifest.descriptor.digest}`);
-  const config = await readConfig(repository, parsed, manifest.descriptor, signal);
+  const config = await readConfig(documents, parsed, manifest.descriptor, signal);
   checkLayerCount(config.file, parsed.layers.length);
   return { top, indexes, manifest, id: parsed.config.digest, config, layers: parsed.layers };
 }
@@ -71,13 +81,31 @@ function bestOf({ bytes, descriptor }: RemoteManifest, wanted: Platform | undefi
   );
 }
 
-function checkSize({ digest, size }: Descriptor, { bytes }: RemoteManifest): void {
-  if (bytes.length !== size)
-    throw new EngineError("invalid", `manifest ${digest} has ${bytes.length} bytes, its index says ${size}`);
+async function childManifest(
+  documents: Documents,
+  child: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<RemoteManifest> {
+  const { mediaType, digest, size } = child;
+  const stored = await storedDocument(documents, child, LIMITS.manifestBytes);
+  if (stored !== undefined) return { descriptor: { mediaType, digest, size }, bytes: stored };
+  const found = await documents.repository.manifest({ digest }, signal);
+  if (found.bytes.length === size) return found;
+  throw new EngineError("invalid", `manifest ${digest} has ${found.bytes.length} bytes, its index says ${size}`);
+}
+
+/** Undefined when it is not stored. */
+async function storedDocument(
+  { content, lease }: Documents,
+  { digest, size }: Descriptor,
+  limit: number,
+): Promise<Buffer | undefined> {
+  await lease.hold([digest]);
+  return content.info(digest)?.size === size ? await content.read(digest, limit) : undefined;
 }
 
 async function readConfig(
-  repository: Repository,
+  documents: Documents,
   { config }: ImageManifest,
   manifest: Descriptor,
   signal: AbortSignal | undefined,
@@ -93,14 +121,25 @@ async function readConfig(
     );
   if (config.size > LIMITS.configBytes)
     throw new EngineError("invalid", `${what} has ${config.size} bytes, at most ${LIMITS.configBytes} are accepted`);
+  const bytes =
+    (await storedDocument(documents, config, LIMITS.configBytes)) ?? (await fetchDocument(documents, config, signal));
+  return { bytes, file: parseImageConfig(bytes, what) };
+}
+
+async function fetchDocument(
+  { repository }: Documents,
+  blob: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const sink = { offset: 0, write: async (chunk: Uint8Array) => void chunks.push(Buffer.from(chunk)) };
-  await repository.fetch(config, sink, { signal });
+  await repository.fetch(blob, sink, { signal });
   const bytes = Buffer.concat(chunks);
-  if (digestOf(bytes) !== config.digest)
-    throw new EngineError(
-      "invalid",
-      `${what} has the digest ${digestOf(bytes)}: the registry's answer is not what was asked for`,
-    );
-  return { bytes, file: parseImageConfig(bytes, what) };
+  const { algorithm } = parseDigest(blob.digest);
+  const actual = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
+  if (actual === blob.digest) return bytes;
+  throw new EngineError(
+    "invalid",
+    `configuration ${blob.digest} has the digest ${actual}: the registry's answer is not what was asked for`,
+  );
 }

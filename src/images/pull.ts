@@ -54,7 +54,7 @@ async function pullOne(
   const which = reference.digest === undefined ? { tag: reference.tag ?? "latest" } : { digest: reference.digest };
   await withLease(shop, async (lease) => {
     // Before the first line, so that what is not there is an answer and not an end of progress.
-    const chosen = await chooseImage(repository, which, options);
+    const chosen = await chooseImage({ repository, content: shop.content, lease }, which, options);
     onProgress({ status: `Pulling from ${repository.reference.path}`, id: reference.digest ?? reference.tag });
     const before = shop.catalog.name(normalisedName(reference))?.target.digest;
     await fetchImage({ shop, lease, repository, chosen, options });

@@ -10,6 +10,7 @@ import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Catalog } from "./catalog.ts";
 import type { ImageUse, Lease } from "./images.ts";
 import type { Leases } from "./leases.ts";
+import type { Downloads } from "./pull-downloads.ts";
 import type { Sizes } from "./sizes.ts";
 import type { Sweeper } from "./sweep.ts";
 
@@ -20,8 +21,8 @@ export interface Workshop {
   readonly snapshots: Snapshots;
   readonly events: Events;
   readonly remote: Remote;
-  /** Blobs on their way from and to registries, of all operations together. */
-  readonly downloads: Slots;
+  readonly downloads: Downloads;
+  /** Blobs on their way to registries, of all operations together. */
   readonly uploads: Slots;
   readonly leases: Leases;
   readonly sweeper: Sweeper;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync } from "node:fs";
 import type { Digest } from "../base/digest.ts";
 import { explainDiskFull } from "../base/disk-full.ts";
 import type { Logger } from "../base/log.ts";
@@ -10,6 +10,7 @@ import type { Driver } from "./driver.ts";
 import { inheritAttributes } from "./inherit.ts";
 import type { Remover } from "./remove-tree.ts";
 import type { Settler } from "./settle.ts";
+import type { GrowingSource } from "./snapshots.ts";
 import type { UnpackTask } from "./unpack-file.ts";
 import type { UnpackedTree } from "./unpacker.ts";
 import type { WorkerPool } from "./worker-pool.ts";
@@ -21,6 +22,7 @@ export interface LayerOrder {
   /** Resolves when the layer below is stored. */
   readonly parentReady: Promise<unknown>;
   readonly task: Omit<UnpackTask, "root" | "mode" | "umask">;
+  readonly growing?: GrowingSource | undefined;
   readonly sourceBytes: number;
   readonly onProgress: (bytes: number) => void;
 }
@@ -31,6 +33,8 @@ export class LayerMaker {
   readonly #driver: Driver;
   readonly #paths: Paths;
   readonly #pool: WorkerPool;
+  /** Apart, so that slow networks never keep those waiting whose bytes are there. */
+  readonly #followers: WorkerPool;
   readonly #remover: Remover;
   readonly #settler: Settler;
   readonly #logger: Logger;
@@ -40,6 +44,7 @@ export class LayerMaker {
     readonly driver: Driver;
     readonly paths: Paths;
     readonly pool: WorkerPool;
+    readonly followers: WorkerPool;
     readonly remover: Remover;
     readonly settler: Settler;
     readonly logger: Logger;
@@ -48,19 +53,36 @@ export class LayerMaker {
     this.#driver = parts.driver;
     this.#paths = parts.paths;
     this.#pool = parts.pool;
+    this.#followers = parts.followers;
     this.#remover = parts.remover;
     this.#settler = parts.settler;
     this.#logger = parts.logger;
   }
 
   make(order: LayerOrder): Promise<StoredLayer> {
-    return this.makeWith(order, (root) =>
-      this.#pool.run(
-        { ...order.task, root, mode: this.#driver.whiteouts, umask: process.umask() },
-        order.sourceBytes,
-        order.onProgress,
-      ),
-    );
+    return this.makeWith(order, (root) => {
+      const task = { ...order.task, root, mode: this.#driver.whiteouts, umask: process.umask() };
+      if (order.growing !== undefined) return this.#unpackGrowing(task, order.growing, order.onProgress);
+      return this.#pool.run(task, order.sourceBytes, order.onProgress);
+    });
+  }
+
+  /** While it comes, where a thread is free for what may take long; otherwise, or when that is the sooner, when it is whole. */
+  async #unpackGrowing(
+    task: UnpackTask,
+    source: GrowingSource,
+    onProgress: (bytes: number) => void,
+  ): Promise<UnpackedTree> {
+    await (this.#followers.isSmall(source.length) ? source.whole : source.begun);
+    // Open from now on, so that the file may get its final name meanwhile.
+    const fd = source.open();
+    try {
+      const run = await this.#followers.take(source.whole);
+      if (run === undefined) return await this.#pool.run({ ...task, fd }, source.length, onProgress);
+      return await run({ ...task, fd, growth: source.growth }, onProgress);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** `fill` puts the layer's entries into the folder that it gets. */

@@ -110,6 +110,7 @@ class EngineSnapshots implements Snapshots {
   readonly #remover: Remover;
   readonly #driver: Driver;
   readonly #pool = new WorkerPool();
+  readonly #followers = new WorkerPool();
   readonly #settler: Settler;
   readonly #maker: LayerMaker;
   readonly #jobs: UnpackJobs;
@@ -127,7 +128,7 @@ class EngineSnapshots implements Snapshots {
     this.#remover = parts.remover;
     this.#driver = parts.driver;
     this.#settler = new Settler(parts);
-    this.#maker = new LayerMaker({ ...parts, pool: this.#pool, settler: this.#settler });
+    this.#maker = new LayerMaker({ ...parts, pool: this.#pool, followers: this.#followers, settler: this.#settler });
     this.#jobs = new UnpackJobs(this.#catalog, this.#maker);
   }
 
@@ -315,7 +316,7 @@ class EngineSnapshots implements Snapshots {
 
   async close(): Promise<void> {
     await this.#jobs.close();
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#followers.close()]);
     await this.#settler.close();
     await this.#remover.settled();
   }

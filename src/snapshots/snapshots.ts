@@ -8,6 +8,7 @@
 import type { Readable } from "node:stream";
 import type { FilesystemChange } from "../api/types/container.ts";
 import type { Digest } from "../base/digest.ts";
+import type { Growth } from "../base/growth.ts";
 import type { Workplace } from "./layer-builder.ts";
 
 export interface LayerInput {
@@ -16,13 +17,28 @@ export interface LayerInput {
   /** Chain id of the layer below. It need not be unpacked yet when several are unpacked at once; see `unpack`. */
   readonly parent: Digest | undefined;
   /** A file with the layer's bytes (plain, gzip or zstd, recognised by content), from `offset` for `length` bytes. */
-  readonly source: {
-    readonly path: string;
-    readonly offset?: number | undefined;
-    readonly length?: number | undefined;
-  };
+  readonly source:
+    | {
+        readonly path: string;
+        readonly offset?: number | undefined;
+        readonly length?: number | undefined;
+      }
+    | GrowingSource;
   /** When given, the source bytes' own digest is checked too. */
   readonly digest?: Digest | undefined;
+}
+
+/** A file that is being written while it is unpacked. */
+export interface GrowingSource {
+  /** A descriptor for reading, each time; the caller of this closes it. */
+  open(): number;
+  /** Bytes when it is whole. */
+  readonly length: number;
+  readonly growth: Growth;
+  /** Resolves when there is something to read; only then a worker is bound to it. */
+  readonly begun: Promise<unknown>;
+  /** Resolves when it is whole. Both reject when it never will be. */
+  readonly whole: Promise<unknown>;
 }
 
 export interface Layer {

@@ -4,12 +4,17 @@ import { pipeline } from "node:stream/promises";
 import { createDecompressor, detectCompression, MAGIC_BYTES } from "../base/compression.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { type Growth, grownTo } from "../base/growth.ts";
 import { TarParser } from "../base/tar/parser.ts";
 import { type UnpackedTree, Unpacker, type WhiteoutMode } from "./unpacker.ts";
 
 /** One layer's work; plain values, so that it can be sent to a worker. */
 export interface UnpackTask {
   readonly path: string;
+  /** The file is open already, and the caller closes it. */
+  readonly fd?: number | undefined;
+  /** The file is still being written: so much of it is there. */
+  readonly growth?: Growth | undefined;
   readonly offset: number;
   /** Undefined: up to the end of the file. */
   readonly length: number | undefined;
@@ -36,14 +41,15 @@ export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) =
   const unpacker = new Unpacker(task);
   const parser = new TarParser(unpacker);
   const diffHash = hashFor(task.diffId);
-  const fd = openSync(task.path, "r");
+  const fd = task.fd ?? openSync(task.path, "r");
   try {
+    await arrived(task, Math.min(MAGIC_BYTES, task.length ?? 0));
     const decompressor = createDecompressor(detectCompression(startOf(fd, task)));
     // A plain layer is its own source: its bytes are counted once.
     const twice = task.digest !== undefined && (decompressor !== undefined || task.digest !== task.diffId);
     const sourceHash = twice ? hashFor(task.digest as Digest) : undefined;
     const source = readPieces(fd, task, { hash: sourceHash, reuse: decompressor === undefined, onProgress });
-    const consume = async (chunks: AsyncIterable<Buffer> | Iterable<Buffer>) => {
+    const consume = async (chunks: AsyncIterable<Buffer>) => {
       for await (const chunk of chunks) {
         checkStop(task);
         diffHash.update(chunk);
@@ -53,7 +59,7 @@ export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) =
     if (decompressor === undefined) await consume(source);
     else await pipeline(source, decompressor, consume);
     // A decompressor may stop before the source does; the digest is over all of it.
-    for (const _ of source);
+    for await (const _ of source);
     parser.end();
     if (sourceHash !== undefined) verify("layer", sourceHash, task.digest as Digest);
     verify("unpacked layer", diffHash, task.diffId);
@@ -62,8 +68,14 @@ export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) =
     unpacker.abort();
     throw explainSource(error);
   } finally {
-    closeSync(fd);
+    if (task.fd === undefined) closeSync(fd);
   }
+}
+
+/** Resolves when that much of the source can be read. */
+async function arrived({ growth, offset, stop }: UnpackTask, bytes: number): Promise<number> {
+  if (growth === undefined) return Number.POSITIVE_INFINITY;
+  return (await grownTo(growth, offset + bytes, () => checkStop({ stop }))) - offset;
 }
 
 interface Reading {
@@ -73,13 +85,15 @@ interface Reading {
   readonly onProgress: (bytes: number) => void;
 }
 
-function* readPieces(fd: number, { offset, length, stop }: UnpackTask, reading: Reading): Generator<Buffer> {
+async function* readPieces(fd: number, task: UnpackTask, reading: Reading): AsyncGenerator<Buffer> {
+  const { offset, length, stop } = task;
   const total = length ?? fstatSync(fd).size - offset;
   let buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total));
   let reported = 0;
   for (let read = 0; read < total; ) {
     if (!reading.reuse && read > 0) buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total - read));
-    const count = readSync(fd, buffer, 0, Math.min(buffer.length, total - read), offset + read);
+    const there = await arrived(task, read + 1);
+    const count = readSync(fd, buffer, 0, Math.min(buffer.length, total - read, there - read), offset + read);
     if (count === 0) throw new EngineError("invalid", `truncated layer: ${read} of ${total} bytes`);
     checkStop({ stop });
     const piece = buffer.subarray(0, count);

@@ -117,8 +117,9 @@ export class UnpackJobs {
       parent,
       diffId,
       parentReady: this.#ready(parent),
-      task: { path: source.path, offset: source.offset ?? 0, length: source.length, digest, diffId, stop },
-      sourceBytes: source.length ?? statSync(source.path).size,
+      task: { ...placeOf(source), digest, diffId, stop },
+      growing: "growth" in source ? source : undefined,
+      sourceBytes: source.length ?? statSync((source as { path: string }).path).size,
       onProgress,
     });
     this.#fresh.add(chainId);
@@ -151,6 +152,11 @@ export class UnpackJobs {
       }
     }
   }
+}
+
+function placeOf(source: LayerInput["source"]) {
+  if ("growth" in source) return { path: "", offset: 0, length: source.length };
+  return { path: source.path, offset: source.offset ?? 0, length: source.length };
 }
 
 /** Waits for all; at the first failure `giveUp` is called, and that failure is thrown when the others have ended too. */

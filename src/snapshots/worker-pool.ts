@@ -14,21 +14,38 @@ const IDLE = 2000;
 /** Starting a worker takes longer than unpacking this much. Bytes of source. */
 const SMALL = 256 << 10;
 
+export type RunTask = (task: UnpackTask, onProgress: (bytes: number) => void) => Promise<UnpackedTree>;
+
 /** Unpacks in at most two threads (more only wait for the same disk); what is small is done at once, in slices. */
 export class WorkerPool {
   readonly #idle: Worker[] = [];
-  readonly #waiting: ((worker: Worker) => void)[] = [];
+  readonly #waiting = new Set<(worker: Worker) => void>();
   readonly #limit = Math.min(2, availableParallelism());
   #count = 0;
 
   async run(task: UnpackTask, sourceBytes: number, onProgress: (bytes: number) => void): Promise<UnpackedTree> {
-    if (sourceBytes <= SMALL) return unpackFile(task, onProgress);
-    const worker = await this.#take();
-    try {
-      return await runIn(worker, task, onProgress);
-    } finally {
-      this.#give(worker);
-    }
+    if (this.isSmall(sourceBytes)) return unpackFile(task, onProgress);
+    const run = (await this.take()) as RunTask;
+    return await run(task, onProgress);
+  }
+
+  /** Not worth a thread. */
+  isSmall(sourceBytes: number): boolean {
+    return sourceBytes <= SMALL;
+  }
+
+  /** A thread for one task, which must be run. Undefined when `unless` resolves before one is free; rejects when that does. */
+  take(unless?: Promise<unknown>): Promise<RunTask | undefined> {
+    const worker = this.#free();
+    if (worker !== undefined) return Promise.resolve(this.#runIn(worker));
+    return new Promise((resolve, reject) => {
+      const enter = (freed: Worker) => resolve(this.#runIn(freed));
+      this.#waiting.add(enter);
+      unless?.then(
+        () => this.#waiting.delete(enter) && resolve(undefined),
+        (error: unknown) => this.#waiting.delete(enter) && reject(error),
+      );
+    });
   }
 
   async close(): Promise<void> {
@@ -37,21 +54,29 @@ export class WorkerPool {
     await Promise.all(idle.map((worker) => worker.terminate()));
   }
 
-  async #take(): Promise<Worker> {
+  #free(): Worker | undefined {
     const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    if (this.#count < this.#limit) {
-      this.#count++;
-      return this.#start();
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    if (idle !== undefined || this.#count >= this.#limit) return idle;
+    this.#count++;
+    return this.#start();
+  }
+
+  #runIn(worker: Worker): RunTask {
+    return async (task, onProgress) => {
+      try {
+        return await runIn(worker, task, onProgress);
+      } finally {
+        this.#give(worker);
+      }
+    };
   }
 
   #give(worker: Worker): void {
-    const next = this.#waiting.shift();
+    const [next] = this.#waiting;
     // A worker that died (out of memory) is replaced; its thread id is gone then.
     const usable = worker.threadId > 0 ? worker : undefined;
     if (next !== undefined) {
+      this.#waiting.delete(next);
       next(usable ?? this.#start());
     } else if (usable === undefined) {
       this.#count--;

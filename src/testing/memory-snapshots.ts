@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { closeSync, createReadStream, readlinkSync } from "node:fs";
 import { decompress } from "../base/decompress.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
@@ -31,7 +31,8 @@ export class MemorySnapshots {
     const done: Layer[] = [];
     for (const [at, input] of layers.entries()) {
       const chainId = input.parent === undefined ? input.diffId : (chainIds([input.parent, input.diffId])[1] as Digest);
-      const { diffId, size } = await digestPlain(input.source.path);
+      if ("growth" in input.source) await input.source.whole;
+      const { diffId, size } = await digestPlain(pathOf(input.source));
       await this.beforeUnpack(input);
       signal?.throwIfAborted();
       if (diffId !== input.diffId)
@@ -80,6 +81,17 @@ export class MemorySnapshots {
 
   keys(): string[] {
     return [...this.#active.keys()];
+  }
+}
+
+/** Of a file that was being written the one that its descriptor leads to. */
+function pathOf(source: LayerInput["source"]): string {
+  if (!("growth" in source)) return source.path;
+  const fd = source.open();
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
   }
 }
 
