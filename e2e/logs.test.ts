@@ -1,7 +1,9 @@
 /** Log drivers and their options, with the real docker CLI and with gantry: both must give the same. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { Cli, type CliName, missing } from "./lib/cli.ts";
 
@@ -36,4 +38,35 @@ function suite(name: CliName): void {
     assert.equal(refused.code, 125);
     assert.match(refused.err, /invalid log opt tag: /);
   });
+
+  test("syslog gets every line, also what was written while the daemon was dead, and logs reads them back", async (t) => {
+    const received: string[] = [];
+    const server = createServer((socket) =>
+      socket.on("error", () => {}).on("data", (bytes) => received.push(String(bytes))),
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const lines = () => [...received.join("").matchAll(/ talker\[\d+\]: (\d+)\n/g)].map((match) => Number(match[1]));
+    const script = "i=0; while [ $i -lt 300 ]; do echo $i; i=$((i+1)); sleep 0.01; done";
+    const log = ["--log-driver", "syslog", ...options(`syslog-address=tcp://127.0.0.1:${port}`, "tag={{.Name}}")];
+    await cli.ok("run", "-d", "--name", "talker", ...log, "busybox", "sh", "-c", script);
+    await until(() => lines().length > 20);
+    await daemon.kill();
+    await sleep(500);
+    await daemon.start();
+    await until(() => new Set(lines()).size === 300);
+    assert.deepEqual(
+      [...new Set(lines())],
+      Array.from({ length: 300 }, (_, i) => i),
+    );
+    assert.equal((await cli.ok("logs", "talker")).split("\n").length, 300);
+    assert.equal(await cli.ok("inspect", "-f", "{{.HostConfig.LogConfig.Type}} {{.LogPath}}", "talker"), "syslog ");
+    await cli.ok("rm", "-f", "talker");
+    assert.match(await cli.ok("info", "-f", "{{.Plugins.Log}}"), /fluentd journald json-file local none syslog/);
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(20);
 }

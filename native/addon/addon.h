@@ -48,6 +48,7 @@ napi_value value_undefined(napi_env env);
 napi_value value_bytes(napi_env env, const void *data, size_t length);
 void add_functions(napi_env env, napi_value exports, const struct function *functions, size_t count);
 
+void init_datagrams(napi_env env, napi_value exports);
 void init_files(napi_env env, napi_value exports);
 void init_jsonlog(napi_env env, napi_value exports);
 void init_mounts(napi_env env, napi_value exports);

@@ -1,5 +1,7 @@
+import { errorMessage } from "../base/errors.ts";
 import type { LogSubject } from "../logs/logs.ts";
 import type { Container } from "./container.ts";
+import type { Context } from "./context.ts";
 import { commandOf } from "./list.ts";
 import type { Definition } from "./record.ts";
 
@@ -18,4 +20,15 @@ export function logSubject(
     labels: config.Labels ?? {},
     env: config.Env ?? [],
   };
+}
+
+/** Has the log sent to its service, where its driver has one, until `ended` resolves and all is sent. Never throws. */
+export function forwardLog({ logs, paths, logger }: Context, container: Container, ended: Promise<unknown>): void {
+  const { id, definition } = container;
+  const config = definition.hostConfig.LogConfig ?? {};
+  try {
+    logs.forward(config, paths.container(id), logSubject(container, definition), ended);
+  } catch (error) {
+    logger.log("error", "a log can't be forwarded", { container: id, error: errorMessage(error) });
+  }
 }

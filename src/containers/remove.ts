@@ -92,7 +92,7 @@ async function erase(context: Context, container: Container, volumes: boolean): 
   const { snapshots, images, logs, paths, execs, registry } = context;
   const { id, definition } = container;
   await snapshots.remove(id);
-  logs.remove(logs.sink(definition.hostConfig.LogConfig ?? {}, paths.container(id), id));
+  await logs.remove(logs.sink(definition.hostConfig.LogConfig ?? {}, paths.container(id), id));
   rmSync(paths.container(id), { recursive: true, force: true });
   execs.forgetContainer(container);
   // The image was in use until now.

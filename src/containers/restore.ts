@@ -15,6 +15,7 @@ import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
 import { resumeHealth } from "./health.ts";
 import { actOnUnhealthy } from "./health-action.ts";
 import { letGoOfHeld } from "./hold-still.ts";
+import { forwardLog } from "./log-subject.ts";
 import { removeBundle } from "./release.ts";
 import { eraseLocked, removeInBackground } from "./remove.ts";
 import { wantsStartWithEngine } from "./restart-policy.ts";
@@ -65,6 +66,8 @@ async function settle(context: Context, container: Container, found: Found): Pro
   if (container.state.status === "creating") return discard(context, container);
   if (hasTask(found)) return takeOver(context, container, found.task);
   await clear(context, container);
+  // What an earlier engine did not get rid of.
+  forwardLog(context, container, Promise.resolve());
   const { state } = container;
   const ended = "exit" in found ? found.exit : lostRecord();
   const unseen =
@@ -82,6 +85,7 @@ async function takeOver(context: Context, container: Container, task: Task): Pro
   container.task = task;
   if (isLive(state)) {
     watchExit(context, container, task);
+    forwardLog(context, container, task.exited);
     // The kill may have come between the freezer and the database.
     const inStep = state.status === "paused" ? context.runtime.pause(id) : context.runtime.resume(id);
     await inStep.catch(() => {});

@@ -10,7 +10,7 @@ import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { watchExit } from "./exit.ts";
 import { watchHealth } from "./health.ts";
-import { logSubject } from "./log-subject.ts";
+import { forwardLog, logSubject } from "./log-subject.ts";
 import { prepareMounts } from "./mount-sources.ts";
 import { chooseNamespaces } from "./namespaces.ts";
 import { networkFileMounts, openNetwork } from "./network-setup.ts";
@@ -110,6 +110,7 @@ export function adopt(context: Context, container: Container, task: Task, restar
   context.registry.change(container, { kind: "start", pid: task.pid, startedAt: task.startedAt, restartCount });
   notify(context, container, "start");
   watchExit(context, container, task);
+  forwardLog(context, container, task.exited);
   watchHealth(context, container);
 }
 

@@ -6,6 +6,7 @@ import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
 import type { CgroupFeatures, CgroupTree } from "../kernel/cgroups.ts";
 import type { Host } from "../kernel/host.ts";
+import { LOG_DRIVERS } from "../logs/drivers.ts";
 import type { Remote, RemoteSettings } from "../remote/remote.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
@@ -50,7 +51,7 @@ export async function systemInfo(sources: InfoSources): Promise<SystemInfo> {
       Volume: ["local"],
       Network: ["bridge", "host", "null"],
       Authorization: null,
-      Log: ["json-file", "local", "none"],
+      Log: [...LOG_DRIVERS],
     },
     IndexServerAddress: "https://index.docker.io/v1/",
     ...registries(sources.remote.settings),

@@ -68,7 +68,8 @@ async function compose(
   closers.defer(() => networks.dispose());
   const content = openContent(store);
   const volumes = openVolumes({ store, events, logger });
-  const logs = openLogs();
+  const logs = openLogs({ logger });
+  closers.defer(() => logs.close());
   const remote = openRemote({ settings: settings.remote, logger });
   closers.defer(() => remote.close());
   const images = openImages({

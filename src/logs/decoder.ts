@@ -18,6 +18,11 @@ export class LogDecoder {
     this.#reused = reuse ? Buffer.alloc(0) : undefined;
   }
 
+  /** Bytes of a line that has not come to its end. */
+  get unfinished(): number {
+    return this.#rest.length;
+  }
+
   /** What the lines that this chunk completes become; may be empty. The chunk's free room is written to. */
   push({ buffer, from, to }: Chunk): Buffer {
     let start = from;

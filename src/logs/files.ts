@@ -77,7 +77,10 @@ function modified({ fd }: LogFile): bigint {
 export function removeLogFiles(path: string): void {
   const base = basename(path);
   for (const name of namesIn(dirname(path)))
-    if (name === base || (name.startsWith(`${base}.`) && /^\.(?:\d+|\d+\.gz|gz\.tmp)$/.test(name.slice(base.length))))
+    if (
+      name === base ||
+      (name.startsWith(`${base}.`) && /^\.(?:\d+|\d+\.gz|gz\.tmp|sent|sent\.tmp)$/.test(name.slice(base.length)))
+    )
       rmSync(join(dirname(path), name), { force: true });
 }
 

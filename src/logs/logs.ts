@@ -2,8 +2,12 @@
  * The logs module's contract. The monitor writes; this module reads, and says to the monitor what to write.
  *
  * `json-file` is Docker's format: a line {"log":"…\n","stream":"stdout","time":"…"} per line of output, rotated by size into
- * `<path>.1` (newest) … with optional gzip. A partial line (over 16 KiB or cut by the exit) has no "\n" at its end.
+ * `<path>.1` (newest) … with optional gzip. Drivers that send lines to a service have such a log too, the service is fed from
+ * it: so the container never waits for a service, nothing is lost while it or the engine is away, and every log can be read back.
+ * A partial line (over 16 KiB or cut by the exit) has no "\n" at its end.
  */
+import type { LogDriver } from "./drivers.ts";
+
 /** HostConfig.LogConfig. */
 export interface LogConfig {
   readonly Type?: string | undefined;
@@ -26,7 +30,7 @@ export interface LogSubject {
 }
 
 export interface LogSink {
-  readonly driver: "json-file" | "local" | "none";
+  readonly driver: LogDriver;
   /** The current file; undefined for "none". */
   readonly path?: string | undefined;
   /** Rotate when the file would grow past this many bytes; undefined: never. */
@@ -34,6 +38,8 @@ export interface LogSink {
   /** Files kept, the current one included; at least 1. */
   readonly maxFiles?: number | undefined;
   readonly compress?: boolean | undefined;
+  /** Nobody may read it: it is there for its service alone. */
+  readonly unreadable?: boolean | undefined;
   /** Bytes of lines that may wait for the disk, after which new ones are given up; undefined: the container waits. */
   readonly buffer?: number | undefined;
   /** What every line of a run carries; not among what `Logs.sink` gives. */
@@ -76,8 +82,15 @@ export interface Logs {
   sink(config: LogConfig, folder: string, id: string): LogSink;
   /** The sink of a run that begins: with the attributes that its lines carry. "invalid" for a tag or pattern that does not work. */
   sinkOfRun(config: LogConfig, folder: string, subject: LogSubject): LogSink;
+  /**
+   * Sends the log's lines to its service, from where an earlier engine or run stopped, until `ended` resolves and all are sent; for
+   * a driver that has none nothing. Several runs may follow each other. Nobody waits for it.
+   */
+  forward(config: LogConfig, folder: string, subject: LogSubject, ended: Promise<unknown>): void;
   /** Chunks of up to about 1 MiB, each the caller's own unless `reuse`. Ends quietly when the signal aborts. "not-implemented" when the driver can't be read ("configured logging driver does not support reading"). */
   read(sink: LogSink, options: LogReadOptions): AsyncIterable<Uint8Array>;
-  /** Removes every file of the sink. Idempotent. */
-  remove(sink: LogSink): void;
+  /** Removes every file of the sink; its service gets what waits for it first, if it takes it within some seconds. Idempotent. */
+  remove(sink: LogSink): Promise<void>;
+  /** Stops forwarding; the next engine goes on. */
+  close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** The values of log options, with Docker's error texts. */
+import { parseDuration } from "../base/durations.ts";
 import { EngineError } from "../base/errors.ts";
 
 export type LogOptions = Readonly<Record<string, string>>;
@@ -67,4 +68,22 @@ export function parseBoolean(option: string, text: string): boolean {
   if (["1", "t", "T", "TRUE", "true", "True"].includes(text)) return true;
   if (["0", "f", "F", "FALSE", "false", "False"].includes(text)) return false;
   throw new EngineError("invalid", `invalid value for ${option}: "${text}"`);
+}
+
+/** Milliseconds of an option like "500ms"; undefined when it is not given. Throws "invalid". */
+export function parseDurationOption(options: LogOptions, name: string): number | undefined {
+  const text = options[name];
+  if (text === undefined || text === "") return undefined;
+  const nanoseconds = parseDuration(text);
+  if (nanoseconds === undefined || nanoseconds < 0)
+    throw new EngineError("invalid", `invalid value for ${name}: "${text}"`);
+  return nanoseconds / 1e6;
+}
+
+/** Undefined when it is not given. Throws "invalid". */
+export function parseInteger(options: LogOptions, name: string): number | undefined {
+  const text = options[name];
+  if (text === undefined || text === "") return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw new EngineError("invalid", `invalid value for ${name}: "${text}"`);
+  return Number(text);
 }

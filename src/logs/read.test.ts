@@ -125,8 +125,8 @@ test("Removing a log removes its files and nothing else", async (t) => {
   const others = [`${sink.path}.other`, `${sink.path}2`, `${dirname(sink.path)}/hosts`];
   for (const path of [...own, ...others]) writeFileSync(path, "x");
   mkdirSync(`${dirname(sink.path)}/mounts`);
-  openLogs().remove(sink);
-  openLogs().remove(sink);
+  await openLogs().remove(sink);
+  await openLogs().remove(sink);
   assert.deepEqual(own.filter(existsSync), []);
   assert.deepEqual(others.filter(existsSync), others);
   assert.equal(readFileSync(`${sink.path}2`, "utf8"), "x");

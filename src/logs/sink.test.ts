@@ -57,7 +57,7 @@ test("The local driver rotates five compressed files of 20 MB unless told otherw
   assert.equal(sink("local", { "max-file": "1" }).compress, false);
 });
 
-test("The driver none takes any option and can't be read", () => {
+test("The driver none takes any option and can't be read", async () => {
   const none = sink("none", { whatever: "1" });
   assert.deepEqual(none, { driver: "none" });
   const options = { stdout: true, stderr: true, timestamps: false, framed: true };
@@ -65,7 +65,7 @@ test("The driver none takes any option and can't be read", () => {
     kind: "not-implemented",
     message: "configured logging driver does not support reading",
   });
-  openLogs().remove(none);
+  await openLogs().remove(none);
 });
 
 test("What no driver knows is refused in Docker's words", () => {

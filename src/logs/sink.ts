@@ -2,8 +2,14 @@
 import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { chosenAttributes, tagOf } from "./attributes.ts";
+import type { LogDriver } from "./drivers.ts";
+import { fluentd } from "./forward/fluentd.ts";
+import type { Destination } from "./forward/forwarder.ts";
+import { journald } from "./forward/journald.ts";
+import type { Service } from "./forward/service.ts";
+import { syslog } from "./forward/syslog.ts";
 import type { LogConfig, LogSink, LogSubject } from "./logs.ts";
-import { bufferSize, checkMode, type LogOptions, ROTATION, rotation } from "./options.ts";
+import { bufferSize, checkMode, type LogOptions, parseBoolean, ROTATION, rotation } from "./options.ts";
 
 interface Driver {
   /** Options of its own, beside those that every driver takes; undefined: any. */
@@ -12,7 +18,13 @@ interface Driver {
   sink(config: LogOptions, folder: string, id: string): LogSink;
   /** Undefined: its lines carry none. */
   readonly attributes?: (config: LogConfig, subject: LogSubject) => Record<string, string>;
+  /** Where its lines go besides. */
+  readonly service?: Service;
 }
+
+/** What chooses labels and variables, and names the lines. */
+const CHOICE = ["labels", "labels-regex", "env", "env-regex", "tag"];
+const DEFAULT_TAG = "{{.ID}}";
 
 const COMMON_OPTIONS = new Set([
   "mode",
@@ -23,9 +35,9 @@ const COMMON_OPTIONS = new Set([
   "cache-compress",
 ]);
 
-const DRIVERS: Readonly<Record<string, Driver>> = {
+const DRIVERS: Readonly<Record<LogDriver, Driver>> = {
   "json-file": {
-    options: new Set(["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"]),
+    options: new Set(["max-file", "max-size", "compress", ...CHOICE]),
     unknown: (option) => `unknown log opt '${option}' for json-file log driver`,
     sink: (config, folder, id) => ({
       driver: "json-file",
@@ -49,7 +61,42 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
     }),
   },
   none: { options: undefined, unknown: String, sink: () => ({ driver: "none" }) },
+  journald: served("journald", journald),
+  syslog: served("syslog", syslog),
+  fluentd: served("fluentd", fluentd),
 };
+
+/** Options of that log, and what they are called for others. */
+const CACHE: Readonly<Record<string, string>> = {
+  "cache-max-size": "max-size",
+  "cache-max-file": "max-file",
+  "cache-compress": "compress",
+};
+
+/** A driver that keeps a log on the disk, and a service that is fed from it. */
+function served(name: LogDriver, service: Service): Driver {
+  return {
+    service,
+    options: new Set([...CHOICE, ...service.options]),
+    unknown: (option) => `unknown log opt '${option}' for ${name} log driver`,
+    sink(options, folder) {
+      service.destination(options, undefined);
+      const cache = Object.entries(options).flatMap(([option, value]) =>
+        Object.hasOwn(CACHE, option) ? [[CACHE[option] ?? option, value]] : [],
+      );
+      return {
+        driver: name,
+        path: join(folder, "container-cached.log"),
+        ...rotation(Object.fromEntries(cache), ROTATION),
+        ...(isTrue(options["cache-disabled"]) ? { unreadable: true } : {}),
+      };
+    },
+  };
+}
+
+function isTrue(text: string | undefined): boolean {
+  return text !== undefined && parseBoolean("cache-disabled", text);
+}
 
 export function sinkOf(config: LogConfig, folder: string, id: string): LogSink {
   const driver = driverOf(config);
@@ -61,6 +108,8 @@ export function sinkOf(config: LogConfig, folder: string, id: string): LogSink {
 }
 
 export function sinkOfRun(config: LogConfig, folder: string, subject: LogSubject): LogSink {
+  driverOf(config).service?.check?.();
+  destinationOf(config, subject, "");
   const entries = Object.entries(driverOf(config).attributes?.(config, subject) ?? {});
   const sink = sinkOf(config, folder, subject.id);
   if (entries.length === 0) return sink;
@@ -68,9 +117,20 @@ export function sinkOfRun(config: LogConfig, folder: string, subject: LogSubject
   return Object.freeze({ ...sink, attributes });
 }
 
+/** Undefined for a driver without a service. Throws "invalid". */
+export function destinationOf(config: LogConfig, subject: LogSubject, hostname: string): Destination | undefined {
+  const options = config.Config ?? {};
+  return driverOf(config).service?.destination(options, {
+    subject,
+    hostname,
+    tag: tagOf(options.tag || DEFAULT_TAG, subject),
+    attributes: chosenAttributes(config, subject),
+  });
+}
+
 function driverOf({ Type }: LogConfig): Driver {
   const name = Type || "json-file";
-  const driver = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
+  const driver = Object.hasOwn(DRIVERS, name) ? DRIVERS[name as LogDriver] : undefined;
   if (driver === undefined) throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`);
   return driver;
 }
