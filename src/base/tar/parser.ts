@@ -53,10 +53,10 @@ export class TarParser {
     }
   }
 
-  /** Throws "invalid" when the archive stops inside an entry. */
+  /** Throws "invalid" when the archive stops inside an entry; what fills the last block may be missing, as for Go's reader. */
   end(): void {
     if (this.ended) return;
-    const whole = this.#partialLength === 0 && this.#skip === 0 && this.#collecting === undefined && !this.#inEntry;
+    const whole = this.#partialLength === 0 && this.#collecting === undefined && !this.#inEntry;
     if (whole && !this.#extended()) return;
     const where = this.#current === "" ? "" : ` in ${JSON.stringify(this.#current)}`;
     throw new EngineError("invalid", `truncated tar archive: it stops${where} at byte ${this.#offset}`);
