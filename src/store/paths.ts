@@ -59,6 +59,8 @@ export interface Paths {
   volume(name: string): string;
   /** A cache mount of RUN steps. */
   cacheMount(id: string): string;
+  /** Something that a build fetched. */
+  fetched(id: string): string;
   /** What is known of a context's files; `name` is one file name. */
   contextHash(name: string): string;
   context(id: string): string;
@@ -103,6 +105,7 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     snapshot: (id: string) => data("snapshots", id),
     volume: (name: string) => data("volumes", name),
     cacheMount: (id: string) => data("builder", "mounts", id),
+    fetched: (id: string) => data("tmp", `fetched-${id}`),
     contextHash: (name: string) => data("builder", "hashes", name),
     context: (id: string) => data("contexts", id),
     temporary: (purpose: string, id: string) => data("tmp", `${purpose}-${id}`),

@@ -15,6 +15,7 @@ import { BuildError } from "../errors.ts";
 import type { Session, SessionOptions, Solver } from "../graph/solver.ts";
 import { type OnFailedRun, RunFailure } from "../ops/run/run.ts";
 import type { BuildEvent } from "../progress.ts";
+import { FetchedFolders } from "../sources/fetched.ts";
 import type { Toolkit } from "../toolkit.ts";
 import { type LayeredTree, layered, type Made, type Tree } from "../tree.ts";
 import { BaseImages } from "./base-images.ts";
@@ -45,9 +46,10 @@ export async function runBuild(
     tools.steps.pin(digests);
     pinned.push(...digests);
   };
+  await using fetched = new FetchedFolders(tools);
   try {
     return await tools.images.lease(async (lease) => {
-      const run = { parts, request, file, lease, signal, stop, onProgress: options.onProgress, onResult };
+      const run = { fetched, parts, request, file, lease, signal, stop, onProgress: options.onProgress, onResult };
       const images: BuiltImage[] = [];
       const wanted = request.platforms?.length ? request.platforms : [undefined];
       for (const platform of wanted) images.push(await buildPlatform(run, platform));
@@ -70,6 +72,7 @@ interface Run {
   readonly request: BuildRequest;
   readonly file: Dockerfile;
   readonly lease: Lease;
+  readonly fetched: FetchedFolders;
   readonly signal: AbortSignal;
   readonly stop: AbortController;
   readonly onProgress: (event: BuildEvent) => void;
@@ -77,7 +80,7 @@ interface Run {
 }
 
 async function buildPlatform(run: Run, platform: Platform | undefined): Promise<BuiltImage> {
-  const { parts, request, file, lease, signal, stop, onProgress, onResult } = run;
+  const { parts, request, file, lease, fetched, signal, stop, onProgress, onResult } = run;
   const { tools, solver, onFailed } = parts;
   const { target, buildArgs, contexts = {}, platforms = [], pull = false, credentials = {} } = request;
   const targetPlatform = platform ?? HOST_PLATFORM;
@@ -86,7 +89,7 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
   const session = solver.session({ signal, onProgress });
   const bases = new BaseImages(tools, { lease, pull, credentials });
   const orders = { plan, request, latest: latestTime(request), platformName };
-  const compiler = new StageCompiler({ tools, orders, session, bases, onFailed, onResult });
+  const compiler = new StageCompiler({ tools, orders, session, bases, onFailed, fetched, onResult });
   const stages = plan.order.map(async (index) => {
     const stage = await compiler.stage(index);
     return { stage, tree: await session.solve(stage.last) };

@@ -4,8 +4,11 @@ import { HOST_PLATFORM } from "../../oci/platform.ts";
 import { parseReference, withDefaultTag } from "../../oci/reference.ts";
 import type { Platform } from "../../oci/types.ts";
 import type { ContextTree } from "../builder.ts";
-import type { Source, Stage } from "../dockerfile/plan.ts";
+import type { GitSource, Source, Stage, TransferStep } from "../dockerfile/plan.ts";
 import type { Op, OpContext } from "../graph/graph.ts";
+import { FetchOp } from "../sources/fetched.ts";
+import { checkOutGit } from "../sources/git.ts";
+import { download, fileNameOf } from "../sources/url.ts";
 import { type FolderTree, type LayeredTree, type Made, SCRATCH, type Tree } from "../tree.ts";
 import type { BaseImage, ImageWish } from "./base-images.ts";
 import { imageIdOf, type Portrait } from "./image.ts";
@@ -30,6 +33,34 @@ export class Sources {
     const { reference, platform, name } = source;
     const wish = { reference, platform, strict: this.#isStrict(stage, platform) };
     return this.#once(`image ${name} ${JSON.stringify(platform)}`, `FROM ${name}`, () => this.#imageOp(wish));
+  }
+
+  /** ADD URL; the file's name in the folder that it gives. */
+  url(url: string, { destination, checksum }: TransferStep): { vertex: TreeVertex; name: string } {
+    const name = fileNameOf(url) ?? (destination.endsWith("/") ? undefined : "download");
+    if (name === undefined) throw new EngineError("invalid", `cannot determine filename from url: ${url}`);
+    const op = () =>
+      new FetchOp(async (context) => {
+        const folder = this.#compiler.fetched.make();
+        await download({ url, folder, name, checksum }, context);
+        return { root: folder, name: url };
+      });
+    return { name, vertex: this.#once(`url ${url} ${checksum ?? ""}`, url, op) };
+  }
+
+  /** ADD from a repository: all of it. */
+  git(git: GitSource, { keepGitDir = false, checksum }: TransferStep): TreeVertex {
+    const { tools, orders, fetched } = this.#compiler;
+    const agent = orders.request.ssh?.default;
+    const op = () =>
+      new FetchOp(async (context) => {
+        const folder = fetched.make();
+        const socketFolder = tools.store.paths.execRoot;
+        await checkOutGit({ git, folder, keepGitDir, checksum, agent, socketFolder }, context);
+        return { root: folder, name: git.remote };
+      });
+    const key = `git ${git.remote}#${git.ref} ${keepGitDir} ${checksum ?? ""}`;
+    return this.#once(key, `[internal] load git source ${git.remote}${git.ref === "" ? "" : `#${git.ref}`}`, op);
   }
 
   scratch(): TreeVertex {

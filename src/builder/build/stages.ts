@@ -10,6 +10,7 @@ import { beginStage } from "../dockerfile/scope.ts";
 import type { Hints, Op, Vertex } from "../graph/graph.ts";
 import type { Session } from "../graph/solver.ts";
 import type { OnFailedRun } from "../ops/run/run.ts";
+import type { FetchedFolders } from "../sources/fetched.ts";
 import type { Toolkit } from "../toolkit.ts";
 import type { LayeredTree, Made, Tree } from "../tree.ts";
 import { layered } from "../tree.ts";
@@ -44,6 +45,7 @@ export class StageCompiler {
   readonly session: Session<Tree, Made>;
   readonly bases: BaseImages;
   readonly onFailed: OnFailedRun;
+  readonly fetched: FetchedFolders;
   readonly sources: Sources;
   readonly #stages = new Map<number, Promise<CompiledStage>>();
   readonly #numbers: ReadonlyMap<StageInstruction | Stage, number>;
@@ -56,6 +58,7 @@ export class StageCompiler {
     readonly session: Session<Tree, Made>;
     readonly bases: BaseImages;
     readonly onFailed: OnFailedRun;
+    readonly fetched: FetchedFolders;
     /** Called with each tree that the build comes to rely on. */
     readonly onResult: (tree: LayeredTree) => void;
   }) {
@@ -64,6 +67,7 @@ export class StageCompiler {
     this.session = options.session;
     this.bases = options.bases;
     this.onFailed = options.onFailed;
+    this.fetched = options.fetched;
     this.onResult = options.onResult;
     this.sources = new Sources(this);
     const { numbers, total } = numberSteps(options.orders);

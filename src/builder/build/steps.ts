@@ -111,18 +111,38 @@ function refuseUnentitled(
 function transferOf(compiler: StageCompiler, stage: Stage, step: TransferStep): PlannedOp {
   const inputs: (TreeVertex | Promise<TreeVertex>)[] = [];
   const items: CopyParametersItem[] = [];
-  const paths: string[] = [];
+  const select = (vertex: TreeVertex | Promise<TreeVertex>, patterns: readonly string[], unpack: boolean) => {
+    inputs.push(vertex);
+    const wish = { patterns, excludes: step.excludes, parents: step.parents };
+    items.push({ kind: "selection", input: inputs.length, wish, unpack });
+  };
+  const paths = step.sources.flatMap((source) => (source.kind === "path" ? [patternOf(step, source)] : []));
+  if (paths.length > 0) select(compiler.sources.vertex(step.from, stage), paths, unpacks(step, true));
   for (const source of step.sources) {
-    if (source.kind === "path") paths.push(source.path);
-    else if (source.kind === "inline") items.push({ kind: "inline", name: source.name, content: source.content });
-    else throw new EngineError("not-implemented", `ADD from ${source.kind} is not done yet`);
-  }
-  if (paths.length > 0) {
-    inputs.push(compiler.sources.vertex(step.from, stage));
-    const wish = { patterns: paths, excludes: step.excludes, parents: step.parents };
-    items.unshift({ kind: "selection", input: 1, wish, unpack: step.kind === "ADD" && step.unpack !== false });
+    if (source.kind === "inline") items.push({ kind: "inline", name: source.name, content: source.content });
+    else if (source.kind === "url") {
+      const { vertex, name } = compiler.sources.url(source.url, step);
+      select(vertex, [escapePattern(name)], unpacks(step, false));
+    } else if (source.kind === "git") select(compiler.sources.git(source.git, step), [source.git.subdir], false);
   }
   const { destination, chown, chmod, link } = step;
   const { latest } = compiler.orders;
   return { op: new CopyOp(compiler.tools, { items, destination, chown, chmod, link, latest }), inputs };
+}
+
+/** With --parents, "/./" says from where on folders are kept; elsewhere it says nothing. */
+function patternOf(
+  { parents }: TransferStep,
+  { path, text }: { readonly path: string; readonly text: string },
+): string {
+  return parents && text.includes("/./") ? text.replace(/^\/+/, "") : path;
+}
+
+function unpacks({ kind, unpack }: TransferStep, byDefault: boolean): boolean {
+  return kind === "ADD" && (unpack ?? byDefault);
+}
+
+/** So that it matches itself alone. */
+function escapePattern(name: string): string {
+  return name.replace(/[\\*?[]/g, "\\$&");
 }

@@ -11,6 +11,8 @@ interface Flight<S> {
   readonly done: Promise<S>;
   readonly stop: AbortController;
   readonly listeners: Set<OpContext>;
+  /** Whose inputs it works with. */
+  readonly starter: OpContext;
   /** What was said so far, oldest first. */
   readonly notes: Note[];
   bytes: number;
@@ -23,7 +25,7 @@ export class Flights<S> {
   /** Joins the work under way for this key, or starts it. The caller's signal ends only the caller's waiting. */
   async join(key: string, context: OpContext, start: (context: OpContext) => Promise<S>): Promise<S> {
     if (context.signal.aborted) throw cancelled(context.signal);
-    const flight = this.#flights.get(key) ?? this.#start(key, start);
+    const flight = this.#flights.get(key) ?? this.#start(key, context, start);
     for (const note of flight.notes) note(context);
     flight.listeners.add(context);
     const { promise, reject } = Promise.withResolvers<never>();
@@ -39,6 +41,9 @@ export class Flights<S> {
         if (this.#flights.get(key) === flight) this.#flights.delete(key);
         await flight.done.catch(() => {});
       }
+      // It may have failed because what it worked with went with the build that began it.
+      if (!context.signal.aborted && flight.starter !== context && flight.starter.signal.aborted)
+        return await this.join(key, context, start);
       throw error;
     } finally {
       context.signal.removeEventListener("abort", leave);
@@ -46,7 +51,7 @@ export class Flights<S> {
     }
   }
 
-  #start(key: string, start: (context: OpContext) => Promise<S>): Flight<S> {
+  #start(key: string, starter: OpContext, start: (context: OpContext) => Promise<S>): Flight<S> {
     const stop = new AbortController();
     const notes: Note[] = [];
     const listeners = new Set<OpContext>();
@@ -63,7 +68,7 @@ export class Flights<S> {
     };
     // Begins in the next turn, when the flight is known.
     const done = Promise.resolve().then(() => start(context));
-    const flight: Flight<S> = { done, stop, listeners, notes, bytes: 0 };
+    const flight: Flight<S> = { done, stop, starter, listeners, notes, bytes: 0 };
     this.#flights.set(key, flight);
     done
       .catch(() => {})
