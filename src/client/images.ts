@@ -35,6 +35,21 @@ export interface SearchResult {
   readonly is_automated: boolean;
 }
 
+/** A manifest as a registry has it. */
+export interface RegistryManifest {
+  /** Normalised. */
+  readonly Ref: string;
+  /** With the platform, for a single image. */
+  readonly Descriptor: Wire.OCIDescriptor;
+  /** Base64. */
+  readonly Raw: string;
+}
+
+export interface RegistryOptions {
+  readonly auth?: string | undefined;
+  readonly insecure?: boolean | undefined;
+}
+
 export interface ImagesClient {
   list(options?: {
     readonly all?: boolean | undefined;
@@ -89,6 +104,14 @@ export interface ImagesClient {
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<AsyncIterable<ProgressMessage>>;
+  /** Gantry's own: the manifest that a registry has under a name. */
+  registryManifest(name: string, options: RegistryOptions): Promise<RegistryManifest>;
+  /** Gantry's own: makes a list of manifests that are in the registry of `name`. */
+  pushManifestList(
+    name: string,
+    members: readonly Pick<RegistryManifest, "Ref" | "Descriptor">[],
+    options: RegistryOptions,
+  ): Promise<AsyncIterable<ProgressMessage>>;
   search(
     term: string,
     options: {
@@ -112,7 +135,8 @@ function platformsJson(platforms: readonly string[] | undefined): string[] | und
 }
 
 export function imagesClient(transport: Transport): ImagesClient {
-  const at = (name: string, verb: string) => `/images/${name.split("/").map(encodeURIComponent).join("/")}${verb}`;
+  const path = (name: string) => name.split("/").map(encodeURIComponent).join("/");
+  const at = (name: string, verb: string) => `/images/${path(name)}${verb}`;
   const progress = async (answer: Promise<Response>) => jsonDocuments<ProgressMessage>((await answer).body);
   const authHeader = (auth: string | undefined): Record<string, string> =>
     auth === undefined ? {} : { "X-Registry-Auth": auth };
@@ -166,6 +190,13 @@ export function imagesClient(transport: Transport): ImagesClient {
           signal,
         }),
       ),
+    registryManifest: (name, { auth, insecure }) =>
+      transport.json("GET", `/gantry/manifests/${path(name)}`, { query: { insecure }, headers: authHeader(auth) }),
+    pushManifestList: (name, members, { auth, insecure }) => {
+      const json = { Members: members.map(({ Ref, Descriptor }) => ({ Ref, Descriptor })) };
+      const call = { query: { insecure }, headers: authHeader(auth), json };
+      return progress(transport.call("POST", `/gantry/manifests/${path(name)}`, call));
+    },
     search: (term, { limit, filters, auth }) =>
       transport.json("GET", "/images/search", { query: { term, limit, filters }, headers: authHeader(auth) }),
   };

@@ -7,7 +7,6 @@ import { type Endpoint, endpointsOf } from "./endpoints.ts";
 import { discard, exchange } from "./http.ts";
 import { login } from "./login.ts";
 import type {
-  Access,
   Credentials,
   Distribution,
   LoginResult,
@@ -60,11 +59,8 @@ class HttpRemote implements Remote {
     return this.#shared.settings;
   }
 
-  repository(
-    reference: Reference,
-    { credentials, access }: { readonly credentials?: Credentials | undefined; readonly access: Access },
-  ): Repository {
-    const { settings } = this.#shared;
+  repository(reference: Reference, { credentials, access, insecure }: Parameters<Remote["repository"]>[1]): Repository {
+    const settings = insecure === true ? withInsecure(this.#shared.settings, reference) : this.#shared.settings;
     const sessions = endpointsOf(reference, access, settings).map((endpoint) => {
       const scopes = [`repository:${endpoint.path}:${access === "push" ? "pull,push" : "pull"}`];
       return new Session(this.#shared, { endpoint, credentials: credentialsAt(endpoint, credentials), scopes });
@@ -82,12 +78,9 @@ class HttpRemote implements Remote {
 
   distribution(
     reference: Reference,
-    {
-      credentials,
-      signal,
-    }: { readonly credentials?: Credentials | undefined; readonly signal?: AbortSignal | undefined },
+    { credentials, insecure, signal }: Parameters<Remote["distribution"]>[1],
   ): Promise<Distribution> {
-    return inspectDistribution(this.repository(reference, { credentials, access: "pull" }), signal);
+    return inspectDistribution(this.repository(reference, { credentials, insecure, access: "pull" }), signal);
   }
 
   async download(url: URL, signal?: AbortSignal) {
@@ -119,6 +112,10 @@ function makeShared(settings: RemoteSettings): Shared {
     schemes: new Map(),
     challenges: new Map(),
   };
+}
+
+function withInsecure(settings: RemoteSettings, { domain }: Reference): RemoteSettings {
+  return { ...settings, insecureRegistries: [...settings.insecureRegistries, domain] };
 }
 
 /** A mirror is not shown the registry's credentials, unless they were given for it. */

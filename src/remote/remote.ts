@@ -168,7 +168,12 @@ export interface Remote {
   /** No request is made. "forbidden" when a rule blocks it. */
   repository(
     reference: Reference,
-    options: { readonly credentials?: Credentials | undefined; readonly access: Access },
+    options: {
+      readonly credentials?: Credentials | undefined;
+      readonly access: Access;
+      /** For this once, as if the registry were among the insecure ones. */
+      readonly insecure?: boolean | undefined;
+    },
   ): Repository;
   /** "unauthorized" when the registry, by default docker.io's, does not take them. */
   login(credentials: Credentials, signal?: AbortSignal): Promise<LoginResult>;
@@ -176,7 +181,11 @@ export interface Remote {
   /** What a name stands for, without fetching the image. */
   distribution(
     reference: Reference,
-    options: { readonly credentials?: Credentials | undefined; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly credentials?: Credentials | undefined;
+      readonly insecure?: boolean | undefined;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<Distribution>;
   /** A file behind an http(s) URL, reached by the settings' proxies and authorities. `size` as the server says it. "invalid" when it answers no success. */
   download(url: URL, signal?: AbortSignal): Promise<{ readonly body: Readable; readonly size: number | undefined }>;

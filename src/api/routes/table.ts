@@ -4,6 +4,7 @@ import { buildRoutes } from "./build.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
+import { manifestRoutes } from "./manifests.ts";
 import { networkRoutes } from "./networks.ts";
 import { registryRoutes } from "./registries.ts";
 import { systemRoutes } from "./system.ts";
@@ -18,6 +19,7 @@ export const routes: readonly Route[] = [
   ...buildRoutes,
   ...networkRoutes,
   ...registryRoutes,
+  ...manifestRoutes,
   ...volumeRoutes,
   ...unsupportedRoutes,
 ];

@@ -19,6 +19,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   container: "Manage containers",
   context: "Manage contexts",
   image: "Manage images",
+  manifest: "Manage manifest lists, names for images of several platforms in registries",
   network: "Manage networks",
   registry: "Run a registry of images",
   system: "Manage the engine",
@@ -257,6 +258,31 @@ export const COMMANDS: readonly Entry[] = [
     names: ["image prune"],
     summary: "Remove images that nothing uses",
     load: async () => (await import("./image-prune.ts")).command,
+  },
+  {
+    names: ["manifest create"],
+    summary: "Begin a manifest list of images that a registry has",
+    load: async () => (await import("./manifest-create.ts")).command,
+  },
+  {
+    names: ["manifest annotate"],
+    summary: "Say what an image in a manifest list runs on",
+    load: async () => (await import("./manifest-annotate.ts")).command,
+  },
+  {
+    names: ["manifest inspect"],
+    summary: "Show a manifest, or a manifest list",
+    load: async () => (await import("./manifest-inspect.ts")).command,
+  },
+  {
+    names: ["manifest push"],
+    summary: "Send a manifest list to its registry",
+    load: async () => (await import("./manifest-push.ts")).command,
+  },
+  {
+    names: ["manifest rm"],
+    summary: "Forget manifest lists that were begun",
+    load: async () => (await import("./manifest-rm.ts")).command,
   },
   {
     names: ["builder prune"],
