@@ -3,6 +3,7 @@ import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
 import { runBuild } from "./build/build.ts";
+import { checkDockerfile } from "./build/warnings.ts";
 import type { Builder, BuildRequest, BuildResult, PruneOptions, ShellOptions, ShellSession } from "./builder.ts";
 import { DigestMemo } from "./cache/digests.ts";
 import { CacheKeeper } from "./cache/keeper.ts";
@@ -87,7 +88,7 @@ class LocalBuilder implements Builder {
 
   async check({ dockerfile, target, buildArgs }: Parameters<Builder["check"]>[0]): Promise<readonly Warning[]> {
     const file = parseDockerfile(dockerfile.text, dockerfile.name);
-    return planBuild(file, { target, buildArgs }).warnings;
+    return checkDockerfile(planBuild(file, { target, buildArgs }), target === undefined || target === "");
   }
 
   shell(failedStep: string, options: ShellOptions): Promise<ShellSession> {

@@ -22,6 +22,7 @@ import { BaseImages } from "./base-images.ts";
 import { exportResult } from "./export.ts";
 import { drawImage } from "./image.ts";
 import { StageCompiler } from "./stages.ts";
+import { BuildWarnings } from "./warnings.ts";
 
 export interface BuildParts {
   readonly tools: Toolkit;
@@ -36,7 +37,9 @@ export async function runBuild(
   options: SessionOptions,
 ): Promise<BuildResult> {
   const { file, names } = checkRequest(request);
-  for (const warning of file.warnings) options.onProgress({ type: "warning", file: file.file, warning });
+  const warnings = new BuildWarnings(file, request.context?.ignore, (warning) =>
+    options.onProgress({ type: "warning", file: file.file, warning }),
+  );
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const { tools } = parts;
@@ -49,11 +52,15 @@ export async function runBuild(
   await using fetched = new FetchedFolders(tools);
   try {
     return await tools.images.lease(async (lease) => {
-      const run = { fetched, parts, request, file, lease, signal, stop, onProgress: options.onProgress, onResult };
+      const { onProgress } = options;
+      const run = { fetched, parts, request, file, warnings, lease, signal, stop, onProgress, onResult };
       const images: BuiltImage[] = [];
       const wanted = request.platforms?.length ? request.platforms : [undefined];
       for (const platform of wanted) images.push(await buildPlatform(run, platform));
-      return exportResult({ tools, request, lease, names, signal, onProgress: options.onProgress, file }, images);
+      return exportResult(
+        { tools, request, lease, names, signal, onProgress: options.onProgress, warnings: warnings.all },
+        images,
+      );
     });
   } finally {
     tools.steps.unpin(pinned);
@@ -71,6 +78,7 @@ interface Run {
   readonly parts: BuildParts;
   readonly request: BuildRequest;
   readonly file: Dockerfile;
+  readonly warnings: BuildWarnings;
   readonly lease: Lease;
   readonly fetched: FetchedFolders;
   readonly signal: AbortSignal;
@@ -80,15 +88,17 @@ interface Run {
 }
 
 async function buildPlatform(run: Run, platform: Platform | undefined): Promise<BuiltImage> {
-  const { parts, request, file, lease, fetched, signal, stop, onProgress, onResult } = run;
+  const { parts, request, file, warnings, lease, fetched, signal, stop, onProgress, onResult } = run;
   const { tools, solver, onFailed } = parts;
   const { target, buildArgs, contexts = {}, platforms = [], pull = false, credentials = {} } = request;
   const targetPlatform = platform ?? HOST_PLATFORM;
   const plan = planBuild(file, { target, buildArgs, targetPlatform, contexts: Object.keys(contexts) });
+  warnings.file(plan);
+  warnings.refuse();
   const platformName = platforms.length > 1 ? formatPlatform(targetPlatform) : undefined;
   const session = solver.session({ signal, onProgress });
   const bases = new BaseImages(tools, { lease, pull, credentials });
-  const orders = { plan, request, latest: latestTime(request), platformName };
+  const orders = { plan, request, warnings, latest: latestTime(request), platformName };
   const compiler = new StageCompiler({ tools, orders, session, bases, onFailed, fetched, onResult });
   const stages = plan.order.map(async (index) => {
     const stage = await compiler.stage(index);
@@ -96,6 +106,7 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
   });
   try {
     const solved = await Promise.all(stages);
+    warnings.refuse();
     const { stage, tree } = solved[plan.order.indexOf(plan.target.index)] as (typeof solved)[number];
     return drawImage(stage.portrait, layered(tree));
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Lease } from "../../images/images.ts";
 import { familiarName, type Reference } from "../../oci/reference.ts";
 import type { Descriptor } from "../../oci/types.ts";
 import type { BuildRequest, BuildResult, BuiltImage, ExportInput } from "../builder.ts";
-import type { Dockerfile } from "../dockerfile/language.ts";
+import type { Warning } from "../dockerfile/language.ts";
 import { cancelled } from "../graph/slots.ts";
 import type { BuildEvent } from "../progress.ts";
 import type { Toolkit } from "../toolkit.ts";
@@ -16,12 +16,12 @@ export interface ExportParts {
   readonly names: readonly Reference[];
   readonly signal: AbortSignal;
   readonly onProgress: (event: BuildEvent) => void;
-  readonly file: Dockerfile;
+  readonly warnings: readonly Warning[];
 }
 
 /** Stores the images, then gives them to the exporters, one after another. */
 export async function exportResult(parts: ExportParts, images: readonly BuiltImage[]): Promise<BuildResult> {
-  const { request, file } = parts;
+  const { request, warnings } = parts;
   const index = images.length > 1 ? indexOf(images) : undefined;
   const target = index?.descriptor ?? (images[0] as BuiltImage).manifest;
   const result = { images, target };
@@ -32,7 +32,7 @@ export async function exportResult(parts: ExportParts, images: readonly BuiltIma
     const told = await shown(parts, exporter.name, (log) => exporter.export(inputFor(parts, result, log)));
     metadata = { ...metadata, ...told };
   }
-  return Object.freeze({ ...result, metadata, warnings: file.warnings });
+  return Object.freeze({ ...result, metadata, warnings });
 }
 
 async function store(

@@ -18,6 +18,7 @@ import type { BaseImage, BaseImages } from "./base-images.ts";
 import { imageIdOf, type Portrait } from "./image.ts";
 import { Sources } from "./sources.ts";
 import { opOf, type PlannedOp } from "./steps.ts";
+import type { BuildWarnings } from "./warnings.ts";
 
 export type TreeVertex = Vertex<Tree, Made>;
 
@@ -25,6 +26,7 @@ export type TreeVertex = Vertex<Tree, Made>;
 export interface Orders {
   readonly plan: Plan;
   readonly request: BuildRequest;
+  readonly warnings: BuildWarnings;
   /** Nanoseconds since the epoch. */
   readonly latest: bigint | undefined;
   /** Added to what the vertices are called, when the build has several platforms. */
@@ -202,7 +204,9 @@ class StageDraft {
   }
 
   add(instruction: StageInstruction, number = this.#compiler.numberOf(instruction)): void {
-    const { step, scope } = evaluate(this.#scope, instruction);
+    const evaluation = evaluate(this.#scope, instruction);
+    this.#compiler.orders.warnings.step(this.#scope, evaluation);
+    const { step, scope } = evaluation;
     this.#scope = scope;
     this.#words.push((content) => historyLine(step, { style: "classic", scope, content }));
     const words = historyLine(step, { style: "classic", scope });
