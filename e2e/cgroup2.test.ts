@@ -9,6 +9,7 @@ const FILES = [
   "src/kernel/overlay-options.test.ts",
   "src/runtime/limits.test.ts",
   "src/runtime/open.test.ts",
+  "src/containers/oom.test.ts",
   "e2e/limits.test.ts",
 ];
 /** Also for a busy machine without virtualisation; it takes less than a minute otherwise. */

@@ -217,9 +217,9 @@ export function inspectExec({ execs }: Context, execId: string): ExecInspect {
 }
 
 export async function resizeExec({ execs }: Context, execId: string, rows: number, columns: number): Promise<void> {
-  const { task } = execs.get(execId);
+  const { task, request } = execs.get(execId);
   if (task === undefined) throw new EngineError("conflict", `exec ${execId} is not running`);
-  await task.resize(rows, columns);
+  if (request.Tty) await task.resize(rows, columns);
 }
 
 function refuseExec(container: Container): void {

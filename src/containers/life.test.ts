@@ -296,27 +296,6 @@ test("volumes are filled from the image once, shared, and anonymous ones go with
   );
 });
 
-test("a process that the kernel kills for want of memory is noted at once, though its container goes on", async (t) => {
-  const { engine, containers } = await setUp(t);
-  const events = recordEvents(engine);
-  t.after(() => events.stop());
-  const script = "tail /dev/zero; echo survived; read x; tail /dev/zero";
-  const id = await createBusybox(engine, ["sh", "-c", script], {
-    OpenStdin: true,
-    HostConfig: { Memory: 16 << 20, MemorySwap: 16 << 20 },
-  });
-  await containers.start(id);
-  await written(engine, id, "survived");
-  await until(async () => (await containers.inspect(id, { size: false })).State.OOMKilled);
-  assert.equal((await containers.inspect(id, { size: false })).State.Status, "running");
-  assert.deepEqual(events.of(id), ["create", "start", "oom"]);
-  await containers.kill(id, "KILL");
-  assert.equal((await containers.inspect(id, { size: false })).State.OOMKilled, true);
-  assert.deepEqual(events.of(id), ["create", "start", "oom", "kill", "die"]);
-  await containers.start(id);
-  assert.equal((await containers.inspect(id, { size: false })).State.OOMKilled, false);
-});
-
 test("health checks judge, show and tell", async (t) => {
   const { engine, containers } = await setUp(t);
   const events = recordEvents(engine);

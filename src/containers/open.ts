@@ -133,7 +133,8 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
     async resize(name, rows, columns) {
       const container = get(name);
       refuseNotRunning(container);
-      await container.task?.resize(rows, columns);
+      // Without a terminal there is nothing to do, and nobody to tell.
+      if (container.definition.config.Tty) await container.task?.resize(rows, columns);
       notify(context, container, "resize", { height: String(rows), width: String(columns) });
     },
 

@@ -44,12 +44,11 @@ function refuseUnstartable(context: Context, container: Container): void {
     throw new EngineError("conflict", "container is marked for removal and cannot be started");
 }
 
-/** "not-modified" when it runs; a paused one must be unpaused. */
+/** "not-modified" when it runs, or is about to by its restart policy; a paused one must be unpaused. */
 export function refuseRunning({ id, state }: Container): void {
   if (state.status === "paused")
     throw new EngineError("conflict", "cannot start a paused container, try unpause instead");
-  if (isRunning(state) && state.status !== "restarting")
-    throw new EngineError("not-modified", `container ${id} is already started`);
+  if (isRunning(state)) throw new EngineError("not-modified", `container ${id} is already started`);
 }
 
 /** Network and file systems side by side, then the process. */

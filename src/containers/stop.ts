@@ -115,10 +115,16 @@ function notRunning(container: Container): EngineError {
   );
 }
 
-/** Whether a signal counts as a wish for the end, so that the restart policy keeps still. */
+/** Signals that are sent to end a process. What else ends one that does not handle it, such as HUP, is sent to those that do. */
+const ENDING: ReadonlySet<number> = new Set(["INT", "QUIT", "ABRT", "TERM"].map((name) => signalNumber(name) ?? 0));
+
+/**
+ * Whether a signal counts as a wish for the end, so that the restart policy keeps still. For dockerd every signal does, and a
+ * container that was told to read its configuration anew is not brought back after a crash.
+ */
 function endsByHand({ definition }: Container, signal: number): boolean {
   const own = definition.config.StopSignal;
-  return !own || signal === SIGKILL || signalNumber(own) === signal;
+  return signal === SIGKILL || (own ? signalNumber(own) === signal : ENDING.has(signal));
 }
 
 async function endTask(
