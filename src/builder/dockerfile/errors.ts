@@ -22,7 +22,7 @@ export class DockerfileError extends EngineError {
   readonly #text: string;
 
   constructor(message: string, { file, text, range }: ErrorPlace, hint?: string | undefined) {
-    super("invalid", message, { hint });
+    super("invalid", shorten(message, MOST_OF_A_MESSAGE), { hint });
     this.name = "DockerfileError";
     this.file = file;
     this.range = range;
@@ -31,8 +31,9 @@ export class DockerfileError extends EngineError {
     this.#text = text;
   }
 
-  /** The offending lines with ">>>" before them, two lines of context around. */
+  /** The offending lines with ">>>" before them, two lines of context around; empty for an empty file. */
   get excerpt(): string {
+    if (this.#text === "") return "";
     return formatExcerpt({ file: this.file, text: this.#text, range: this.range });
   }
 }
@@ -42,6 +43,7 @@ const CONTEXT = 2;
 /** An instruction of a thousand lines is not printed whole, nor is a line of a megabyte. */
 const MOST_LINES = 24;
 const MOST_CHARACTERS = 240;
+const MOST_OF_A_MESSAGE = 1000;
 
 /** "Dockerfile:3", a rule, the lines, a rule; no line feed at the end. */
 export function formatExcerpt({ file, text, range }: ErrorPlace): string {
@@ -52,11 +54,11 @@ export function formatExcerpt({ file, text, range }: ErrorPlace): string {
     if (number > last + CONTEXT) break;
     if (number < start.line - CONTEXT) continue;
     const mark = number >= start.line && number <= end.line ? ">>>" : "   ";
-    shown.push(`${String(number).padStart(4)} | ${mark} ${shorten(line)}`.trimEnd());
+    shown.push(`${String(number).padStart(4)} | ${mark} ${shorten(line, MOST_CHARACTERS)}`.trimEnd());
   }
   return [`${file}:${start.line}`, RULE, ...shown, RULE].join("\n");
 }
 
-function shorten(line: string): string {
-  return line.length <= MOST_CHARACTERS ? line : `${line.slice(0, MOST_CHARACTERS)}...`;
+function shorten(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most)}...`;
 }
