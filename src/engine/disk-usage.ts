@@ -1,8 +1,12 @@
+import type { ContainerSummary } from "../api/types/container.ts";
 import type { DiskUsage } from "../api/types/system.ts";
 import type { Volume } from "../api/types/volume.ts";
 import type { Builder } from "../builder/builder.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Images } from "../images/images.ts";
+import { treeUsage } from "../kernel/trees.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
+import type { Paths } from "../store/paths.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 
 export interface UsageSources {
@@ -10,18 +14,20 @@ export interface UsageSources {
   readonly images: Images;
   readonly volumes: Volumes;
   readonly builder: Builder;
+  readonly snapshots: Snapshots;
+  readonly paths: Paths;
   readonly volumeUsers: () => ReadonlyMap<string, readonly string[]>;
 }
 
 /** GET /system/df: what the engine keeps on the disk. `types` empty: everything. */
 export async function diskUsage(sources: UsageSources, types: readonly string[]): Promise<DiskUsage> {
   const wanted = (type: string) => types.length === 0 || types.includes(type);
-  const { containers, images } = sources;
+  const { images } = sources;
   const [imageList, containerList, volumeList] = await Promise.all([
     wanted("image")
       ? images.list({ all: false, filters: {}, sharedSize: true, digests: false, manifests: false })
       : null,
-    wanted("container") ? containers.list({ all: true, size: true, filters: {} }) : null,
+    wanted("container") ? containerUsage(sources) : null,
     wanted("volume") ? volumeUsage(sources) : null,
   ]);
   return {
@@ -31,6 +37,21 @@ export async function diskUsage(sources: UsageSources, types: readonly string[])
     Volumes: volumeList,
     BuildCache: wanted("build-cache") ? sources.builder.diskUsage() : null,
   };
+}
+
+/** Every container; its size is what it takes on the disk, with its logs. */
+async function containerUsage({ containers, snapshots, paths }: UsageSources): Promise<ContainerSummary[]> {
+  const list = await containers.list({ all: true, size: false, filters: {} });
+  return Promise.all(
+    list.map(async (container) => {
+      const tree = snapshots.occupied(container.Id).catch(() => 0);
+      const files = treeUsage(paths.container(container.Id)).then(
+        ({ allocated }) => allocated,
+        () => 0,
+      );
+      return { ...container, SizeRw: (await tree) + (await files) };
+    }),
+  );
 }
 
 /** Every volume with its size and how many containers refer to it. */

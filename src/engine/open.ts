@@ -132,7 +132,7 @@ async function compose(
       info: () =>
         systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime, remote }),
       version: () => systemVersion(host, runtime.runtimes, settings.experimental),
-      diskUsage: (types) => diskUsage(sources, types),
+      diskUsage: (types) => diskUsage({ ...sources, snapshots, paths }, types),
     },
     pruneVolumes: (filters) => pruneVolumes(sources, filters),
     pruneNetworks: (filters) => pruneNetworks(sources, filters),

@@ -35,7 +35,7 @@ interface Removed {
 /** Until the wish is met, or nothing more goes: an image that others were made of goes when they have gone. */
 async function removeAll(shop: Workshop, records: readonly ImageRecord[], wish: Wish): Promise<Removed> {
   const all: Removed = { items: [], freed: 0 };
-  const size = wish.keep === undefined ? Number.POSITIVE_INFINITY : shop.sizes.all();
+  const size = wish.keep === undefined ? Number.POSITIVE_INFINITY : shop.sizes.all(shop.catalog);
   let left = records;
   for (let before = -1; before !== all.items.length; ) {
     before = all.items.length;

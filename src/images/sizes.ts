@@ -47,12 +47,11 @@ export class Sizes {
     return sum;
   }
 
-  /** All layers and blobs, each once. */
-  all(): number {
-    let sum = 0;
-    for (const { allocated } of this.#content.walk()) sum += allocated;
-    for (const { usage, size } of this.#snapshots.layers()) sum += usage ?? size;
-    return sum;
+  /** Of all images together, each layer and blob once. */
+  all(catalog: Catalog): number {
+    const blobs = new Set([...catalog.targets()].flatMap((target) => target.blobs));
+    const layers = new Set([...catalog.images()].flatMap(({ chain }) => chain));
+    return this.of({ blobs, layers });
   }
 }
 

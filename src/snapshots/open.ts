@@ -226,6 +226,10 @@ class EngineSnapshots implements Snapshots {
     return (await treeUsage(root)).bytes;
   }
 
+  async occupied(key: string): Promise<number> {
+    return (await treeUsage(this.#paths.snapshot(this.#catalog.snapshot(key).folder))).allocated;
+  }
+
   async changes(key: string): Promise<FilesystemChange[]> {
     const changes = await this.#changes(this.#catalog.snapshot(key));
     return changes.map(({ path, kind }) => ({ Path: `/${Buffer.from(path, "latin1").toString()}`, Kind: kind }));

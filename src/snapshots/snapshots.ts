@@ -100,8 +100,10 @@ export interface Snapshots {
   folders(
     key: string,
   ): { readonly lower: readonly string[]; readonly upper: string; readonly work: string } | undefined;
-  /** Bytes on the disk of the writable part. */
+  /** Bytes of the files in the writable part. */
   usage(key: string): Promise<number>;
+  /** Bytes that the snapshot takes on the disk: what du says. */
+  occupied(key: string): Promise<number>;
   /** Differences from the parent, sorted by path, as `docker diff`. */
   changes(key: string): Promise<FilesystemChange[]>;
   /** The differences as a layer tar (whiteouts as `.wh.`), deterministic for one tree. */
