@@ -97,7 +97,8 @@ function checkHostConfig(hostConfig: HostConfig, { host, runtimes }: ValidationC
 
 const RESTART_POLICIES = ["no", "always", "on-failure", "unless-stopped"];
 
-function checkRestartPolicy({ RestartPolicy }: HostConfig): void {
+/** Throws "invalid" with Docker's texts. */
+export function checkRestartPolicy({ RestartPolicy }: HostConfig): void {
   const { Name = "", MaximumRetryCount = 0 } = RestartPolicy ?? {};
   if (Name !== "" && !RESTART_POLICIES.includes(Name)) {
     throw refused(
