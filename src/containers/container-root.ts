@@ -46,12 +46,16 @@ export function mountCovering({ definition }: Container, clean: string): MountRe
 }
 
 async function withMount<T>(
-  { volumes }: Context,
+  { volumes, snapshots }: Context,
   { id }: Container,
-  { type, name = "", source, subpath = "" }: MountRecord,
+  { type, name = "", source, subpath = "", chainId }: MountRecord,
   work: (root: number) => Promise<T>,
 ): Promise<T> {
   if (type === "bind") return withFolder(source, work);
+  if (type === "image") {
+    if (chainId === undefined) throw new EngineError("not-found", `the image ${name} is empty`);
+    return snapshots.withLayer(chainId, (root) => withFolder(posix.join(root, subpath), work));
+  }
   const user = `${id}-files-${(uses++).toString()}`;
   try {
     return await withFolder(posix.join(await volumes.acquire(name, user), subpath), work);

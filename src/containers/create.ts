@@ -8,12 +8,13 @@ import type {
   NetworkingConfig,
 } from "../api/types/container.ts";
 import type { EndpointSettings } from "../api/types/network.ts";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import { newId, shortId } from "../base/ids.ts";
 import { timestamp } from "../base/time.ts";
 import type { Image } from "../images/images.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import { validateCreate } from "../runtime/validate.ts";
+import { prepareImageMounts, removeImageMounts } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { completeHostConfig } from "./host-config.ts";
@@ -50,8 +51,12 @@ export async function createContainer(
   try {
     mkdirSync(context.paths.container(id), { recursive: true, mode: 0o710 });
     // The image of another platform than the host's is unpacked when it is first used.
-    await context.images.unpack(image);
-    await allDone([context.snapshots.prepare(id, definition.chainId), ...makeVolumes(context, mounts)]);
+    for (const used of [image, ...imagesOf(mounts, context)]) await context.images.unpack(used);
+    await allDone([
+      context.snapshots.prepare(id, definition.chainId),
+      prepareImageMounts(context, id, definition.mounts),
+      ...makeVolumes(context, mounts),
+    ]);
     // What goes with its own end need not outlive a power cut.
     registry.complete(container, mounts, { durable: definition.hostConfig.AutoRemove !== true });
   } catch (error) {
@@ -60,6 +65,20 @@ export async function createContainer(
   }
   notify(context, container, "create");
   return { Id: id, Warnings: warnings };
+}
+
+function imagesOf(mounts: readonly PlannedMount[], { images }: Context): Image[] {
+  return mounts.flatMap(({ type, name = "" }) => (type === "image" ? [mountedImage(images, name)] : []));
+}
+
+/** "invalid", not "not-found": for that clients would pull the container's own image. */
+function mountedImage(images: Context["images"], name = ""): Image {
+  try {
+    return images.get(name);
+  } catch (error) {
+    const message = `invalid mount config for type "image": ${errorMessage(error)}`;
+    throw new EngineError("invalid", message, { hint: `pull it first: gantry pull ${name}`, cause: error });
+  }
 }
 
 /** Its lines are not written yet; what is wrong with them is said now all the same. */
@@ -72,6 +91,7 @@ function checkLog({ logs, paths }: Context, { definition, ...container }: NewCon
 export async function discard(context: Context, container: Container): Promise<void> {
   const { snapshots, volumes, registry, paths } = context;
   await snapshots.remove(container.id);
+  await removeImageMounts(context, container.id, container.definition);
   for (const mount of container.definition.mounts)
     if (mount.anonymous && mount.name !== undefined)
       await volumes.remove(mount.name, { force: true, inUseBy: [] }).catch(() => {});
@@ -113,7 +133,9 @@ function define(
     endpoints: wishedEndpoints(config, hostConfig, networking),
     imageId: image.id,
     chainId: image.chainId,
-    mounts: mounts.map(({ volume: _, ...mount }) => mount),
+    mounts: mounts.map(({ volume: _, ...mount }) =>
+      mount.type === "image" ? { ...mount, chainId: mountedImage(images, mount.name).chainId } : mount,
+    ),
     platform: image.config.os || "linux",
   };
   return { definition, image, mounts, warnings };

@@ -66,5 +66,6 @@ test("a health check's open fields come from the image's", () => {
     StartPeriod: undefined,
     StartInterval: undefined,
     Retries: 2,
+    OnFailure: undefined,
   });
 });

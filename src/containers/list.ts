@@ -92,6 +92,7 @@ export function mountViews({ volumes }: Context, { mounts }: Definition): MountP
   return mounts.map(({ type, name, source, destination, mode, writable, propagation }) => {
     const common = { Destination: destination, Mode: mode, RW: writable, Propagation: propagation };
     if (type === "bind") return { Type: type, Source: source, ...common } as MountPoint;
+    if (type === "image") return { Type: type, Name: name ?? "", Source: name ?? "", ...common } as MountPoint;
     return { Type: type, Name: name ?? "", Source: volumeFolder(volumes, name ?? ""), Driver: "local", ...common };
   });
 }

@@ -104,6 +104,17 @@ function ofBind(spec: BindSpec, driver: string | undefined): PlannedMount {
 }
 
 function ofMount(spec: Exclude<MountSpec, { kind: "tmpfs" }>): PlannedMount {
+  if (spec.kind === "image")
+    return {
+      type: "image",
+      name: spec.source,
+      source: "",
+      destination: spec.target,
+      mode: "",
+      writable: false,
+      propagation: "",
+      subpath: spec.subpath,
+    };
   const common = { destination: spec.target, writable: !spec.readOnly };
   if (spec.kind === "bind")
     return {
@@ -114,6 +125,7 @@ function ofMount(spec: Exclude<MountSpec, { kind: "tmpfs" }>): PlannedMount {
       propagation: spec.propagation || "rprivate",
       createSource: spec.createSource,
       nonRecursive: spec.nonRecursive,
+      writableBelow: spec.writableBelow,
     };
   const volume = { driver: spec.driver, options: spec.options, labels: spec.labels };
   const name = spec.source || newId();

@@ -3,6 +3,14 @@ import { closeSync, constants, mkdirSync, openSync, readlinkSync, statSync } fro
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import type { ContainerMount } from "../runtime/container-mounts.ts";
+import {
+  bindFlat,
+  bindReadOnly,
+  bundleMountPlace,
+  clearBundleMounts,
+  hasMountsBelow,
+  imageMountKey,
+} from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import type { MountRecord } from "./record.ts";
@@ -10,18 +18,21 @@ import type { MountRecord } from "./record.ts";
 /** `rootfs`: the mounted root file system. What is acquired is released by `releaseMounts`, also when this fails. */
 export async function prepareMounts(context: Context, container: Container, rootfs: string): Promise<ContainerMount[]> {
   const prepared: ContainerMount[] = [];
-  for (const mount of container.definition.mounts)
-    prepared.push(mount.type === "bind" ? prepareBind(mount) : await prepareVolume(context, container, mount, rootfs));
+  for (const [index, mount] of container.definition.mounts.entries())
+    if (mount.type === "bind") prepared.push(prepareBind(context, container, mount, index));
+    else if (mount.type === "image") prepared.push(await prepareImage(context, container, mount, index));
+    else prepared.push(await prepareVolume(context, container, mount, rootfs));
   return prepared;
 }
 
-export async function releaseMounts({ volumes }: Context, container: Container): Promise<void> {
+export async function releaseMounts(context: Context, container: Container): Promise<void> {
   for (const { type, name } of container.definition.mounts)
-    if (type === "volume" && name !== undefined) await volumes.release(name, container.id);
+    if (type === "volume" && name !== undefined) await context.volumes.release(name, container.id);
+  clearBundleMounts(context, container.id);
 }
 
-function prepareBind(mount: MountRecord): ContainerMount {
-  const { source, createSource } = mount;
+function prepareBind({ paths }: Context, { id }: Container, mount: MountRecord, index: number): ContainerMount {
+  const { source, createSource, nonRecursive } = mount;
   if (statSync(source, { throwIfNoEntry: false }) === undefined) {
     if (!createSource)
       throw new EngineError(
@@ -36,14 +47,32 @@ function prepareBind(mount: MountRecord): ContainerMount {
       });
     }
   }
+  const place = bundleMountPlace(paths, id, index);
+  const deep = !mount.writable && !mount.writableBelow && !nonRecursive && hasMountsBelow(source);
+  if (nonRecursive) bindFlat(source, place);
+  else if (deep) bindReadOnly(source, place);
   return {
     type: "bind",
-    source,
+    source: nonRecursive || deep ? place : source,
     target: mount.destination,
     readOnly: !mount.writable,
     propagation: mount.propagation,
-    nonRecursive: mount.nonRecursive,
+    nonRecursive,
   };
+}
+
+async function prepareImage(
+  { snapshots, paths }: Context,
+  { id }: Container,
+  { name, destination, subpath }: MountRecord,
+  index: number,
+): Promise<ContainerMount> {
+  const folder = bundleMountPlace(paths, id, index);
+  await snapshots.mount(imageMountKey(id, index), folder, { readOnly: true });
+  const source = subpath === undefined ? folder : realPathIn(folder, subpath);
+  if (source === undefined)
+    throw new EngineError("invalid", `cannot access path ${subpath} in image ${name}: no such file or directory`);
+  return { type: "bind", source, target: destination, readOnly: true };
 }
 
 async function prepareVolume(

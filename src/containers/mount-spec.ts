@@ -13,6 +13,8 @@ export type MountSpec =
       readonly propagation: string | undefined;
       readonly createSource: boolean;
       readonly nonRecursive: boolean;
+      /** Mounts below a read-only one stay writable. */
+      readonly writableBelow: boolean;
     }
   | {
       readonly kind: "volume";
@@ -26,6 +28,7 @@ export type MountSpec =
       readonly options: Readonly<Record<string, string>> | undefined;
       readonly labels: Readonly<Record<string, string>> | undefined;
     }
+  | { readonly kind: "image"; readonly source: string; readonly target: string; readonly subpath: string | undefined }
   | { readonly kind: "tmpfs"; readonly target: string };
 
 const PROPAGATIONS = new Set(["private", "rprivate", "shared", "rshared", "slave", "rslave"]);
@@ -53,6 +56,14 @@ const CHECKS: Readonly<Record<string, Check>> = {
     if (!Source.startsWith("/")) throw wrong(`invalid mount path: '${Source}' mount path must be absolute`);
     const propagation = BindOptions?.Propagation;
     if (propagation && !PROPAGATIONS.has(propagation)) throw wrong(`invalid propagation mode: ${propagation}`);
+    const { ReadOnlyNonRecursive = false, ReadOnlyForceRecursive = false } = BindOptions ?? {};
+    if (ReadOnlyNonRecursive && !ReadOnly) throw wrong("mode must be ReadOnly when ReadOnlyNonRecursive is specified");
+    if (ReadOnlyForceRecursive && !ReadOnly)
+      throw wrong("mode must be ReadOnly when ReadOnlyForceRecursive is specified");
+    if (ReadOnlyForceRecursive && ReadOnlyNonRecursive)
+      throw wrong("ReadOnlyForceRecursive and ReadOnlyNonRecursive are mutually exclusive");
+    if (ReadOnlyForceRecursive && BindOptions?.NonRecursive)
+      throw wrong("ReadOnlyForceRecursive cannot be used with NonRecursive");
     const createSource = BindOptions?.CreateMountpoint === true;
     if (!createSource && !existsSync(Source)) throw wrong(`bind source path does not exist: ${Source}`);
     return {
@@ -63,26 +74,32 @@ const CHECKS: Readonly<Record<string, Check>> = {
       propagation,
       createSource,
       nonRecursive: BindOptions?.NonRecursive === true,
+      writableBelow: ReadOnlyNonRecursive,
     };
   },
   volume: ({ Source = "", ReadOnly = false, BindOptions, VolumeOptions, TmpfsOptions }, target, wrong) => {
     if (BindOptions) throw wrong("field BindOptions must not be specified");
     if (TmpfsOptions) throw wrong("field TmpfsOptions must not be specified");
     if (Source === "" && ReadOnly) throw wrong("must not set ReadOnly mode when using anonymous volumes");
-    const subpath = VolumeOptions?.Subpath;
-    if (subpath && (subpath.startsWith("/") || posix.normalize(subpath).startsWith("..")))
-      throw wrong("subpath must be a relative path within the volume");
+    const subpath = relativePath(VolumeOptions?.Subpath, "volume", wrong);
     return {
       kind: "volume",
       source: Source,
       target,
       readOnly: ReadOnly,
       noCopy: VolumeOptions?.NoCopy === true,
-      subpath: subpath || undefined,
+      subpath,
       driver: VolumeOptions?.DriverConfig?.Name || undefined,
       options: VolumeOptions?.DriverConfig?.Options,
       labels: VolumeOptions?.Labels,
     };
+  },
+  image: ({ Source = "", BindOptions, VolumeOptions, TmpfsOptions, ImageOptions }, target, wrong) => {
+    if (BindOptions) throw wrong("field BindOptions must not be specified");
+    if (VolumeOptions) throw wrong("field VolumeOptions must not be specified");
+    if (TmpfsOptions) throw wrong("field TmpfsOptions must not be specified");
+    if (Source === "") throw wrong("field Source must not be empty");
+    return { kind: "image", source: Source, target, subpath: relativePath(ImageOptions?.Subpath, "image", wrong) };
   },
   tmpfs: ({ Source = "", BindOptions, VolumeOptions, TmpfsOptions }, target, wrong) => {
     if (BindOptions) throw wrong("field BindOptions must not be specified");
@@ -94,3 +111,13 @@ const CHECKS: Readonly<Record<string, Check>> = {
     return { kind: "tmpfs", target };
   },
 };
+
+function relativePath(
+  path: string | undefined,
+  inside: "volume" | "image",
+  wrong: (message: string) => EngineError,
+): string | undefined {
+  if (path && (path.startsWith("/") || posix.normalize(path).startsWith("..")))
+    throw wrong(`subpath must be a relative path within the ${inside}`);
+  return path || undefined;
+}

@@ -14,14 +14,14 @@ export interface Definition {
   readonly imageId: Digest;
   /** The image's topmost layer. */
   readonly chainId: Digest | undefined;
-  /** Binds and volumes; tmpfs mounts are read from `hostConfig`. */
+  /** Binds, volumes and images; tmpfs mounts are read from `hostConfig`. */
   readonly mounts: readonly MountRecord[];
   readonly platform: string;
 }
 
 export interface MountRecord {
-  readonly type: "bind" | "volume";
-  /** The volume's name. */
+  readonly type: "bind" | "volume" | "image";
+  /** The volume's, or the image's as it was asked for. */
   readonly name?: string | undefined;
   /** On the host; a volume's folder at the time of create. */
   readonly source: string;
@@ -34,11 +34,15 @@ export interface MountRecord {
   readonly anonymous?: boolean | undefined;
   /** Do not copy the image's content into the empty volume. */
   readonly noCopy?: boolean | undefined;
-  /** Inside the volume. */
+  /** Inside the volume or image. */
   readonly subpath?: string | undefined;
+  /** The image's topmost layer. */
+  readonly chainId?: Digest | undefined;
   /** Make the missing folder on the host, as `-v` does. */
   readonly createSource?: boolean | undefined;
   readonly nonRecursive?: boolean | undefined;
+  /** Mounts below a read-only one stay writable. */
+  readonly writableBelow?: boolean | undefined;
 }
 
 /** "creating" is seen by nobody but `restore`. */

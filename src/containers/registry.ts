@@ -82,8 +82,8 @@ export class Registry {
   /** Makes the new container visible. With `durable` it outlives a power cut. */
   complete(container: Container, mounts: readonly MountRecord[], { durable }: { readonly durable: boolean }): void {
     const write = () => {
-      for (const { name } of mounts)
-        if (name !== undefined)
+      for (const { type, name } of mounts)
+        if (type === "volume" && name !== undefined)
           this.#store.run(
             "INSERT OR IGNORE INTO container_volumes (container, volume) VALUES (?, ?)",
             container.id,

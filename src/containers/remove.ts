@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import type { ContainerPruneResult } from "../api/types/container.ts";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import { inBackground } from "./background.ts";
+import { removeImageMounts } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Filters } from "./containers.ts";
 import type { Context } from "./context.ts";
@@ -98,6 +99,7 @@ async function erase(context: Context, container: Container, volumes: boolean): 
   const { snapshots, images, logs, paths, execs, registry } = context;
   const { id, definition } = container;
   await snapshots.remove(id);
+  await removeImageMounts(context, id, definition);
   await logs.remove(logs.sink(definition.hostConfig.LogConfig ?? {}, paths.container(id), id));
   rmSync(paths.container(id), { recursive: true, force: true });
   execs.forgetContainer(container);

@@ -7,6 +7,7 @@ import { timestamp } from "../base/time.ts";
 import type { ExitRecord, Task } from "../runtime/runtime.ts";
 import { unmountShm } from "../runtime/shm.ts";
 import { inBackground } from "./background.ts";
+import { clearBundleMounts, ownerOfSnapshot } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
@@ -58,7 +59,8 @@ function hasTask(found: Found | undefined): found is { readonly task: Task } {
 function usersOf(containers: readonly Container[]): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const { id, definition } of containers)
-    for (const { name } of definition.mounts) if (name !== undefined) users.set(name, [...(users.get(name) ?? []), id]);
+    for (const { type, name } of definition.mounts)
+      if (type === "volume" && name !== undefined) users.set(name, [...(users.get(name) ?? []), id]);
   return users;
 }
 
@@ -101,6 +103,7 @@ async function clear(context: Context, { id }: Container | { readonly id: string
   try {
     await runtime.cleanup(id);
     await rootfs.clear(id);
+    clearBundleMounts(context, id);
     unmountShm(paths.shm(id));
   } catch (error) {
     logger.log("warn", "what an earlier run left could not be taken away", {
@@ -117,7 +120,10 @@ async function removeUnknown(context: Context): Promise<void> {
   for (const id of readdirSync(paths.bundlesFolder)) if (!registry.has(id)) await clear(context, { id });
   for (const id of readdirSync(paths.containersFolder))
     if (!registry.has(id)) rmSync(paths.container(id), { recursive: true, force: true });
-  for (const key of snapshots.keys()) if (/^[0-9a-f]{64}$/.test(key) && !registry.has(key)) await snapshots.remove(key);
+  for (const key of snapshots.keys()) {
+    const owner = ownerOfSnapshot(key);
+    if (owner !== undefined && !registry.has(owner)) await snapshots.remove(key);
+  }
 }
 
 async function restoreExecs(context: Context): Promise<void> {

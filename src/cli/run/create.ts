@@ -1,7 +1,7 @@
 /** Makes a container: fetches the image when it has to, writes the cidfile, shows warnings. */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import type { ContainerCreateRequest } from "../../api/types/container.ts";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
 import type { Context } from "../context.ts";
 import { isDaemonAnswer } from "../errors.ts";
 import type { ParsedFlags } from "../flags/spec.ts";
@@ -35,7 +35,8 @@ async function create(context: Context, flags: ParsedFlags, request: ContainerCr
   try {
     return await attempt();
   } catch (error) {
-    const lacksImage = isDaemonAnswer(error) && /No such image/i.test((error as EngineError).message);
+    const lacksImage =
+      isDaemonAnswer(error) && errorKind(error) === "not-found" && /No such image/i.test(errorMessage(error));
     if (!lacksImage || !mayFetch) throw error;
     const image = request.Image ?? "";
     if (!flags.bool("quiet")) context.err.write(`Unable to find image '${await tagged(image)}' locally\n`);
