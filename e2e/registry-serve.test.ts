@@ -1,6 +1,6 @@
 /** `gantry registry serve` as a process: TLS, users, tokens, real clients, the end. */
 import assert from "node:assert/strict";
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -8,49 +8,24 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { makeBusyboxArchive } from "../scripts/base-image.ts";
+import { digestOf } from "../src/base/digest.ts";
+import { GANTRY, type RegistryProcess, startRegistryProcess } from "./lib/registry-process.ts";
 
 const run = promisify(execFile);
-const GANTRY = join(import.meta.dirname, "..", "bin", "gantry");
 const folder = mkdtempSync(join(tmpdir(), "gantry-registry-serve-"));
 const at = (...parts: string[]) => join(folder, ...parts);
 
 before(() => makeBusyboxArchive(at("busybox.tar")));
-after(() => {
-  for (const child of children) child.kill("SIGKILL");
+after(async () => {
+  for (const serving of started) await serving[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
-const children: ChildProcess[] = [];
-
-interface Serving {
-  readonly child: ChildProcess;
-  /** "127.0.0.1:40123". */
-  readonly host: string;
-  log(): string;
-  end(signal?: NodeJS.Signals): Promise<number | null>;
-}
-
-/** Resolves when it says where it listens. */
-async function startServing(...flags: string[]): Promise<Serving> {
-  const child = spawn(GANTRY, ["registry", "serve", "--listen", "127.0.0.1:0", ...flags], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  children.push(child);
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  let log = "";
-  const host = await new Promise<string>((resolve, reject) => {
-    child.stderr.on("data", (chunk: Buffer) => {
-      log += chunk;
-      const [, found] = /listens on https?:\/\/(\S+)/.exec(log) ?? [];
-      if (found !== undefined) resolve(found);
-    });
-    void ended.then(() => reject(new Error(log)));
-  });
-  const end = (signal: NodeJS.Signals = "SIGTERM") => {
-    child.kill(signal);
-    return ended;
-  };
-  return { child, host, log: () => log, end };
+const started: RegistryProcess[] = [];
+async function startServing(...flags: string[]): Promise<RegistryProcess> {
+  const serving = await startRegistryProcess(...flags);
+  started.push(serving);
+  return serving;
 }
 
 /** A certificate for 127.0.0.1; clients find the authority in `certs`. */
@@ -78,7 +53,7 @@ function makeCertificate(serial: string): void {
 const skopeo = async (...args: string[]) => (await run("skopeo", ["--insecure-policy", ...args])).stdout;
 
 describe("with TLS and users", () => {
-  let serving: Serving;
+  let serving: RegistryProcess;
   before(async () => {
     makeCertificate("first");
     for (const user of ["alice", "bob"]) {
@@ -165,6 +140,29 @@ describe("the process", () => {
     const second = await startServing("--root", at("life"));
     assert.equal(await second.end("SIGINT"), 0);
   });
+
+  for (const [who, serve] of [
+    ["a registry that serves", true],
+    ["itself when none serves", false],
+  ] as const)
+    test(`gantry registry gc collects by ${who}`, async () => {
+      const root = at(`gc-${serve}`);
+      const first = await startServing("--root", root);
+      const body = "nobody needs this";
+      const digest = digestOf(body);
+      const pushed = await fetch(`http://${first.host}/v2/a/blobs/uploads/?digest=${digest}`, { method: "POST", body });
+      assert.equal(pushed.status, 201);
+      if (!serve) await first.end();
+      const gc = async (...flags: string[]) => (await run(GANTRY, ["registry", "gc", "--root", root, ...flags])).stdout;
+      assert.match(await gc(), /^Removed 0 tags, 0 manifests, 0 blobs/);
+      assert.match(
+        await gc("--grace", "0s", "--dry-run"),
+        /^Would remove 0 tags, 0 manifests, 1 blobs and 0 [\s\S]*space: 17B/,
+      );
+      assert.match(await gc("--grace", "0s"), /^Removed 0 tags, 0 manifests, 1 blobs/);
+      assert.match(await gc("--grace", "0s"), /^Removed 0 tags, 0 manifests, 0 blobs/);
+      await first.end();
+    });
 
   test("says what is wrong with its settings, and ends", async () => {
     writeFileSync(at("wrong.json"), '{"auth": {"htpasswd": "/nowhere"}}');

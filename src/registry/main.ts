@@ -1,5 +1,5 @@
 /** A registry as a process of its own. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { TlsOptions } from "node:tls";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger, LogLevel } from "../base/log.ts";
@@ -11,8 +11,11 @@ import {
   readConfigFile,
   type TlsFiles,
 } from "./config/config.ts";
+import { askToCollect, type CollectWish } from "./control.ts";
+import type { Collected } from "./gc/collect.ts";
 import { openRegistry } from "./open.ts";
 import { type Served, serve } from "./server.ts";
+import { makeLayout } from "./storage/layout.ts";
 
 /** What flags can say. They win over the file. */
 export interface MainFlags {
@@ -30,6 +33,8 @@ export interface MainFlags {
   readonly anonymousPull: boolean;
 }
 
+/** Milliseconds. */
+const COLLECT_EVERY = 6 * 3600_000;
 const DEFAULT_ADDRESS: Address = { host: "127.0.0.1", port: 5000 };
 
 /** Serves until SIGTERM or SIGINT; resolves with the exit code. SIGHUP takes up new certificates. `say` is given lines for the user. */
@@ -40,7 +45,8 @@ export async function runRegistry(flags: MainFlags, say: (line: string) => void)
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
   const root = config.root ?? flags.defaultRoot;
-  await using registry = await openRegistry({ ...config, root, logger });
+  const collection = { every: COLLECT_EVERY, ...config.collection };
+  await using registry = await openRegistry({ ...config, root, collection, logger });
   await using closers = new AsyncDisposableStack();
   const served: Served[] = [];
   for (const at of config.listen ?? [DEFAULT_ADDRESS]) {
@@ -51,6 +57,29 @@ export async function runRegistry(flags: MainFlags, say: (line: string) => void)
   process.on("SIGHUP", () => renew(config, served, logger));
   await stopped;
   return 0;
+}
+
+export interface GarbageWish extends CollectWish {
+  readonly config: string | undefined;
+  readonly root: string | undefined;
+  readonly defaultRoot: string;
+}
+
+/** By the process that serves the root; by this one when there is none. */
+export async function collectGarbage({ config: path, grace, dryRun, ...flags }: GarbageWish): Promise<Collected> {
+  const config = path === undefined ? {} : readConfigFile(path);
+  const root = flags.root ?? config.root ?? flags.defaultRoot;
+  if (!existsSync(root))
+    throw new EngineError("not-found", `there is no registry at ${root}`, { hint: "name it with --root" });
+  const wish = { grace, dryRun };
+  const collected = await askToCollect(makeLayout(root).control, wish);
+  if (collected !== undefined) return collected;
+  await using registry = await openRegistry({
+    root,
+    retention: config.retention,
+    collection: { ...config.collection, every: 0 },
+  });
+  return await registry.collect(wish);
 }
 
 /** Throws "invalid". */

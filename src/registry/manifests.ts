@@ -34,12 +34,13 @@ export interface Push {
 }
 
 /**
- * Post-condition: the repository has the manifest under its digest and tags, and its subject lists it. Throws MANIFEST_BLOB_UNKNOWN, with
+ * Post-condition: the repository has the manifest under its digest and tags, its subject lists it, and all of it with its blobs is on the disk. Throws MANIFEST_BLOB_UNKNOWN, with
  * one detail per digest, when the repository lacks what the manifest needs; a subject may come later.
  */
 export async function pushManifest(storage: Storage, name: string, push: Push): Promise<void> {
   const { blobs, repositories } = storage;
   const { bytes, digest, facts, tags } = push;
+  await blobs.syncer.settled([...facts.blobs, ...facts.foreign].filter(isDigest));
   await repositories.alone(name, async () => {
     await checkPrecondition(storage, name, push);
     await checkReferences(storage, name, facts);

@@ -1,5 +1,6 @@
 import { silentLogger } from "../base/log.ts";
 import { openAuth } from "./auth/open.ts";
+import { openControl } from "./control.ts";
 import { Collector } from "./gc/collector.ts";
 import { dispatch } from "./http/dispatch.ts";
 import { Quotas } from "./quotas.ts";
@@ -10,12 +11,16 @@ import { openStorage } from "./storage/open.ts";
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
   const { root, readOnly = false, logger = silentLogger } = options;
   await using closers = new AsyncDisposableStack();
-  const storage = closers.adopt(openStorage(root, { readOnly }), (opened) => opened.close());
+  const storage = closers.adopt(await openStorage(root, { readOnly, logger }), (opened) => opened.close());
   const secretFile = storage.layout.tokenKey;
   const auth = openAuth({ config: options.auth, url: options.url, secretFile, logger });
   closers.defer(() => auth.options.passwords.close());
   const { collection: config, retention } = options;
   const collector = closers.adopt(new Collector({ storage, config, retention, logger }), (made) => made.close());
+  if (!readOnly) {
+    const control = await openControl(storage.layout.control, (wish) => collector.collect(wish), logger);
+    closers.defer(() => control.close());
+  }
   const quotas = await Quotas.open(storage, options.quotas ?? []);
   const services = Object.freeze({ storage, auth, quotas, logger });
   const owned = closers.move();

@@ -10,7 +10,7 @@
  *   upload      bytes on their way to a blob; resumable, also by the next process
  *   subject     the manifest another one is about; the other is its referrer
  *
- * Life of a push: POST opens an upload; PATCH and PUT append; PUT compares the digest, syncs, renames the upload to its blob and links
+ * Life of a push: POST opens an upload; PATCH and PUT append; PUT compares the digest, syncs, links the blob and renames the upload to
  * it. A manifest is checked (its blobs must be linked in the same repository), stored like a blob, listed with its subject's
  * referrers, linked, and last tagged. A kill between any two steps leaves nothing half-written visible, and what was answered stays.
  * What no repository reaches any more is removed by `collect`, while requests go on.

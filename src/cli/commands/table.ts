@@ -436,6 +436,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./registry-serve.ts")).command,
   },
   {
+    names: ["registry gc"],
+    summary: "Remove what nothing in a registry needs, also while it serves",
+    load: async () => (await import("./registry-gc.ts")).command,
+  },
+  {
     names: ["registry htpasswd"],
     summary: "Hash the password of a registry's user",
     load: async () => (await import("./registry-htpasswd.ts")).command,

@@ -91,7 +91,7 @@ function startOf(header: string | undefined, length: number | undefined): number
 
 async function finish(exchange: Exchange, id: string, digest: Digest): Promise<void> {
   const { storage, name } = exchange;
-  const link = async () => void (await storage.repositories.linkHeldBlob(name, digest));
+  const link = (size: number) => storage.repositories.linkHeldBlob(name, digest, size);
   await storage.uploads.finish(name, id, digest, link);
   sendCreated(exchange, digest);
 }

@@ -6,8 +6,9 @@ import { errnoOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
 import { RegistryError } from "../errors.ts";
 import { algorithmOf } from "../names.ts";
-import { linkDurable, namesIn, renameDurable, whenThere, writeDurable } from "./files.ts";
+import { linkInto, namesIn, renameInto, whenThere, writeDurable } from "./files.ts";
 import type { Layout } from "./layout.ts";
+import type { Syncer } from "./syncer.ts";
 
 export interface StoredBlob {
   readonly digest: Digest;
@@ -18,12 +19,14 @@ export interface StoredBlob {
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
 export class Blobs {
+  readonly syncer: Syncer;
   readonly #layout: Layout;
   /** Storing and linking a blob is one task, removing it another: what is stored and not linked, nobody is about to link. */
   readonly #lock = new KeyedLock();
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, syncer: Syncer) {
     this.#layout = layout;
+    this.syncer = syncer;
   }
 
   /** Runs with nobody storing, linking or removing the blob meanwhile. */
@@ -53,13 +56,14 @@ export class Blobs {
   }
 
   /**
-   * Post-condition: the file, whose content the caller has verified and synced, is the blob, and its old name is gone. The first
-   * copy stays when there are two.
+   * Post-condition: the file, whose content the caller has verified, is the blob, and its old name is gone; both go to the disk soon. The first copy
+   * stays when there are two.
    */
   async take(path: string, digest: Digest): Promise<void> {
     if ((await this.info(digest)) !== undefined) return await rm(path, { force: true });
+    await this.syncer.mark(digest);
     await chmod(path, 0o444);
-    await renameDurable(path, this.#layout.blob(digest));
+    await renameInto(path, this.#layout.blob(digest));
   }
 
   /** Stores a value held in memory. Throws DIGEST_INVALID when it has another digest. */
@@ -80,7 +84,7 @@ export class Blobs {
    */
   async share(path: string, digest: Digest): Promise<boolean> {
     try {
-      await linkDurable(path, this.#layout.blob(digest));
+      await linkInto(path, this.#layout.blob(digest));
       return true;
     } catch (error) {
       if (["EXDEV", "EMLINK", "EPERM", "ENOENT"].includes(errnoOf(error) ?? "")) return false;

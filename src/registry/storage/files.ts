@@ -26,8 +26,13 @@ export async function namesIn(folder: string): Promise<string[]> {
 }
 
 /** Undefined when there is no such file. */
+export function readText(path: string): Promise<string | undefined> {
+  return whenThere(readFile(path, "utf8"));
+}
+
+/** Undefined when there is no such file. */
 export async function readJson<T>(path: string): Promise<T | undefined> {
-  const text = await whenThere(readFile(path, "utf8"));
+  const text = await readText(path);
   return text === undefined ? undefined : (JSON.parse(text) as T);
 }
 
@@ -42,7 +47,8 @@ export async function writeDurable(path: string, data: string | Uint8Array, tmp:
     } finally {
       await file.close();
     }
-    await renameDurable(temporary, path);
+    await renameInto(temporary, path);
+    await syncFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
@@ -50,28 +56,22 @@ export async function writeDurable(path: string, data: string | Uint8Array, tmp:
 }
 
 /** Makes the target's folder when it is missing. */
-export async function renameDurable(from: string, to: string): Promise<void> {
+export async function renameInto(from: string, to: string): Promise<void> {
   await inFolder(to, () => rename(from, to));
-  await syncFolder(dirname(to));
 }
 
 /** A second name of the same bytes. Post-condition: `to` is there; one that was there is kept. */
-export async function linkDurable(from: string, to: string): Promise<void> {
+export async function linkInto(from: string, to: string): Promise<void> {
   await inFolder(to, () => unlessThere(link(from, to)));
-  await syncFolder(dirname(to));
 }
 
 /** Post-condition: an empty file is there. True when it is new. */
-export async function touchDurable(path: string): Promise<boolean> {
-  const made = await inFolder(path, () =>
-    unlessThere(
-      open(path, "wx", 0o644)
-        .then((file) => file.close())
-        .then(() => true),
-    ),
-  );
-  if (made === true) await syncFolder(dirname(path));
-  return made === true;
+export async function touchInto(path: string): Promise<boolean> {
+  const make = async () => {
+    await (await open(path, "wx", 0o644)).close();
+    return true;
+  };
+  return (await inFolder(path, () => unlessThere(make()))) === true;
 }
 
 /** True when it was there. */

@@ -3,8 +3,10 @@
  *
  *   <root>
  *     registry.lock                                 held by the writer
+ *     control.sock                                  the writer's, for commands on this machine
  *     token.key                                     signs tokens; for all processes of this root
  *     blobs/<algorithm>/<2 hex>/<hex>               immutable, read-only, verified; manifests too
+ *     unsynced/<algorithm>-<hex>                    the machine's boot: this blob may not be on the disk yet
  *     uploads/<uuid>-<repository's hash>            bytes so far; renamed to its blob when complete
  *     repositories/<name, + for />/
  *       blobs/<algorithm>/<hex>                     empty: a link. Its time: when a push last asked for it
@@ -25,11 +27,14 @@ export interface Layout {
   readonly root: string;
   readonly lock: string;
   readonly tokenKey: string;
+  readonly control: string;
   readonly blobs: string;
+  readonly unsyncedFolder: string;
   readonly uploads: string;
   readonly repositories: string;
   readonly tmp: string;
   blob(digest: Digest): string;
+  unsynced(digest: Digest): string;
   upload(id: string, name: string): string;
   repository(name: string): string;
   blobLinks(name: string, algorithm: string): string;
@@ -54,7 +59,9 @@ export function makeLayout(root: string): Layout {
     root,
     lock: at("registry.lock"),
     tokenKey: at("token.key"),
+    control: at("control.sock"),
     blobs: at("blobs"),
+    unsyncedFolder: at("unsynced"),
     uploads: at("uploads"),
     repositories: at("repositories"),
     tmp: at("tmp"),
@@ -62,6 +69,7 @@ export function makeLayout(root: string): Layout {
       const { algorithm, hex } = parseDigest(digest);
       return at("blobs", algorithm, hex.slice(0, 2), hex);
     },
+    unsynced: (digest: Digest) => at("unsynced", digest.replace(":", "-")),
     upload: (id: string, name: string) => at("uploads", `${id}-${nameHash(name)}`),
     repository: (name: string) => repository(name),
     blobLinks: (name: string, algorithm: string) => repository(name, "blobs", algorithm),

@@ -1,9 +1,11 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { EngineError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import { lockFile } from "../../kernel/locks.ts";
 import { Blobs } from "./blobs.ts";
 import { type Layout, makeLayout } from "./layout.ts";
 import { Repositories } from "./repositories.ts";
+import { Syncer } from "./syncer.ts";
 import { Uploads } from "./uploads.ts";
 
 export interface Storage {
@@ -16,12 +18,17 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-/** Throws "conflict" when another process writes this root. A reader needs no lock, and makes nothing. */
-export function openStorage(root: string, { readOnly }: { readonly readOnly: boolean }): Storage {
+/**
+ * Throws "conflict" when another process writes this root. A reader needs no lock, and makes nothing. Post-condition for the writer: what an earlier one
+ * left unfinished is put in order.
+ */
+export async function openStorage(root: string, { readOnly, logger }: StorageOptions): Promise<Storage> {
   const layout = makeLayout(root);
   const lock = readOnly ? undefined : takeLock(layout);
-  const blobs = new Blobs(layout);
+  const syncer = new Syncer(layout, logger);
+  const blobs = new Blobs(layout, syncer);
   const uploads = new Uploads(layout, blobs);
+  if (!readOnly) await syncer.recover();
   return Object.freeze({
     layout,
     writable: !readOnly,
@@ -30,13 +37,19 @@ export function openStorage(root: string, { readOnly }: { readonly readOnly: boo
     uploads,
     close: async () => {
       await uploads.close();
+      await syncer.close();
       lock?.release();
     },
   });
 }
 
+interface StorageOptions {
+  readonly readOnly: boolean;
+  readonly logger: Logger;
+}
+
 function takeLock(layout: Layout): { release(): void } {
-  for (const folder of [layout.root, layout.blobs, layout.uploads, layout.repositories])
+  for (const folder of [layout.root, layout.blobs, layout.unsyncedFolder, layout.uploads, layout.repositories])
     mkdirSync(folder, { recursive: true, mode: 0o755 });
   const lock = lockFile(layout.lock);
   if (lock === undefined)

@@ -6,7 +6,7 @@ import { KeyedLock } from "../../base/locks.ts";
 import type { Descriptor } from "../../oci/types.ts";
 import { isTag } from "../names.ts";
 import type { Blobs } from "./blobs.ts";
-import { exists, namesIn, readJson, removeDurable, touchDurable, whenThere, writeDurable } from "./files.ts";
+import { exists, namesIn, readJson, removeDurable, touchInto, whenThere, writeDurable } from "./files.ts";
 import { type Layout, nameOfFolder } from "./layout.ts";
 
 export interface ManifestRecord {
@@ -59,33 +59,37 @@ export class Repositories {
       .sort();
   }
 
-  hasBlob(name: string, digest: Digest): Promise<boolean> {
-    return exists(this.#layout.blobLink(name, digest));
+  async hasBlob(name: string, digest: Digest): Promise<boolean> {
+    return (await this.blobSize(name, digest)) !== undefined;
   }
 
   /** Undefined when the repository does not have it. Closing is the caller's. */
   async openBlob(name: string, digest: Digest): Promise<FileHandle | undefined> {
-    return (await this.hasBlob(name, digest)) ? await this.#blobs.open(digest) : undefined;
+    return (await this.#isLinked(name, digest)) ? await this.#blobs.open(digest) : undefined;
   }
 
   /** Bytes; undefined when the repository does not have it. */
   async blobSize(name: string, digest: Digest): Promise<number | undefined> {
-    return (await this.hasBlob(name, digest)) ? (await this.#blobs.info(digest))?.size : undefined;
+    return (await this.#isLinked(name, digest)) ? (await this.#blobs.info(digest))?.size : undefined;
   }
 
-  /** Post-condition: the blob is the repository's and stays for a while without a manifest. False when it is not stored. */
-  linkBlob(name: string, digest: Digest): Promise<boolean> {
-    return this.#blobs.alone(digest, () => this.linkHeldBlob(name, digest));
+  /** Post-condition: the blob is the repository's and stays for a while without a manifest; the link goes to the disk soon. False when it is not stored. */
+  async linkBlob(name: string, digest: Digest): Promise<boolean> {
+    return await this.#blobs.alone(digest, async () => {
+      const blob = await this.#blobs.info(digest);
+      if (blob === undefined) return false;
+      await this.linkHeldBlob(name, digest, blob.size);
+      this.#blobs.syncer.later(digest, [this.#layout.blob(digest), this.#layout.blobLink(name, digest)]);
+      return true;
+    });
   }
 
-  /** The same for who keeps the blob from being removed already. */
-  async linkHeldBlob(name: string, digest: Digest): Promise<boolean> {
-    const blob = await this.#blobs.info(digest);
-    if (blob === undefined) return false;
+  /** The same for who has the blob, of `size` bytes, alone; it may be stored after that. */
+  async linkHeldBlob(name: string, digest: Digest, size: number): Promise<void> {
     this.onLink?.(digest);
-    if (await touchDurable(this.#layout.blobLink(name, digest))) this.onSize?.(name, blob.size);
+    const path = this.#layout.blobLink(name, digest);
+    if (await touchInto(path)) this.onSize?.(name, size);
     else await this.touchBlob(name, digest);
-    return true;
   }
 
   async touchBlob(name: string, digest: Digest): Promise<void> {
@@ -98,6 +102,10 @@ export class Repositories {
     const removed = await removeDurable(this.#layout.blobLink(name, digest));
     if (removed) this.onSize?.(name, -((await this.#blobs.info(digest))?.size ?? 0));
     return removed;
+  }
+
+  #isLinked(name: string, digest: Digest): Promise<boolean> {
+    return exists(this.#layout.blobLink(name, digest));
   }
 
   /** When a push last asked for it, in milliseconds since the epoch; undefined when it is not linked. */

@@ -107,10 +107,10 @@ export class Uploads {
   }
 
   /**
-   * Post-condition: the upload is the blob of this digest, and `link` has run before anybody could remove it. Throws DIGEST_INVALID when its bytes have
-   * another digest; they are gone then.
+   * Post-condition: the upload is the blob of this digest. `link` has run before that, while nobody could remove it: a crash in between leaves a link that
+   * shows nothing, and the upload. Throws DIGEST_INVALID when the bytes have another digest; they are gone then.
    */
-  async finish(name: string, id: string, digest: Digest, link: () => Promise<void>): Promise<void> {
+  async finish(name: string, id: string, digest: Digest, link: (size: number) => Promise<void>): Promise<void> {
     await this.#alone(name, id, async (session) => {
       const path = this.#layout.upload(id, name);
       const actual = await hashOf(session, path, algorithmOf(digest));
@@ -120,11 +120,11 @@ export class Uploads {
           detail: { expected: digest, actual },
         });
       }
-      await sync(path);
       await this.#blobs.alone(digest, async () => {
+        await link(session.size);
         await this.#blobs.take(path, digest);
-        await link();
       });
+      this.#blobs.syncer.later(digest, [this.#layout.blob(digest), this.#layout.blobLink(name, digest)]);
       this.#sessions.delete(id);
     });
   }
@@ -223,13 +223,4 @@ async function hashOf(session: Session, path: string, algorithm: Algorithm): Pro
     for await (const chunk of chunks) hash.update(chunk);
   });
   return `${algorithm}:${hash.digest("hex")}`;
-}
-
-async function sync(path: string): Promise<void> {
-  const file = await open(path, "r");
-  try {
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
 }
