@@ -42,11 +42,14 @@ export const PRUNES = {
     const { NetworksDeleted } = await client.networks.prune(filters);
     return { text: titled("Deleted Networks:", NetworksDeleted), reclaimed: undefined };
   },
-  cache: async ({ client }, filters, all) => {
-    const { CachesDeleted, SpaceReclaimed } = await client.system.pruneBuildCache(filters, all);
-    return { text: titled("Deleted build cache objects:", CachesDeleted), reclaimed: SpaceReclaimed };
-  },
+  cache: (context, filters, all) => pruneCache(context, filters, all),
 } satisfies Readonly<Record<string, Prune>>;
+
+/** `keep`: bytes that may stay; 0: none. */
+export async function pruneCache({ client }: Context, filters: Filters, all: boolean, keep = 0): Promise<Pruned> {
+  const { CachesDeleted, SpaceReclaimed } = await client.system.pruneBuildCache(filters, all, keep);
+  return { text: titled("Deleted build cache objects:", CachesDeleted), reclaimed: SpaceReclaimed };
+}
 
 function titled(title: string, lines: readonly string[] | null): string {
   return lines === null || lines.length === 0 ? "" : `${[title, ...lines].join("\n")}\n`;

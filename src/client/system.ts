@@ -26,6 +26,8 @@ export interface SystemClient {
   pruneBuildCache(
     filters: Filters,
     all: boolean,
+    /** Bytes that may stay. */
+    keep?: number,
   ): Promise<{ readonly CachesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }>;
 }
 
@@ -44,6 +46,7 @@ export function systemClient(transport: Transport): SystemClient {
       );
     },
     login: (auth) => transport.json("POST", "/auth", { json: auth }),
-    pruneBuildCache: (filters, all) => transport.json("POST", "/build/prune", { query: { filters, all } }),
+    pruneBuildCache: (filters, all, keep = 0) =>
+      transport.json("POST", "/build/prune", { query: { filters, all, "keep-storage": keep || undefined } }),
   };
 }

@@ -25,7 +25,7 @@ export const BUILD_FLAGS: readonly FlagSpec[] = [
     name: "debug-shell",
     type: "string",
     bare: "/bin/sh",
-    help: "Open this shell in the state of a step that failed",
+    help: "Open this shell in the state of a step that fails; with the ID of one that failed, in that",
     value: "shell",
   },
   { name: "disable-content-trust", type: "bool", help: "Skip verification", default: "true", hidden: true },

@@ -15,7 +15,9 @@ export function seconds(vertex: WireVertex, now: number): string {
 
 /** Without escapes and control characters, which would move the cursor; tabs as spaces. */
 export function printable(text: string): string {
-  return text.replaceAll("\t", "    ").replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.|[\x00-\x1f\x7f]/g, "");
+  return text
+    .replaceAll("\t", "    ")
+    .replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.|[\x00-\x1f\x7f]/g, "");
 }
 
 /** Cuts what processes write into lines: a carriage return begins the line anew. */

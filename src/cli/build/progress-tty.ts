@@ -15,8 +15,9 @@ interface Step {
 
 /** Milliseconds between two drawings. */
 const PAUSE = 100;
-/** Lines of output below a running step. */
+/** Lines of output below a running step, and below a failed one in the end. */
 const TAIL = 6;
+const KEPT = 20;
 
 const BLUE = "\x1b[34m";
 const RED = "\x1b[31m";
@@ -44,7 +45,8 @@ export class TtyDisplay implements Display {
   event(event: WireBuildEvent): void {
     if (event.type === "vertex") {
       const step = this.#steps.get(event.vertex.digest);
-      if (step !== undefined) step.vertex = event.vertex;
+      // A step that is announced again, as part of a larger plan, keeps what is known of it.
+      if (step !== undefined) step.vertex = begun(event.vertex) ? event.vertex : step.vertex;
       else
         this.#steps.set(event.vertex.digest, {
           vertex: event.vertex,
@@ -64,6 +66,9 @@ export class TtyDisplay implements Display {
   finish(): void {
     clearInterval(this.#timer);
     this.#draw(true);
+    for (const { vertex, lines } of this.#steps.values())
+      if (vertex.error !== undefined && lines.length > 0)
+        this.#out.write(`------\n > ${printable(vertex.name)}:\n${lines.join("\n")}\n------\n`);
     if (this.#warnings.length > 0) {
       const title = `${this.#warnings.length} warning${this.#warnings.length === 1 ? "" : "s"} found:`;
       this.#out.write(`\n ${title}\n${this.#warnings.map((text) => ` - ${text}\n`).join("")}`);
@@ -75,7 +80,7 @@ export class TtyDisplay implements Display {
     const step = this.#steps.get(vertex);
     if (step === undefined) return;
     const lines = step.cutter.take(step.decoder.write(Buffer.from(data, "base64")));
-    step.lines = [...step.lines, ...lines.slice(-TAIL).map(printable)].slice(-TAIL);
+    step.lines = [...step.lines, ...lines.slice(-KEPT).map(printable)].slice(-KEPT);
   }
 
   #transfer({ vertex, id, current, total, completed }: Extract<WireBuildEvent, { type: "transfer" }>): void {
@@ -112,7 +117,9 @@ function stepLines({ vertex, lines, transfers }: Step, columns: number, now: num
   const line = fit(` => ${label}`, seconds(vertex, now), columns);
   const coloured = vertex.error !== undefined ? `${RED}${line}${PLAIN}` : running ? line : `${BLUE}${line}${PLAIN}`;
   const below = [...transfers.values()].map((text) => fit(` => => ${text}`, "", columns));
-  const output = running ? lines.map((text) => `${DIM}${fit(` => => # ${text}`, "", columns)}${PLAIN}`) : [];
+  const output = running
+    ? lines.slice(-TAIL).map((text) => `${DIM}${fit(` => => # ${text}`, "", columns)}${PLAIN}`)
+    : [];
   return [coloured, ...below, ...output];
 }
 

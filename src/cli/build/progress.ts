@@ -25,10 +25,8 @@ export function makeDisplay(
   return new TtyDisplay(out, size);
 }
 
-/** What stays to be said of a failure: the step's last output, the lines of the Dockerfile, what to do. */
-export function failureText(failure: WireBuildFailure, last: readonly string[] = []): string {
-  const { step, message, hint } = failure;
-  const output = last.length === 0 ? "" : `------\n${last.join("\n")}\n------\n`;
+/** What stays to be said of a failure: the lines of the Dockerfile, what to do. */
+export function failureText({ step, message, hint }: WireBuildFailure): string {
   const excerpt = step?.excerpt ? `${step.excerpt.trimEnd()}\n` : "";
-  return `${output}${excerpt}ERROR: failed to build: ${message}\n${hint === undefined ? "" : `${hint}\n`}`;
+  return `${excerpt}ERROR: failed to build: ${message}\n${hint === undefined ? "" : `${hint}\n`}`;
 }

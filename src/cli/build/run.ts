@@ -1,6 +1,5 @@
 /** From the words of `gantry build` to its end. */
-import { writeFileSync } from "node:fs";
-import { isatty } from "node:tty";
+import { existsSync, writeFileSync } from "node:fs";
 import type { WireBuild, WireBuildFailure, WireBuildResult, WireWarning } from "../../api/types/build.ts";
 import { EngineError } from "../../base/errors.ts";
 import { type BuildCallOptions, BuildFailedError } from "../../client/builds.ts";
@@ -31,6 +30,8 @@ interface Prepared {
 const INTERRUPTED = 130;
 
 export async function runBuild(context: Context, flags: ParsedFlags): Promise<number> {
+  const kept = keptStep(flags);
+  if (kept !== undefined) return await debugShell(context, kept, flags.text("debug-shell"));
   const prepared = await prepare(context, flags);
   const controller = new AbortController();
   const stop = () => controller.abort(new EngineError("cancelled", "the build was interrupted"));
@@ -158,11 +159,15 @@ function warningText({ rule, url, message, range }: WireWarning, file: string, l
 }
 
 async function failed(context: Context, flags: ParsedFlags, failure: WireBuildFailure): Promise<number> {
-  context.err.write(failureText(failure));
   const id = failure.step?.id;
-  if (flags.changed("debug-shell") && id !== undefined) {
-    if (!isatty(0)) throw new ExitError(1, "a debug shell needs a terminal on standard input");
-    await debugShell(context, id, flags.text("debug-shell"));
-  }
+  const opens = flags.changed("debug-shell") && id !== undefined;
+  context.err.write(failureText(opens ? { ...failure, hint: undefined } : failure));
+  if (opens) await debugShell(context, id, flags.text("debug-shell"));
   return failure.step?.exitCode || 1;
+}
+
+/** `--debug-shell ID`, as a failed build's last line says it: the step that it kept. */
+function keptStep(flags: ParsedFlags): string | undefined {
+  const [word = ""] = flags.positional;
+  return flags.changed("debug-shell") && /^[0-9a-f]{12,64}$/.test(word) && !existsSync(word) ? word : undefined;
 }
