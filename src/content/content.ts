@@ -51,6 +51,10 @@ export interface Content {
   sync(digests: Iterable<Digest>): Promise<void>;
   /** Stores a value held in memory. */
   put(data: Uint8Array): Promise<BlobInfo>;
+  /** Bytes on the disk of what is no blob yet: under way, or kept for a resume. */
+  unfinished(): number;
+  /** Removes what is kept for a resume and nobody writes now. Returns the bytes that the disk got back. */
+  discardUnfinished(): Promise<number>;
   walk(): Iterable<BlobInfo>;
   delete(digest: Digest): Promise<void>;
 }

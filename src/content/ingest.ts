@@ -17,8 +17,12 @@ export function ingestName(ref: string, resume: boolean): string {
   return resume ? `${name}.resumable` : `${name}.once`;
 }
 
+export function isResumable(name: string): boolean {
+  return name.endsWith(".resumable");
+}
+
 export function isStaleIngest(name: string, stats: Stats): boolean {
-  return !name.endsWith(".resumable") || Date.now() - stats.mtimeMs > RESUMABLE_FOR;
+  return !isResumable(name) || Date.now() - stats.mtimeMs > RESUMABLE_FOR;
 }
 
 export interface IngestOptions {

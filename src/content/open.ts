@@ -7,7 +7,7 @@ import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Paths } from "../store/paths.ts";
 import type { BlobInfo, Content, Ingest } from "./content.ts";
-import { ingestName, isStaleIngest, openIngest, syncFolder } from "./ingest.ts";
+import { ingestName, isResumable, isStaleIngest, openIngest, syncFolder } from "./ingest.ts";
 
 const ALGORITHMS = ["sha256", "sha512"] as const;
 const DEFAULT_READ_LIMIT = 8 << 20;
@@ -119,6 +119,27 @@ class FileContent implements Content {
       await ingest.abort();
       throw error;
     }
+  }
+
+  unfinished(): number {
+    return readdirSync(this.#paths.ingests).reduce((sum, name) => sum + this.#occupied(name), 0);
+  }
+
+  async discardUnfinished(): Promise<number> {
+    let freed = 0;
+    for (const name of readdirSync(this.#paths.ingests)) {
+      if (!isResumable(name) || this.#open.has(name)) continue;
+      freed += this.#occupied(name);
+      // Out of everybody's way at once; a large file takes long to go.
+      const aside = this.spare(`discarded-${newId()}`);
+      renameSync(this.#paths.ingest(name), aside);
+      await rm(aside, { force: true });
+    }
+    return freed;
+  }
+
+  #occupied(name: string): number {
+    return (statSync(this.#paths.ingest(name), { throwIfNoEntry: false })?.blocks ?? 0) * 512;
   }
 
   *walk(): Iterable<BlobInfo> {

@@ -219,7 +219,7 @@ export interface Images {
   needsLayer(chainId: Digest): boolean;
   /** Removes blobs and layers that nothing reaches (what a killed gantryd left; layers whose last container went after their image). Returns the bytes freed. */
   collect(): Promise<number>;
-  /** Bytes on the disk of all images together, each layer and blob once. */
+  /** Bytes on the disk of all images together, each layer and blob once, and of downloads that are not finished. */
   layersSize(): Promise<number>;
   /** Records a use of the image, if it is still here: `get` does by itself. */
   used(id: Digest): void;

@@ -179,7 +179,7 @@ class LocalImages implements Images {
 
   async layersSize(): Promise<number> {
     await this.#shop.snapshots.measured();
-    return this.#shop.sizes.all(this.#shop.catalog);
+    return this.#shop.sizes.all(this.#shop.catalog) + this.#shop.content.unfinished();
   }
 
   async repair(): Promise<void> {

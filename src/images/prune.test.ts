@@ -90,3 +90,22 @@ test("filters that say nothing clear are refused", async (t) => {
       message: /^invalid filter '/,
     });
 });
+
+test("downloads that broke off are counted, and go; those under way stay", async (t) => {
+  const { images, content } = openTestImages(t);
+  const [broken, running] = [
+    await content.ingest("broken", { resume: true }),
+    await content.ingest("running", { resume: true }),
+  ];
+  await broken.write(Buffer.alloc(100_000, 1));
+  await running.write(Buffer.alloc(50_000, 1));
+  await broken.close();
+  const size = await images.layersSize();
+  assert.ok(size >= 150_000);
+  const { SpaceReclaimed } = await images.prune({});
+  assert.equal(SpaceReclaimed, size - (await images.layersSize()));
+  assert.ok(SpaceReclaimed >= 100_000 && SpaceReclaimed < 150_000);
+  await running.commit();
+  await images.prune({});
+  assert.equal(await images.layersSize(), 0);
+});

@@ -13,12 +13,12 @@ const FILTERS = ["dangling", "label", "label!", "until", "unused-for", "keep"];
 /**
  * Removes dangling images, or with `dangling=false` all that no container uses. `unused-for` (a duration, "7d") and `keep` (an amount,
  * "20GB") are Gantry's own, and mean named images too: what was not used for so long; and the longest unused first, only until all
- * images together take no more of the disk. What a conflict holds stays, silently. Post-condition: the bytes told are back on the disk.
+ * images together take no more of the disk. What a conflict holds stays, silently. Downloads that broke off go too. Post-condition: the bytes told are back on the disk.
  */
 export async function prune(shop: Workshop, filters: Filters): Promise<ImagePruneResult> {
   const wish = readWish(shop, filters);
   await shop.snapshots.measured();
-  const swept = (await shop.sweeper.sweepAll()).freed;
+  const swept = (await shop.sweeper.sweepAll()).freed + (await shop.content.discardUnfinished());
   const { items, freed } = await removeAll(shop, candidates(shop, wish, filters), wish);
   await shop.snapshots.removed();
   const reclaimed = swept + freed;

@@ -25,6 +25,8 @@ export async function prepareRecord(
   const found = await readTarget(shop.content, target, (digests) => lease.hold(digests));
   const shown = found.images.get(found.imageId);
   if (unpack && shown !== undefined) await unpackLayers(shop, lease, [shown], { signal, onUnpack });
+  // Whoever stored them may have left that for later.
+  await shop.content.sync([...found.documents, ...found.parts.flatMap(({ blobs }) => blobs)]);
   signal?.throwIfAborted();
   return found;
 }
