@@ -1,7 +1,7 @@
 import type { ContainerConfig, ContainerInspect, ContainerState } from "../api/types/container.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
-import { commandOf, mountViews } from "./list.ts";
+import { commandOf, imageManifest, mountViews } from "./list.ts";
 import type { State } from "./record.ts";
 import { containerSize } from "./size.ts";
 import { isRunning } from "./state.ts";
@@ -27,6 +27,7 @@ export async function inspectContainer(
     Args,
     State: stateView(state),
     Image: container.imageId,
+    ...imageManifest(context, container),
     ResolvConfPath: file("resolv.conf"),
     HostnamePath: file("hostname"),
     HostsPath: file("hosts"),

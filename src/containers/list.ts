@@ -1,4 +1,5 @@
 import type { ContainerSummary, MountPoint } from "../api/types/container.ts";
+import type { OCIDescriptor } from "../api/types/image.ts";
 import type { EndpointSettings } from "../api/types/network.ts";
 import { millisecondsOf } from "../base/time.ts";
 import type { Container } from "./container.ts";
@@ -30,8 +31,7 @@ export async function listContainers(context: Context, options: ListOptions): Pr
   );
 }
 
-/** `names` keeps what an image reference stands for now, across one list. */
-/** Image ids by reference, looked up once for a list. */
+/** Image ids by reference: what it stands for now, looked up once for a list. */
 type ImageNames = Map<string, readonly string[]>;
 
 function summary(context: Context, container: Container, names: ImageNames): ContainerSummary {
@@ -42,6 +42,7 @@ function summary(context: Context, container: Container, names: ImageNames): Con
     Names: [`/${container.name}`],
     Image: imageName(context, container, names),
     ImageID: container.imageId,
+    ...imageManifest(context, container),
     Command: commandLine(definition),
     Created: Math.floor(millisecondsOf(container.createdAt) / 1000),
     Ports: portList(portsOf(context, container)),
@@ -66,6 +67,22 @@ function imageName({ images }: Context, { definition, imageId }: Container, name
     names.set(reference, now);
   }
   return now.includes(imageId) ? reference : imageId;
+}
+
+/** The manifest that the container was made from; nothing when its image is gone. */
+export function imageManifest(
+  { images }: Context,
+  { imageId }: Container,
+): { readonly ImageManifestDescriptor?: OCIDescriptor } {
+  try {
+    const { manifest, config } = images.peek(imageId);
+    const { mediaType, digest, size } = manifest;
+    const { architecture, os, variant } = config;
+    const platform = { architecture, os, ...(variant !== undefined && { variant }) };
+    return { ImageManifestDescriptor: { mediaType, digest, size, platform } };
+  } catch {
+    return {};
+  }
 }
 
 /** Ids of all platforms that a reference stands for now; none when there is no such image. */

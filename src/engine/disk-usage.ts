@@ -49,7 +49,8 @@ async function containerUsage({ containers, snapshots, paths }: UsageSources): P
         ({ allocated }) => allocated,
         () => 0,
       );
-      return { ...container, SizeRw: (await tree) + (await files) };
+      const { ImageManifestDescriptor: _, ...rest } = container;
+      return { ...rest, SizeRw: (await tree) + (await files) };
     }),
   );
 }

@@ -112,6 +112,8 @@ for (const [name, program] of [
       run("load", "-q", "-i", multi.archive);
       const container = run("create", "--platform", platformOf(OTHER), "example.com/multi:1", "x");
       assert.equal(run("inspect", "-f", "{{.Image}}", container), multi.other.id);
+      const manifest = run("inspect", "-f", "{{.ImageManifestDescriptor.Digest}}", container);
+      assert.equal(manifest, digestOf(ociManifest(multi.other)));
       assert.match(run("ps", "-a", "--format", "{{.Image}}"), /example\.com\/multi:1/);
       const refused = ask("rmi", "example.com/multi:1");
       assert.match(refused.err, /conflict: unable to remove repository reference .* \(must force\)/);
