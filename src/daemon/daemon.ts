@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Api, createApi } from "../api/api.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { createEngine } from "../engine/open.ts";
+import { createEngine, DATA_ROOT } from "../engine/open.ts";
 import { completeRemote } from "../engine/settings.ts";
 import { VERSION } from "../engine/version.ts";
 import { notifyServiceManager } from "../kernel/notify.ts";
@@ -51,6 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     const engine = await openEngine(configuration, options);
     await using _ = engine;
     running = engine;
+    await using _registry = await withRegistry(configuration, logger);
     const api = createApi(
       withLiveFacts(engine, () => configuration),
       { logger },
@@ -92,6 +93,16 @@ async function openEngine(configuration: Configuration, { logger, env }: DaemonO
   });
   logger.log("info", "Loading containers: done.");
   return engine;
+}
+
+/** Its module is loaded where it is configured. */
+async function withRegistry(configuration: Configuration, logger: LineLogger): Promise<AsyncDisposable | undefined> {
+  if (!configuration.has("registry")) return undefined;
+  const { openEmbeddedRegistry } = await import("./registry.ts");
+  const dataRoot = configuration.text("data-root") ?? DATA_ROOT;
+  const registry = await openEmbeddedRegistry(configuration, dataRoot, logger);
+  for (const url of registry?.urls ?? []) logger.log("info", `Registry listens on ${url}`);
+  return registry;
 }
 
 /**

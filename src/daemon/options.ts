@@ -210,6 +210,7 @@ export const OPTIONS: readonly Option[] = [
     flag: null,
     reloads: true,
   }),
+  option("registry", "json", "A registry inside the daemon, which shares its blobs; see registry.md.", { flag: null }),
   option("registry-mirrors", "list", "URLs of mirrors of docker.io, asked before it.", {
     flag: "registry-mirror",
     reloads: true,

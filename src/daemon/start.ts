@@ -34,6 +34,7 @@ function print(text: string): number {
 
 async function validate(configuration: Configuration, say: (text: string) => void): Promise<number> {
   const { engineSettings } = await import("./settings.ts");
+  (await import("./registry.ts")).registryConfig(configuration);
   engineSettings(configuration);
   say("configuration OK");
   return 0;

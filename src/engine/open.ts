@@ -28,7 +28,7 @@ import { completeSettings } from "./settings.ts";
 import { systemVersion } from "./version.ts";
 import { copyVolume, exportVolume } from "./volume-copies.ts";
 
-const DATA_ROOT = "/var/lib/gantry";
+export const DATA_ROOT = "/var/lib/gantry";
 const EXEC_ROOT = "/run/gantry";
 
 /**

@@ -1,11 +1,11 @@
 /** A registry as a process of its own. */
-import { existsSync, readFileSync } from "node:fs";
-import type { TlsOptions } from "node:tls";
+import { existsSync } from "node:fs";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger, LogLevel } from "../base/log.ts";
 import {
   type Address,
   address,
+  DEFAULTS,
   type RegistryConfig,
   type RuleConfig,
   readConfigFile,
@@ -16,6 +16,7 @@ import type { Collected } from "./gc/collect.ts";
 import { openRegistry } from "./open.ts";
 import { type Served, serve } from "./server.ts";
 import { makeLayout } from "./storage/layout.ts";
+import { readTls } from "./tls.ts";
 
 /** What flags can say. They win over the file. */
 export interface MainFlags {
@@ -33,10 +34,6 @@ export interface MainFlags {
   readonly anonymousPull: boolean;
 }
 
-/** Milliseconds. */
-const COLLECT_EVERY = 6 * 3600_000;
-const DEFAULT_ADDRESS: Address = { host: "127.0.0.1", port: 5000 };
-
 /** Serves until SIGTERM or SIGINT; resolves with the exit code. SIGHUP takes up new certificates. `say` is given lines for the user. */
 export async function runRegistry(flags: MainFlags, say: (line: string) => void): Promise<number> {
   const config = configOf(flags);
@@ -45,13 +42,13 @@ export async function runRegistry(flags: MainFlags, say: (line: string) => void)
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
   const root = config.root ?? flags.defaultRoot;
-  const collection = { every: COLLECT_EVERY, ...config.collection };
+  const collection = { every: DEFAULTS.collectEvery, ...config.collection };
   await using registry = await openRegistry({ ...config, root, collection, logger });
   await using closers = new AsyncDisposableStack();
   const served: Served[] = [];
-  for (const at of config.listen ?? [DEFAULT_ADDRESS]) {
+  for (const at of config.listen ?? DEFAULTS.listen) {
     warnOpen(config, at, logger);
-    served.push(closers.use(await serve(registry, { ...at, tls: tlsOptions(config.tls) })));
+    served.push(closers.use(await serve(registry, { ...at, tls: readTls(config.tls) })));
     say(`registry ${root} listens on ${served.at(-1)?.url}`);
   }
   process.on("SIGHUP", () => renew(config, served, logger));
@@ -110,22 +107,6 @@ function tlsFlags({ tlsCertificate: certificate, tlsKey: key }: MainFlags): TlsF
   throw new EngineError("invalid", "--tls-cert and --tls-key belong together");
 }
 
-/** Throws "invalid" when a file cannot be read. */
-export function tlsOptions(files: TlsFiles | undefined): TlsOptions | undefined {
-  if (files === undefined) return undefined;
-  try {
-    const pair = {
-      cert: readFileSync(files.certificate),
-      key: readFileSync(files.key),
-      minVersion: "TLSv1.2" as const,
-    };
-    if (files.clientCas === undefined) return pair;
-    return { ...pair, ca: readFileSync(files.clientCas), requestCert: true, rejectUnauthorized: true };
-  } catch (error) {
-    throw new EngineError("invalid", `cannot read a file of tls: ${errorMessage(error)}`, { cause: error });
-  }
-}
-
 function warnOpen({ auth, tls }: RegistryConfig, { host }: Address, logger: Logger): void {
   if (/^(?:127\.|::1$|localhost$)/.test(host)) return;
   if (auth === undefined) logger.log("warn", "everyone who reaches this address may pull, push and delete", { host });
@@ -134,7 +115,7 @@ function warnOpen({ auth, tls }: RegistryConfig, { host }: Address, logger: Logg
 
 function renew({ tls }: RegistryConfig, served: readonly Served[], logger: Logger): void {
   try {
-    const options = tlsOptions(tls);
+    const options = readTls(tls);
     if (options === undefined) return;
     for (const server of served) server.renew(options);
     logger.log("info", "certificates read again");

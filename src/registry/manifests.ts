@@ -3,6 +3,7 @@ import type { Digest } from "../base/digest.ts";
 import { isDigest } from "../base/digest.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { RegistryError } from "./errors.ts";
+import type { Loan } from "./lend.ts";
 import type { ManifestFacts } from "./manifest.ts";
 import type { Reference } from "./names.ts";
 import type { Storage } from "./storage/open.ts";
@@ -31,6 +32,8 @@ export interface Push {
   readonly tags: readonly string[];
   /** Whether the first tag's manifest, or this one, may be replaced. */
   readonly precondition?: ((current: Digest | undefined) => boolean) | undefined;
+  /** Where blobs may come from that the repository lacks. */
+  readonly loan?: Loan | undefined;
 }
 
 /**
@@ -40,6 +43,9 @@ export interface Push {
 export async function pushManifest(storage: Storage, name: string, push: Push): Promise<void> {
   const { blobs, repositories } = storage;
   const { bytes, digest, facts, tags } = push;
+  for (const wanted of new Set(facts.blobs))
+    if (push.loan !== undefined && isDigest(wanted) && !(await repositories.hasBlob(name, wanted)))
+      await push.loan.take(name, wanted);
   await blobs.syncer.settled([...facts.blobs, ...facts.foreign].filter(isDigest));
   await repositories.alone(name, async () => {
     await checkPrecondition(storage, name, push);

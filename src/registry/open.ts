@@ -22,7 +22,7 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     closers.defer(() => control.close());
   }
   const quotas = await Quotas.open(storage, options.quotas ?? []);
-  const services = Object.freeze({ storage, auth, quotas, logger });
+  const services = Object.freeze({ storage, auth, quotas, lender: options.lender, logger });
   const owned = closers.move();
   return Object.freeze({
     handle: (request, response) => dispatch(services, request, response),

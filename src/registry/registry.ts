@@ -20,6 +20,7 @@ import type { Logger } from "../base/log.ts";
 import type { AuthConfig, CollectionConfig } from "./config/config.ts";
 import type { Collected } from "./gc/collect.ts";
 import type { RetentionRule } from "./gc/retention.ts";
+import type { Lender } from "./lend.ts";
 import type { Quota } from "./quotas.ts";
 
 export interface RegistryOptions {
@@ -35,6 +36,8 @@ export interface RegistryOptions {
   readonly collection?: CollectionConfig | undefined;
   readonly retention?: readonly RetentionRule[] | undefined;
   readonly quotas?: readonly Quota[] | undefined;
+  /** A store on this machine whose blobs need not be sent. */
+  readonly lender?: Lender | undefined;
 }
 
 export interface Registry extends AsyncDisposable {

@@ -11,6 +11,7 @@
  *     snapshots/<id>/fs, work          layers and writable trees
  *     containers/<id>/                 logs, hostname, hosts, resolv.conf
  *     volumes/<name>/_data
+ *     registry/                        the embedded registry, drawn in registry/storage/layout.ts
  *     builder/mounts/<id>/             cache mounts of RUN steps
  *     builder/hashes/<name>            what is known of the files of contexts
  *     contexts/<id>/tree, list         build contexts that clients send
@@ -34,6 +35,7 @@ export interface Paths {
   readonly ingests: string;
   readonly snapshots: string;
   readonly volumes: string;
+  readonly registry: string;
   readonly contexts: string;
   readonly cacheMounts: string;
   readonly contextHashes: string;
@@ -85,6 +87,7 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     ingests: data("content", "ingest"),
     snapshots: data("snapshots"),
     volumes: data("volumes"),
+    registry: data("registry"),
     contexts: data("contexts"),
     cacheMounts: data("builder", "mounts"),
     contextHashes: data("builder", "hashes"),

@@ -74,6 +74,13 @@ export interface RegistryConfig {
   readonly quotas?: readonly Quota[] | undefined;
 }
 
+/** What holds where nothing is said, for a registry of its own and one in the daemon. */
+export const DEFAULTS = Object.freeze({
+  listen: [{ host: "127.0.0.1", port: 5000 }] as readonly Address[],
+  /** Milliseconds. */
+  collectEvery: 6 * 3600_000,
+});
+
 const LISTEN = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]/]*):)?(\d{1,5})$/;
 
 /** "[HOST:]PORT"; without a host this machine alone. */

@@ -10,9 +10,11 @@ import { sendFile } from "./send-file.ts";
 /** A blob never changes. Seconds. */
 const MAX_AGE = 365 * 24 * 3600;
 
-export async function headBlob({ storage, response, name, params }: Exchange): Promise<void> {
+export async function headBlob({ storage, response, name, params, auth, actor, loan }: Exchange): Promise<void> {
   const digest = checkDigest(params.digest ?? "");
-  const size = await storage.repositories.blobSize(name, digest);
+  // What is lent needs no sending; the manifest takes it.
+  const lent = auth.may(actor, name, "push") ? loan : undefined;
+  const size = (await storage.repositories.blobSize(name, digest)) ?? (await lent?.size(digest));
   if (size === undefined) throw unknown(digest);
   // A push that finds it here will need it in a moment.
   if (storage.writable) await storage.repositories.touchBlob(name, digest);

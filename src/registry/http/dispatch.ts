@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Actor, ANONYMOUS } from "../auth/auth.ts";
 import { RegistryError } from "../errors.ts";
+import { loanFor } from "../lend.ts";
 import { checkName } from "../names.ts";
 import { contentLength } from "./body.ts";
 import type { Exchange, Services } from "./exchange.ts";
@@ -24,7 +25,8 @@ export async function dispatch(services: Services, request: IncomingMessage, res
     const actor = isOpen ? ANONYMOUS : await services.auth.identify(request);
     if (endpoint.action !== undefined) authorise(services, { ...call, request, action: endpoint.action, actor });
     if (endpoint.action !== undefined && endpoint.action !== "pull" && !services.storage.writable) throw readOnly();
-    await endpoint.handle({ ...services, ...call, request, response, actor });
+    const loan = loanFor(services.lender, request.socket, services.storage, services.quotas);
+    await endpoint.handle({ ...services, ...call, request, response, actor, loan });
   } catch (error) {
     answerFailure(error, { services, request, response });
   } finally {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../../base/log.ts";
 import type { Actor, Auth } from "../auth/auth.ts";
+import type { Lender, Loan } from "../lend.ts";
 import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
 
@@ -10,6 +11,7 @@ export interface Services {
   readonly storage: Storage;
   readonly auth: Auth;
   readonly quotas: Quotas;
+  readonly lender: Lender | undefined;
   readonly logger: Logger;
 }
 
@@ -23,6 +25,8 @@ export interface Exchange extends Services {
   readonly name: string;
   /** Who asks. */
   readonly actor: Actor;
+  /** What this client may take from a store beside the registry. */
+  readonly loan: Loan | undefined;
 }
 
 export type Handler = (exchange: Exchange) => Promise<void>;

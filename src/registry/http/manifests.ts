@@ -38,7 +38,14 @@ export async function putManifest(exchange: Exchange): Promise<void> {
   const facts = readManifest(bytes, (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "");
   const digest = checkedDigest(bytes, reference);
   exchange.quotas.guard(name)?.(bytes.length);
-  await pushManifest(storage, name, { bytes, digest, facts, tags, precondition: precondition(exchange) });
+  await pushManifest(storage, name, {
+    bytes,
+    digest,
+    facts,
+    tags,
+    precondition: precondition(exchange),
+    loan: exchange.loan,
+  });
   sendEmpty(response, 201, {
     Location: `/v2/${name}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
     "Docker-Content-Digest": digest,

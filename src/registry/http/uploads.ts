@@ -107,7 +107,7 @@ async function mounted(exchange: Exchange, digest: Digest): Promise<boolean> {
       exchange.quotas.guard(exchange.name)?.((await repositories.blobSize(source, digest)) ?? 0);
       return await repositories.linkBlob(exchange.name, digest);
     }
-  return false;
+  return (await exchange.loan?.take(exchange.name, digest)) ?? false;
 }
 
 function wantedAlgorithm(query: URLSearchParams, digest: string | null): Algorithm {

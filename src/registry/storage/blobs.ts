@@ -1,6 +1,7 @@
 /** Blobs by digest, for all repositories. A blob is its file and nothing else. */
-import { createHash } from "node:crypto";
-import { chmod, type FileHandle, open, rm, stat } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { chmod, constants, copyFile, type FileHandle, open, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Digest } from "../../base/digest.ts";
 import { errnoOf } from "../../base/errors.ts";
 import { KeyedLock } from "../../base/locks.ts";
@@ -16,6 +17,8 @@ export interface StoredBlob {
   readonly size: number;
 }
 
+/** Another file system, as many names as a file can have, or none allowed. */
+const APART = new Set(["EXDEV", "EMLINK", "EPERM"]);
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
 export class Blobs {
@@ -79,17 +82,30 @@ export class Blobs {
   }
 
   /**
-   * Post-condition: a file of the same file system, whose content has this digest and never changes, is the blob: no byte moves.
-   * False when the two cannot share bytes.
+   * Post-condition: a file, whose content has this digest and never changes, is the blob too: by a second name for the same bytes, or where the two
+   * cannot share them by a copy. False when the file is gone.
    */
   async share(path: string, digest: Digest): Promise<boolean> {
+    if ((await this.info(digest)) !== undefined) return true;
+    const target = this.#layout.blob(digest);
     try {
-      await linkInto(path, this.#layout.blob(digest));
-      return true;
+      await this.syncer.mark(digest);
+      await linkInto(path, target);
     } catch (error) {
-      if (["EXDEV", "EMLINK", "EPERM", "ENOENT"].includes(errnoOf(error) ?? "")) return false;
-      throw error;
+      const code = errnoOf(error) ?? "";
+      if (code === "ENOENT") return false;
+      if (!APART.has(code)) throw error;
+      await this.#copy(path, target);
     }
+    this.syncer.later(digest, [target]);
+    return true;
+  }
+
+  async #copy(path: string, target: string): Promise<void> {
+    const temporary = join(this.#layout.tmp, randomUUID());
+    await copyFile(path, temporary, constants.COPYFILE_FICLONE);
+    await chmod(temporary, 0o444);
+    await renameInto(temporary, target);
   }
 
   /** Who reads it keeps the open file. */
