@@ -117,6 +117,11 @@ export interface ContextTree {
    * Undefined: nothing is kept.
    */
   readonly cacheName?: string | undefined;
+  /**
+   * Another text whenever anything in the folder may have changed: what selections of it came to is remembered by it, and with `cacheName`
+   * between builds, so that an unchanged context is not looked at at all.
+   */
+  readonly version?: string | undefined;
   /** Owner that every file counts as; Docker's contexts belong to root. Undefined: 0, 0. "keep": as on the disk. */
   readonly owner?: "root" | "keep" | undefined;
 }

@@ -1,7 +1,8 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
+import type { Paths } from "../store/paths.ts";
 import { runBuild } from "./build/build.ts";
 import { checkDockerfile } from "./build/warnings.ts";
 import type { Builder, BuildRequest, BuildResult, PruneOptions, ShellOptions, ShellSession } from "./builder.ts";
@@ -37,6 +38,7 @@ export function openBuilder({ contexts, ...parts }: BuilderParts): OpenedBuilder
   const { store, snapshots, content } = parts;
   mkdirSync(store.paths.contextHashes, { recursive: true, mode: 0o700 });
   mkdirSync(store.paths.emptyFolder, { recursive: true });
+  removeHashes(store.paths, new Set((contexts?.records() ?? []).map(({ id }) => id)));
   const isWhole = ({ layer, chainId }: Made) =>
     layer === undefined ||
     (content.info(layer.blob.digest) !== undefined && chainId !== undefined && snapshots.layer(chainId) !== undefined);
@@ -48,6 +50,12 @@ export function openBuilder({ contexts, ...parts }: BuilderParts): OpenedBuilder
     builder: new LocalBuilder(tools, contexts),
     keeps: (digest) => steps.keeps(digest) || steps.isPinned(digest),
   };
+}
+
+/** What is known of contexts that are gone. */
+function removeHashes(paths: Paths, kept: ReadonlySet<string>): void {
+  for (const name of readdirSync(paths.contextHashes))
+    if (!kept.has(name)) rmSync(paths.contextHash(name), { force: true });
 }
 
 class LocalBuilder implements Builder {

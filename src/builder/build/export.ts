@@ -1,4 +1,5 @@
 import { digestOf } from "../../base/digest.ts";
+import { errorKind } from "../../base/errors.ts";
 import type { Lease } from "../../images/images.ts";
 import { familiarName, type Reference } from "../../oci/reference.ts";
 import type { Descriptor } from "../../oci/types.ts";
@@ -36,12 +37,13 @@ export async function exportResult(parts: ExportParts, images: readonly BuiltIma
 }
 
 async function store(
-  { tools, lease, names, request, signal }: ExportParts,
+  { tools, lease, names, signal }: ExportParts,
   images: readonly BuiltImage[],
   target: Descriptor,
   index: Buffer | undefined,
 ): Promise<void> {
   const { content } = tools;
+  if (isRecorded(tools, images, target, names)) return;
   for (const image of images) {
     await lease.hold(image.layers.map(({ digest }) => digest));
     await lease.store(() => content.put(image.configBytes));
@@ -49,7 +51,23 @@ async function store(
   }
   if (index !== undefined) await lease.store(() => content.put(index));
   await content.sync(images.flatMap(({ layers }) => layers.map(({ digest }) => digest)));
-  await tools.images.record({ target, names, signal, unpack: request.store !== false });
+  await tools.images.record({ target, names, signal });
+}
+
+/** The very same, under these names: nothing is written then, which would wait for the disk. */
+function isRecorded(
+  { images: known }: Toolkit,
+  images: readonly BuiltImage[],
+  target: Descriptor,
+  names: readonly Reference[],
+): boolean {
+  const wanted = names.length > 0 ? names.map(familiarName) : images.map(({ id }) => id);
+  try {
+    return wanted.every((name) => known.target(name).descriptor.digest === target.digest);
+  } catch (error) {
+    if (errorKind(error) === "not-found") return false;
+    throw error;
+  }
 }
 
 function inputFor(

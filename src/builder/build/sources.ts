@@ -1,3 +1,4 @@
+import { digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { timestamp } from "../../base/time.ts";
 import { HOST_PLATFORM } from "../../oci/platform.ts";
@@ -138,6 +139,7 @@ export class Sources {
         name: name === undefined ? "the build context" : `the build context ${name}`,
         foreign: tree?.owner !== "keep",
         hashes: tree?.cacheName === undefined ? undefined : paths.contextHash(tree.cacheName),
+        version: versionOf(tree),
       },
     };
   }
@@ -154,6 +156,12 @@ export class Sources {
     this.#vertices.set(key, vertex);
     return vertex;
   }
+}
+
+function versionOf(tree: ContextTree | undefined): FolderTree["source"]["version"] {
+  if (tree?.cacheName === undefined || tree.version === undefined) return undefined;
+  const text = digestOf(JSON.stringify([tree.version, tree.ignore ?? [], tree.owner ?? "root"]));
+  return { name: tree.cacheName, text };
 }
 
 /** Something that needs no work. */

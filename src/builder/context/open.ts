@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import type { Digest } from "../../base/digest.ts";
 import { newId, shortId } from "../../base/ids.ts";
 import type { Store } from "../../store/store.ts";
 import { serveAgent } from "./agent-socket.ts";
@@ -47,9 +48,9 @@ class LocalContexts implements Contexts {
   async sync(request: SyncRequest): Promise<OwnedContext> {
     const id = this.#take(request.name);
     try {
-      await this.#update(id, request);
+      const version = await this.#update(id, request);
       this.#rows.used(id);
-      const tree = { root: join(this.#store.paths.context(id), "tree"), cacheName: id };
+      const tree = { root: join(this.#store.paths.context(id), "tree"), cacheName: id, version };
       return { tree, [Symbol.asyncDispose]: () => this.#giveBack(id, request.name) };
     } catch (error) {
       this.#inUse.delete(id);
@@ -77,15 +78,17 @@ class LocalContexts implements Contexts {
     return id;
   }
 
-  async #update(id: string, { name, description, lines, ...request }: SyncRequest): Promise<void> {
+  /** Returns what the folder is known by now. */
+  async #update(id: string, { name, description, lines, ...request }: SyncRequest): Promise<Digest> {
     const folder = this.#store.paths.context(id);
     const kept = { tree: join(folder, "tree"), list: join(folder, "list") };
     const plan = await planSync(kept, lines);
-    if (plan.same) return;
+    if (plan.same) return plan.version;
     this.#rows.begin(id, name, description);
     mkdirSync(kept.tree, { recursive: true, mode: 0o755 });
     await plan.run(request);
     this.#rows.ready(id, plan.size);
+    return plan.version;
   }
 
   /** Of several that builds at the same time needed, one stays. */

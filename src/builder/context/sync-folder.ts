@@ -1,6 +1,8 @@
 /** Brings a kept folder to what a client's listing says, by asking only for the files whose lines are new. */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
+import type { Digest } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
 import type { SyncLine, SyncRequest } from "./contexts.ts";
@@ -17,6 +19,8 @@ export interface KeptFolder {
 export interface SyncPlan {
   /** Nothing is different from last time. */
   readonly same: boolean;
+  /** The digest of the listing: another one whenever a file may be another. */
+  readonly version: Digest;
   /** Bytes on the disk afterwards, about. */
   readonly size: number;
   /** Bytes of the files that will be asked for. */
@@ -31,8 +35,10 @@ export async function planSync(folder: KeptFolder, lines: AsyncIterable<string>)
   const listing: string[] = [];
   const fresh = new Map<number, SyncLine>();
   const kept = new Set<string>();
+  const hash = createHash("sha256");
   let size = 0;
   for await (const text of lines) {
+    hash.update(`${text}\n`);
     if (listing.push(text) > MAX_ENTRIES)
       throw new EngineError("too-large", `the build context has more than ${MAX_ENTRIES} files`, {
         hint: "Leave out what the build does not need with a .dockerignore file.",
@@ -44,6 +50,7 @@ export async function planSync(folder: KeptFolder, lines: AsyncIterable<string>)
   const gone = [...before].filter((text) => !kept.has(text)).map(readSyncLine);
   const missing = [...fresh.values()].reduce((sum, [, , , , bytes]) => sum + bytes, 0);
   return {
+    version: `sha256:${hash.digest("hex")}`,
     same: fresh.size === 0 && gone.length === 0 && before.size > 0,
     size,
     missing,

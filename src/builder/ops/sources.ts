@@ -21,20 +21,27 @@ export async function digestOfSelection(
   signal: AbortSignal,
 ): Promise<string> {
   if (tree === undefined) throw new Error("a selection has no source");
-  const chainId = tree.kind === "layers" ? (tree.chainId ?? "") : "";
+  const name = nameOf(tree);
   const text = JSON.stringify([wish.patterns, wish.excludes, wish.parents]);
-  const known = chainId === "" ? undefined : tools.digests.get(chainId, digestOf(text));
+  const known = name === "" ? undefined : tools.digests.get(name, digestOf(text));
   if (known !== undefined) return known;
   const { source, close } = await withSource(tools, tree, signal);
   try {
     const found = await look(tools, { ...wish, source }, signal);
     remember(tree, text, found);
     const digest = `${found.shape}:${found.digest.slice("sha256:".length)}`;
-    if (chainId !== "") tools.digests.set(chainId, digestOf(text), digest);
+    if (name !== "") tools.digests.set(name, digestOf(text), digest);
     return digest;
   } finally {
     await close();
   }
+}
+
+/** What a tree is remembered by; "" for one that may change. */
+function nameOf(tree: Tree): string {
+  if (tree.kind === "layers") return tree.chainId ?? "";
+  const { version } = tree.source;
+  return version === undefined ? "" : `context ${version.name} ${version.text}`;
 }
 
 /** Here, in slices, unless it turns out to be much. */

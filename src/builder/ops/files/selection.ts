@@ -12,6 +12,8 @@ export interface TreeSource {
   readonly foreign: boolean;
   /** Where what is known of the files' contents is kept; undefined: nowhere. */
   readonly hashes: string | undefined;
+  /** Names the tree as it is now: what selections came to is remembered by it. */
+  readonly version?: { readonly name: string; readonly text: string } | undefined;
 }
 
 export interface Selection {
