@@ -9,9 +9,11 @@ import { readTar } from "../base/tar/reader.ts";
 import type { TarInput } from "../base/tar/tar.ts";
 import { TarWriter } from "../base/tar/writer.ts";
 import type { Engine } from "../engine/engine.ts";
+import { mountTable } from "../kernel/mounts.ts";
 import { createBusybox, logText, runToEnd, startEngine } from "../testing/engine-harness.ts";
 
 const OPTIONS = { noOverwriteDirNonDir: false, copyUidGid: false };
+const VOLUME = { HostConfig: { Binds: ["vol:/v"] } };
 const MTIME = 1_600_000_000_123_456_789n;
 
 function tarOf(...entries: readonly (TarInput & { readonly body?: string })[]) {
@@ -171,3 +173,101 @@ test("copies of a stopped container can be given to its user", async (t) => {
   assert.deepEqual([uid, gid], [1234, 4321]);
   assert.equal(readFileSync(join(dataRoot, "volumes", "vol", "_data", "f"), "utf8"), "x");
 });
+
+inBothStates(
+  "what is mounted below a folder comes out with it",
+  { Volumes: { "/data/anonymous": {} }, HostConfig: { Binds: ["named:/data/named", "nested:/data/named/deeper"] } },
+  async (engine, id) => {
+    const { containers } = engine;
+    for (const place of ["/data/anonymous", "/data/named", "/data/named/deeper"])
+      await containers.copyTo(id, place, tarOf({ path: "file", body: place }), OPTIONS);
+    const content = await contentOf(engine, id, "/data");
+    assert.deepEqual(
+      Object.entries(content).filter(([, body]) => body !== "/"),
+      [
+        ["data/anonymous/file", "/data/anonymous"],
+        ["data/named/deeper/file", "/data/named/deeper"],
+        ["data/named/file", "/data/named"],
+      ],
+    );
+    // One archive for all of it.
+    await containers.copyTo(id, "/data", tarOf({ path: "named/deeper/second", body: "below" }), OPTIONS);
+    assert.equal((await contentOf(engine, id, "/data/named/deeper"))["deeper/second"], "below");
+  },
+);
+
+inBothStates(
+  "links mean places in the container, also absolute ones and through volumes",
+  VOLUME,
+  async (engine, id) => {
+    const { containers } = engine;
+    const links = tarOf(
+      { path: "absolute", type: "symlink", linkPath: "/etc" },
+      { path: "volume", type: "symlink", linkPath: "/v" },
+    );
+    await containers.copyTo(id, "/tmp", links, OPTIONS);
+    await containers.copyTo(id, "/v", tarOf({ path: "back", type: "symlink", linkPath: "/home" }), OPTIONS);
+    await containers.copyTo(id, "/tmp", tarOf({ path: "absolute/made", body: "1" }), OPTIONS);
+    await containers.copyTo(id, "/tmp/volume/back", tarOf({ path: "here", body: "2" }), OPTIONS);
+    assert.equal((await contentOf(engine, id, "/etc/made")).made, "1");
+    assert.equal((await contentOf(engine, id, "/home/here")).here, "2");
+    await containers.copyTo(
+      id,
+      "/tmp",
+      tarOf({ path: "a", body: "linked" }, { path: "b", type: "hardlink", linkPath: "a" }),
+      OPTIONS,
+    );
+    assert.equal((await contentOf(engine, id, "/tmp/b")).b, "linked");
+  },
+);
+
+inBothStates(
+  "a link to what is read-only is no way to write it",
+  { HostConfig: { Binds: ["vol:/v:ro"], ReadonlyRootfs: true, Tmpfs: { "/tmp": "" } } },
+  async (engine, id) => {
+    const { containers } = engine;
+    await assert.rejects(containers.copyTo(id, "/v", tarOf({ path: "f", body: "x" }), OPTIONS), {
+      kind: "forbidden",
+      message: "mounted volume is marked read-only",
+    });
+    await assert.rejects(containers.copyTo(id, "/etc", tarOf({ path: "f", body: "x" }), OPTIONS), {
+      kind: "forbidden",
+      message: "container rootfs is marked read-only",
+    });
+  },
+);
+
+test("a container that swaps files for links while they are copied in reaches nothing outside", async (t) => {
+  const { engine } = await startEngine(t);
+  const { containers } = engine;
+  const outside = mkdtempSync(join(tmpdir(), "gantry-outside-"));
+  t.after(() => rmSync(outside, { recursive: true }));
+  const secret = join(outside, "secret");
+  writeFileSync(secret, "secret", { mode: 0o600 });
+  const attack = `mkdir /w; cd /w; while :; do rm -f f; ln -s ${secret} f; done`;
+  const id = await createBusybox(engine, ["sh", "-c", attack]);
+  await containers.start(id);
+  const entries = Array.from({ length: 300 }, () => ({ path: "f", body: "mine", mode: 0o777, uid: 1, gid: 1 }));
+  for (let round = 0; round < 10; round++)
+    await containers.copyTo(id, "/w", tarOf(...entries), OPTIONS).catch(() => {});
+  const { mode, uid } = statSync(secret);
+  assert.deepEqual([mode & 0o7777, uid, readFileSync(secret, "utf8")], [0o600, 0, "secret"]);
+});
+
+test("a stopped container's tree leaves nothing mounted, and takes nothing from a start at the same time", async (t) => {
+  const { engine, execRoot } = await startEngine(t);
+  const { containers } = engine;
+  const id = await createBusybox(engine, ["sleep", "100"], { HostConfig: { Binds: ["vol:/v"] } });
+  const copies = Array.from({ length: 8 }, (_, i) =>
+    containers.copyTo(id, "/v", tarOf({ path: `f${i}`, body: String(i) }), OPTIONS),
+  );
+  await Promise.all([...copies, containers.start(id)]);
+  assert.equal(Object.keys(await contentOf(engine, id, "/v")).length, 9);
+  await containers.kill(id, "KILL");
+  await containers.statPath(id, "/v/f1");
+  await until(() => mountTable().every(({ target }) => !target.startsWith(join(execRoot, "containers"))));
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}

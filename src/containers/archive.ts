@@ -63,20 +63,23 @@ export async function copyTo(
   tar: Readable,
   { noOverwriteDirNonDir, copyUidGid }: CopyToOptions,
 ): Promise<void> {
-  refuseReadOnly(container, posix.resolve("/", path));
   const { User } = container.definition.config;
-  const owner = copyUidGid && User ? await ownerOf(context, container, User) : undefined;
-  await withPlace(context, container, path, async (place) => {
-    const folder = openFolder(place, container, path);
-    try {
-      await extractTar(folder, tar, { noOverwriteDirNonDir, owner });
-    } finally {
-      closeSync(folder);
-    }
+  await withPlace(context, container, path, async ({ root, at }) => {
+    const folder = folderAt({ root, at }, container, path);
+    refuseReadOnly(container, folder);
+    const owner = copyUidGid && User ? resolveUser(User, readUserFiles(fdPath(root))) : undefined;
+    await extractTar(root, tar, { at: folder, noOverwriteDirNonDir, owner }).catch(explainReadOnly);
   });
   notify(context, container, "extract-to-dir");
 }
 
+/** A link on the way may lead to what is read-only though the folder is not. */
+function explainReadOnly(error: unknown): never {
+  if (errnoOf(error) !== "EROFS") throw error;
+  throw new EngineError("forbidden", "mounted volume is marked read-only", { cause: error });
+}
+
+/** `clean`: without links. */
 function refuseReadOnly(container: Container, clean: string): void {
   const mount = mountCovering(container, clean);
   if (mount !== undefined && !mount.writable) throw new EngineError("forbidden", "mounted volume is marked read-only");
@@ -92,13 +95,15 @@ function onTmpfs({ definition }: Container, clean: string): boolean {
   );
 }
 
-function ownerOf(context: Context, container: Container, user: string): Promise<{ uid: number; gid: number }> {
-  return withPlace(context, container, "/", async ({ root }) => resolveUser(user, readUserFiles(fdPath(root))));
-}
-
-function openFolder({ root, at }: Place, container: Container, path: string): number {
+/** The path of a folder with its links resolved. "invalid" for what is none. */
+function folderAt({ root, at }: Place, container: Container, path: string): string {
   try {
-    return openIn(root, at, { flags: constants.O_RDONLY | constants.O_DIRECTORY });
+    const folder = openIn(root, at, { flags: constants.O_RDONLY | constants.O_DIRECTORY });
+    try {
+      return pathIn(root, folder);
+    } finally {
+      closeSync(folder);
+    }
   } catch (error) {
     if (errnoOf(error) === "ENOTDIR")
       throw new EngineError("invalid", "extraction point is not a directory", { cause: error });
@@ -111,10 +116,15 @@ function followed({ root, at }: Place, asked: string): string {
   if (!/\/\.?$/.test(asked) || at === "/") return at;
   const fd = openIn(root, at, { flags: O_PATH });
   try {
-    const base = readlinkSync(fdPath(root));
-    const real = readlinkSync(fdPath(fd));
-    return base === "/" ? real : real.slice(base.length) || "/";
+    return pathIn(root, fd);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Where an open file or folder is, seen from the root. */
+function pathIn(root: number, fd: number): string {
+  const base = readlinkSync(fdPath(root));
+  const real = readlinkSync(fdPath(fd));
+  return base === "/" ? real : real.slice(base.length) || "/";
 }

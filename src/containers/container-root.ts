@@ -4,18 +4,19 @@ import { posix } from "node:path";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
+import { withMountsAside } from "./mounts-aside.ts";
 import type { MountRecord } from "./record.ts";
 
 export interface Place {
-  /** The root's descriptor; closed when the work is done. */
+  /** The container's root; the descriptor is; closed when the work is done. */
   readonly root: number;
   /** The path asked for, cleaned, seen from `root`. */
   readonly at: string;
 }
 
 /**
- * Finds the tree that holds a path: of its process, with all its mounts, while it runs; otherwise its file system, mounted for the
- * time of the work, or the volume or folder that would be mounted there.
+ * The tree as the container's process sees it: its own with all its mounts while it runs, otherwise the root file system with binds,
+ * volumes and images mounted for the time of the work.
  */
 export async function withPlace<T>(
   context: Context,
@@ -23,13 +24,11 @@ export async function withPlace<T>(
   path: string,
   work: (place: Place) => Promise<T>,
 ): Promise<T> {
-  const clean = posix.resolve("/", path);
+  const at = posix.resolve("/", path);
   const { pid } = container.state;
-  if (pid > 0) return withFolder(`/proc/${pid}/root`, (root) => work({ root, at: clean }));
-  const mount = mountCovering(container, clean);
-  if (mount === undefined) return withRootfs(context, container, (root) => work({ root, at: clean }));
-  const at = clean.slice(mount.destination.length) || "/";
-  return withMount(context, container, mount, (root) => work({ root, at }));
+  if (pid > 0) return withFolder(`/proc/${pid}/root`, (root) => work({ root, at }));
+  if (container.definition.mounts.length === 0) return withRootfs(context, container, (root) => work({ root, at }));
+  return withMountsAside(context, container, (root) => work({ root, at }));
 }
 
 /** The root file system alone, without what is mounted in it. */
@@ -44,27 +43,6 @@ export function mountCovering({ definition }: Container, clean: string): MountRe
   );
   return covering.sort((a, b) => b.destination.length - a.destination.length)[0];
 }
-
-async function withMount<T>(
-  { volumes, snapshots }: Context,
-  { id }: Container,
-  { type, name = "", source, subpath = "", chainId }: MountRecord,
-  work: (root: number) => Promise<T>,
-): Promise<T> {
-  if (type === "bind") return withFolder(source, work);
-  if (type === "image") {
-    if (chainId === undefined) throw new EngineError("not-found", `the image ${name} is empty`);
-    return snapshots.withLayer(chainId, (root) => withFolder(posix.join(root, subpath), work));
-  }
-  const user = `${id}-files-${(uses++).toString()}`;
-  try {
-    return await withFolder(posix.join(await volumes.acquire(name, user), subpath), work);
-  } finally {
-    await volumes.release(name, user);
-  }
-}
-
-let uses = 0;
 
 async function withFolder<T>(path: string, work: (fd: number) => Promise<T>): Promise<T> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);

@@ -21,14 +21,18 @@ export async function prepareMounts(context: Context, container: Container, root
   for (const [index, mount] of container.definition.mounts.entries())
     if (mount.type === "bind") prepared.push(prepareBind(context, container, mount, index));
     else if (mount.type === "image") prepared.push(await prepareImage(context, container, mount, index));
-    else prepared.push(await prepareVolume(context, container, mount, rootfs));
+    else prepared.push(await prepareVolume(context, mount, { user: container.id, rootfs }));
   return prepared;
 }
 
 export async function releaseMounts(context: Context, container: Container): Promise<void> {
-  for (const { type, name } of container.definition.mounts)
-    if (type === "volume" && name !== undefined) await context.volumes.release(name, container.id);
+  await releaseVolumes(context, container, container.id);
   clearBundleMounts(context, container.id);
+}
+
+export async function releaseVolumes({ volumes }: Context, container: Container, user: string): Promise<void> {
+  for (const { type, name } of container.definition.mounts)
+    if (type === "volume" && name !== undefined) await volumes.release(name, user);
 }
 
 function prepareBind({ paths }: Context, { id }: Container, mount: MountRecord, index: number): ContainerMount {
@@ -75,13 +79,19 @@ async function prepareImage(
   return { type: "bind", source, target: destination, readOnly: true };
 }
 
-async function prepareVolume(
+export interface VolumeUse {
+  readonly user: string;
+  /** The mounted root file system. */
+  readonly rootfs: string;
+}
+
+/** Pair with `releaseVolumes` of the same user, also when it fails. */
+export async function prepareVolume(
   { volumes }: Context,
-  container: Container,
   { name = "", destination, writable, noCopy, subpath }: MountRecord,
-  rootfs: string,
+  { user, rootfs }: VolumeUse,
 ): Promise<ContainerMount> {
-  const folder = await volumes.acquire(name, container.id);
+  const folder = await volumes.acquire(name, user);
   if (!noCopy && subpath === undefined) {
     const content = realPathIn(rootfs, destination);
     if (content !== undefined) await volumes.copyUp(name, content);
@@ -95,7 +105,7 @@ async function prepareVolume(
 }
 
 /** Where a path inside a root really lies, links followed inside the root; undefined when there is nothing. */
-function realPathIn(root: string, path: string): string | undefined {
+export function realPathIn(root: string, path: string): string | undefined {
   const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     const fd = openIn(rootFd, path, { flags: O_PATH });

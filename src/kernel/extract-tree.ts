@@ -1,8 +1,11 @@
 /** A tar into a folder that others may be changing: every name is worked on in a folder that was opened inside. */
+
+import { isUtf8 } from "node:buffer";
 import {
   chmodSync,
   closeSync,
   constants,
+  fstatSync,
   lchownSync,
   linkSync,
   lstatSync,
@@ -19,7 +22,8 @@ import { cleanEntryPath } from "../base/tar/names.ts";
 import { readTar, type TarEntry } from "../base/tar/reader.ts";
 import type { TarHeader } from "../base/tar/tar.ts";
 import { makeNode, setTimes } from "./nodes.ts";
-import { fdPath, openIn } from "./rooted.ts";
+import { fdPath, O_PATH, openIn } from "./rooted.ts";
+import { removeTree } from "./trees.ts";
 import { setXattr } from "./xattrs.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, S_IFMT } = constants;
@@ -31,6 +35,8 @@ interface FolderTime {
 }
 
 export interface ExtractOptions {
+  /** Where in the folder; links on the way and in it are resolved from the folder all the same. Default: the folder itself. */
+  readonly at?: string | undefined;
   readonly noOverwriteDirNonDir: boolean;
   /** Instead of the archive's owners. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
@@ -39,14 +45,16 @@ export interface ExtractOptions {
 /** Puts a tar's entries into the folder. "invalid" for ones that lead out of it; what came before them stays. */
 export async function extractTar(folder: number, tar: Readable, options: ExtractOptions): Promise<void> {
   const folders: FolderTime[] = [];
+  const at = latin1(options.at ?? "");
   for await (const entry of readTar(tar)) {
     const { path: name, rawPath } = entry.header;
     const path = cleanEntryPath(latin1(rawPath ?? name));
     if (path === undefined)
       throw new EngineError("invalid", `the archive's entry ${JSON.stringify(name)} leads out of the folder`);
     if (path === "" || path === ".") continue;
-    await extract(folder, path, entry, options);
-    if (entry.header.type === "directory") folders.push({ path, mtime: entry.header.mtime });
+    const place = posix.join(at, path);
+    await extract(folder, place, entry, options);
+    if (entry.header.type === "directory") folders.push({ path: place, mtime: entry.header.mtime });
   }
   for (const { path, mtime } of folders.toReversed()) stampFolder(folder, path, mtime);
 }
@@ -66,15 +74,25 @@ async function extract(folder: number, path: string, entry: TarEntry, options: E
   const parent = openParent(folder, posix.dirname(path));
   try {
     const target = bytes(`${fdPath(parent)}/${posix.basename(path)}`);
-    clearPlace(target, header, options);
-    await make(folder, target, entry);
+    await clearPlace(target, header, options);
+    await make(folder, target, entry, latin1(options.at ?? ""));
     if (header.type === "hardlink") return;
     lchownSync(target, uid, gid);
-    if (header.type !== "symlink") chmodSync(target, header.mode);
+    if (header.type !== "symlink") setMode(parent, posix.basename(path), header.mode);
     for (const [name, value] of header.xattrs) setXattr(target, name, value);
     setTimes(target, header.mtime, header.mtime);
   } finally {
     closeSync(parent);
+  }
+}
+
+/** Of what is there and no other: whoever puts a link in its place meanwhile gains nothing. */
+function setMode(parent: number, name: string, mode: number): void {
+  const fd = openIn(parent, bytes(name), { flags: O_PATH | O_NOFOLLOW });
+  try {
+    if (!fstatSync(fd).isSymbolicLink()) chmodSync(fdPath(fd), mode);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -95,7 +113,11 @@ function openParent(folder: number, path: string): number {
 }
 
 /** What is there makes room, but a folder for a folder stays. */
-function clearPlace(target: Buffer, { type }: TarHeader, { noOverwriteDirNonDir }: ExtractOptions): void {
+async function clearPlace(
+  target: Buffer,
+  { type }: TarHeader,
+  { noOverwriteDirNonDir }: ExtractOptions,
+): Promise<void> {
   const there = lstatSync(target, { throwIfNoEntry: false });
   if (there === undefined || (there.isDirectory() && type === "directory")) return;
   if (noOverwriteDirNonDir && there.isDirectory() !== (type === "directory"))
@@ -105,10 +127,11 @@ function clearPlace(target: Buffer, { type }: TarHeader, { noOverwriteDirNonDir 
         ? `cannot overwrite directory "${posix.basename(String(target))}" with non-directory`
         : `cannot overwrite non-directory "${posix.basename(String(target))}" with directory`,
     );
-  rmSync(target, { recursive: true, force: true });
+  if (there.isDirectory() && isUtf8(target)) await removeTree(target.toString());
+  else rmSync(target, { recursive: true, force: true });
 }
 
-async function make(folder: number, target: Buffer, entry: TarEntry): Promise<void> {
+async function make(folder: number, target: Buffer, entry: TarEntry, at: string): Promise<void> {
   const { header } = entry;
   switch (header.type) {
     case "directory":
@@ -120,7 +143,7 @@ async function make(folder: number, target: Buffer, entry: TarEntry): Promise<vo
       const source = cleanEntryPath(latin1(header.rawLinkPath ?? header.linkPath));
       if (source === undefined)
         throw new EngineError("invalid", `the archive's link ${JSON.stringify(header.path)} leads out of the folder`);
-      const from = openIn(folder, bytes(posix.dirname(source)), { flags: O_RDONLY | O_DIRECTORY });
+      const from = openIn(folder, bytes(posix.join(at, posix.dirname(source))), { flags: O_RDONLY | O_DIRECTORY });
       try {
         return linkSync(bytes(`${fdPath(from)}/${posix.basename(source)}`), target);
       } finally {

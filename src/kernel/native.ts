@@ -37,6 +37,13 @@ export interface Native {
     readOnly: number,
     isVolatile: number,
   ): void;
+  openStage(
+    root: string,
+    sources: readonly string[],
+    targets: readonly string[],
+    modes: readonly string[],
+  ): Promise<[rootFd: number, stage: number]>;
+  closeStage(stage: number): Promise<void>;
   createNetns(path: string): Promise<void>;
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;
   bindSocket(netns: string | null, type: number, protocol: number, address: Uint8Array, port: number): number;

@@ -1,0 +1,72 @@
+/** A look into a container that does not run: its root file system with what would be mounted in it. */
+import { existsSync } from "node:fs";
+import { EngineError } from "../base/errors.ts";
+import { type StagedMount, withStage } from "../kernel/stage.ts";
+import type { Container } from "./container.ts";
+import type { Context } from "./context.ts";
+import { prepareVolume, realPathIn, releaseVolumes } from "./mount-sources.ts";
+import type { MountRecord } from "./record.ts";
+
+let uses = 0;
+
+/** Binds whose source is not there are left out. `rootFd` is closed, and nothing stays mounted, when the work is done. */
+export function withMountsAside<T>(
+  context: Context,
+  container: Container,
+  work: (rootFd: number) => Promise<T>,
+): Promise<T> {
+  const { id, definition } = container;
+  const user = `${id}-files-${uses++}`;
+  const images = definition.mounts.filter(({ type }) => type === "image");
+  return context.rootfs.use(id, async (rootfs) => {
+    try {
+      const own: StagedMount[] = [];
+      for (const mount of definition.mounts) {
+        const { source, destination: target, writable, nonRecursive: flat } = mount;
+        if (mount.type === "volume") own.push(staged(await prepareVolume(context, mount, { user, rootfs })));
+        else if (mount.type === "bind" && existsSync(source)) own.push({ source, target, readOnly: !writable, flat });
+      }
+      return await withImages(context, images, own, (all) => withStage(rootfs, inOrder(all), work));
+    } finally {
+      await releaseVolumes(context, container, user);
+    }
+  });
+}
+
+const staged = ({
+  source,
+  target,
+  readOnly = false,
+}: {
+  source: string;
+  target: string;
+  readOnly?: boolean | undefined;
+}) => ({
+  source,
+  target,
+  readOnly,
+});
+
+/** What holds another one comes before it. */
+function inOrder(mounts: readonly StagedMount[]): StagedMount[] {
+  const depth = ({ target }: StagedMount) => target.split("/").length;
+  return mounts.toSorted((a, b) => depth(a) - depth(b));
+}
+
+/** Each image's layers are mounted while the next ones and the work are under way. */
+async function withImages<T>(
+  context: Context,
+  [mount, ...others]: readonly MountRecord[],
+  known: readonly StagedMount[],
+  work: (all: readonly StagedMount[]) => Promise<T>,
+): Promise<T> {
+  if (mount === undefined) return work(known);
+  const { chainId, destination: target, subpath, name } = mount;
+  if (chainId === undefined) return withImages(context, others, known, work);
+  return context.snapshots.withLayer(chainId, async (root) => {
+    const source = subpath === undefined ? root : realPathIn(root, subpath);
+    if (source === undefined)
+      throw new EngineError("invalid", `cannot access path ${subpath} in image ${name}: no such file or directory`);
+    return withImages(context, others, [...known, { source, target, readOnly: true }], work);
+  });
+}
