@@ -35,6 +35,10 @@ const TESTING = [
   { what: "umoci", found: () => program("umoci"), package: "umoci" },
   { what: "qemu", found: () => process.arch !== "x64" || program("qemu-system-x86_64"), package: "qemu-system-x86" },
   { what: "mkfs.ext4", found: () => program("mkfs.ext4"), package: "e2fsprogs" },
+  { what: "git", found: () => program("git"), package: "git" },
+  { what: "xz", found: () => program("xz"), package: "xz-utils" },
+  { what: "bzip2", found: () => program("bzip2"), package: "bzip2" },
+  { what: "mmdebstrap", found: () => program("mmdebstrap"), package: "mmdebstrap" },
   { what: "python3", found: () => program("python3"), package: "python3-minimal" },
 ];
 

@@ -4,7 +4,6 @@ import {
   closeSync,
   ftruncateSync,
   linkSync,
-  lstatSync,
   mkdirSync,
   openSync,
   rmSync,
@@ -197,14 +196,6 @@ export class FolderWriter {
 
 const tooLong = (path: string): EngineError =>
   new EngineError("invalid", `the build context has a name that is too long: ${path.slice(0, 200)}…`);
-
-/** What a folder holds that this process did not fill. */
-export function typeOf(path: string): NodeType | undefined {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat?.isFile()) return "file";
-  if (stat?.isDirectory()) return "directory";
-  return stat?.isSymbolicLink() ? "symlink" : undefined;
-}
 
 function parentOf(path: string): string {
   const slash = path.lastIndexOf("/");
