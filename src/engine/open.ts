@@ -14,6 +14,7 @@ import { readHost } from "../kernel/host.ts";
 import { lockFile } from "../kernel/locks.ts";
 import { openLogs } from "../logs/open.ts";
 import { openNetworks } from "../networks/open.ts";
+import { openPlugins } from "../plugins/open.ts";
 import { openRemote } from "../remote/open.ts";
 import { openRuntime } from "../runtime/open.ts";
 import { openSnapshots } from "../snapshots/open.ts";
@@ -67,7 +68,8 @@ async function compose(
   ]);
   closers.defer(() => networks.dispose());
   const content = openContent(store);
-  const volumes = openVolumes({ store, events, logger });
+  const plugins = openPlugins();
+  const volumes = openVolumes({ store, events, logger, plugins });
   const logs = openLogs({ logger });
   closers.defer(() => logs.close());
   const remote = openRemote({ settings: settings.remote, logger });

@@ -31,7 +31,7 @@ export async function pruneVolumes(sources: PruneSources, filters: Filters): Pro
       !labelsMatch(labels, filters)
     )
       continue;
-    const size = await volumes.usage(Name);
+    const size = Math.max(0, await volumes.usage(Name));
     if (
       !(await removedUnlessUsed(() => volumes.remove(Name, { force: false, inUseBy: volumeUsers().get(Name) ?? [] })))
     )

@@ -16,6 +16,7 @@ import { type TestContext, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { TarWriter } from "../base/tar/writer.ts";
 import type { Events } from "../events/events.ts";
+import { openPlugins } from "../plugins/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
 import { unmountBelow } from "../testing/unmount.ts";
@@ -31,7 +32,7 @@ async function setUp(t: TestContext) {
   const paths = makePaths(join(folder, "data"), join(folder, "exec"));
   const store = openStore(paths);
   const events = { publish() {} } as unknown as Events;
-  const volumes = openVolumes({ store, events, logger: { log() {} } });
+  const volumes = openVolumes({ store, events, logger: { log() {} }, plugins: openPlugins() });
   t.after(() => {
     store.close();
     unmountBelow(folder);

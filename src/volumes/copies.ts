@@ -17,7 +17,7 @@ import { MirrorJob } from "./mirror-job.ts";
 import { checkVolumeName } from "./names.ts";
 import { needsMount } from "./options.ts";
 import type { VolumePlaces } from "./places.ts";
-import { type VolumeRecord, type VolumeRecords, wireOf } from "./records.ts";
+import { isLocal, type VolumeRecord, type VolumeRecords, wireOf } from "./records.ts";
 import type { CopyOptions, Still, Volumes } from "./volumes.ts";
 
 export interface CopyParts {
@@ -72,7 +72,7 @@ export class VolumeCopies {
             "conflict",
             `the volume ${name} is a snapshot of ${record.snapshotOf}: it stays as it is`,
           );
-        if (needsMount(record.options))
+        if (!isLocal(record) || needsMount(record.options))
           throw new EngineError(
             "invalid",
             `the volume ${name} lies on a device: only what Gantry stores itself can be put back`,
@@ -121,7 +121,8 @@ export class VolumeCopies {
     const { Name: name } = volume;
     await locks.run(name, async () => {
       const record = this.#get(name);
-      if (needsMount(record.options)) throw new EngineError("invalid", `the volume ${name} lies on a device`);
+      if (!isLocal(record) || needsMount(record.options))
+        throw new EngineError("invalid", `the volume ${name} lies on a device`);
       if (isUsed(name)) throw new EngineError("conflict", `the volume ${name} is in use`);
       if (readdirSync(places.data(name)).length > 0)
         throw new EngineError("conflict", `the volume ${name} is not empty`, { hint: "import into a new volume" });

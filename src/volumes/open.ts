@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { readdirSync, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Volume, VolumeCreateOptions } from "../api/types/volume.ts";
 import { EngineError, errorMessage } from "../base/errors.ts";
@@ -8,47 +7,52 @@ import { KeyedLock } from "../base/locks.ts";
 import type { Logger } from "../base/log.ts";
 import { timestamp } from "../base/time.ts";
 import type { Events } from "../events/events.ts";
-import { isMountPoint, mount, unmountIfMounted } from "../kernel/mounts.ts";
-import { treeUsage } from "../kernel/trees.ts";
+import type { Plugins } from "../plugins/plugins.ts";
 import type { Store } from "../store/store.ts";
 import { VolumeCopies } from "./copies.ts";
+import type { VolumeDriver } from "./driver.ts";
+import { LocalDriver } from "./local-driver.ts";
 import { copyTree } from "./mirror.ts";
 import { checkVolumeName } from "./names.ts";
-import { checkOptions, mountOf, needsMount } from "./options.ts";
+import { needsMount } from "./options.ts";
 import { VolumePlaces } from "./places.ts";
-import { type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
+import { PluginDriver } from "./plugin-driver.ts";
+import { isLocal, type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
 import type { CopyOptions, Still, Volumes } from "./volumes.ts";
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
-export function openVolumes({
-  store,
-  events,
-  logger,
-}: {
+export interface VolumesOptions {
   readonly store: Store;
   readonly events: Events;
   readonly logger: Logger;
-}): Volumes {
-  return new LocalVolumes(store, events, logger);
+  readonly plugins: Plugins;
 }
 
-/** The data of a volume is `<volume>/_data`; a volume with a device is mounted there while someone uses it. */
-class LocalVolumes implements Volumes {
+export function openVolumes(options: VolumesOptions): Volumes {
+  return new DrivenVolumes(options);
+}
+
+/** Names, rows and users of volumes; what is done to their data is their driver's. */
+class DrivenVolumes implements Volumes {
   readonly #records: VolumeRecords;
   readonly #places: VolumePlaces;
   readonly #events: Events;
   readonly #logger: Logger;
+  readonly #plugins: Plugins;
+  readonly #drivers: Map<string, VolumeDriver>;
   readonly #locks = new KeyedLock();
   /** Volume to those who acquired it. */
   readonly #users = new Map<string, Set<string>>();
   readonly #copies: VolumeCopies;
 
-  constructor(store: Store, events: Events, logger: Logger) {
+  constructor({ store, events, logger, plugins }: VolumesOptions) {
     this.#records = new VolumeRecords(store);
     this.#places = new VolumePlaces(store.paths);
     this.#events = events;
     this.#logger = logger;
+    this.#plugins = plugins;
+    this.#drivers = new Map([["local", new LocalDriver(this.#places, logger)]]);
     this.#copies = new VolumeCopies({
       volumes: this,
       records: this.#records,
@@ -62,27 +66,35 @@ class LocalVolumes implements Volumes {
   async create({ Name = "", Driver, DriverOpts, Labels }: VolumeCreateOptions): Promise<Volume> {
     const name = Name || newId();
     checkVolumeName(name);
-    if ((Driver || "local") !== "local")
-      throw new EngineError("not-found", `error looking up volume plugin ${Driver}: plugin "${Driver}" not found`);
     const options = DriverOpts ?? {};
-    checkOptions(options);
+    const driver = this.#driver(Driver || "local");
+    driver.check(options);
     const labels = { ...Labels, ...(Name === "" ? { [ANONYMOUS]: "" } : {}) };
-    return this.#locks.run(name, () => {
+    return this.#locks.run(name, async () => {
       const existing = this.#records.find(name);
-      if (existing !== undefined) return this.#reuse(existing, DriverOpts);
-      const record = { name, driver: "local", options, labels, createdAt: timestamp().replace(/\.\d+/, "") };
-      this.#make(record);
-      this.#events.publish({ type: "volume", action: "create", id: name, attributes: { driver: "local" } });
-      return wireOf(record, this.#places.data(name));
+      if (existing !== undefined) return this.#reuse(existing, Driver, DriverOpts);
+      // One whose removal its plug-in would not hear of.
+      const unfinished = this.#records.unfinished().find((record) => record.name === name);
+      if (unfinished !== undefined) await this.#erase(unfinished);
+      const record = { name, driver: driver.name, options, labels, createdAt: timestamp().replace(/\.\d+/, "") };
+      await this.#make(record, driver);
+      this.#events.publish({ type: "volume", action: "create", id: name, attributes: { driver: driver.name } });
+      return this.#wire(record);
     });
   }
 
   inspect(name: string): Volume {
-    return wireOf(this.#get(name), this.#places.data(name));
+    return this.#wire(this.#get(name));
+  }
+
+  async describe(name: string): Promise<Volume> {
+    const record = this.#get(name);
+    const { folder, scope, status } = await this.#driverOf(record).describe(record);
+    return { ...wireOf(record, folder), Scope: scope, ...(status === undefined ? {} : { Status: { ...status } }) };
   }
 
   list(): Volume[] {
-    return this.#records.all().map((record) => wireOf(record, this.#places.data(record.name)));
+    return this.#records.all().map((record) => this.#wire(record));
   }
 
   async remove(
@@ -99,41 +111,50 @@ class LocalVolumes implements Volumes {
       if (users.size > 0)
         throw new EngineError("conflict", `remove ${name}: volume is in use - [${[...users].join(", ")}]`);
       this.#records.mark(name, "removing");
-      await this.#erase(name);
+      try {
+        await this.#erase(record);
+      } catch (error) {
+        // A plug-in may refuse. What lies here is half gone then, and goes with the next start.
+        if (!isLocal(record)) this.#records.mark(name, "ready");
+        throw error;
+      }
       this.#events.publish({ type: "volume", action: "destroy", id: name, attributes: { driver: record.driver } });
     });
   }
 
   async acquire(name: string, user: string): Promise<string> {
-    return this.#locks.run(name, () => {
+    return this.#locks.run(name, async () => {
       const record = this.#get(name);
       const users = this.#users.get(name) ?? new Set();
-      const data = this.#places.data(name);
-      if (users.size === 0 && isMounted(record)) this.#mount(record);
-      mkdirSync(data, { recursive: true, mode: 0o755 });
+      const driver = this.#driverOf(record);
+      const folder =
+        users.has(user) && !isLocal(record)
+          ? driver.folder(record)
+          : await driver.mount(record, user, users.size === 0);
       this.#users.set(name, users.add(user));
-      return data;
+      return folder;
     });
   }
 
   async release(name: string, user: string): Promise<void> {
-    await this.#locks.run(name, () => {
+    await this.#locks.run(name, async () => {
       const users = this.#users.get(name);
-      if (users === undefined || !users.delete(user) || users.size > 0) return;
-      this.#users.delete(name);
+      if (users === undefined || !users.delete(user)) return;
+      if (users.size === 0) this.#users.delete(name);
       const record = this.#records.find(name);
-      if (record !== undefined && isMounted(record)) unmountIfMounted(this.#places.data(name), { detach: true });
+      if (record !== undefined) await this.#driverOf(record).unmount(record, user, users.size === 0);
     });
   }
 
   async copyUp(name: string, from: string): Promise<void> {
     await this.#locks.run(name, async () => {
       const record = this.#get(name);
-      const data = this.#places.data(name);
+      const data = this.#driverOf(record).folder(record);
       if (!statSync(from, { throwIfNoEntry: false })?.isDirectory() || readdirSync(data).length > 0) return;
       if (record.snapshotOf !== undefined) return;
+      const ours = isLocal(record) && !needsMount(record.options);
       // In place where others have the folder already.
-      if (needsMount(record.options) || (this.#users.get(name)?.size ?? 0) > 1) return copyTree(from, data);
+      if (!ours || (this.#users.get(name)?.size ?? 0) > 1) return copyTree(from, data);
       // Beside it first: after a kill the volume is still empty, not half full.
       await copyTree(from, await this.#places.fresh(name));
       await this.#places.adopt(name);
@@ -156,37 +177,47 @@ class LocalVolumes implements Volumes {
     return this.#copies.import(options, tar, signal);
   }
 
-  async usage(name: string): Promise<number> {
+  usage(name: string): Promise<number> {
     const record = this.#get(name);
-    if (needsMount(record.options) && !this.#users.has(name)) return 0;
-    return (await treeUsage(this.#places.data(name))).allocated;
+    return this.#driverOf(record).usage(record, this.#users.has(name));
   }
 
   async restore(users: ReadonlyMap<string, readonly string[]>): Promise<void> {
-    for (const name of this.#records.unfinished()) await this.#erase(name);
+    for (const record of this.#records.unfinished()) await this.#finish(record);
     const records = this.#records.all();
-    const known = new Set(records.map(({ name }) => name));
-    for (const name of this.#places.names()) if (!known.has(name)) await this.#erase(name);
+    const known = new Set([...records, ...this.#records.unfinished()].map(({ name }) => name));
+    for (const name of this.#places.names()) if (!known.has(name)) await this.#places.erase(name);
     for (const record of records) {
-      await this.#places.repair(record.name);
       const using = users.get(record.name) ?? [];
       if (using.length > 0) this.#users.set(record.name, new Set(using));
-      if (!isMounted(record)) continue;
-      const mounted = isMountPoint(this.#places.data(record.name));
-      if (mounted && using.length === 0) unmountIfMounted(this.#places.data(record.name), { detach: true });
-      if (!mounted && using.length > 0) this.#remount(record);
+      await this.#driverOf(record).restore(record, using);
     }
   }
 
-  #remount(record: VolumeRecord): void {
-    try {
-      this.#mount(record);
-    } catch (error) {
-      this.#logger.log("warn", "a volume could not be mounted again", {
-        name: record.name,
-        error: errorMessage(error),
-      });
-    }
+  /** What a kill cut short is undone; where a plug-in must be asked, the start does not wait for it. */
+  async #finish(record: VolumeRecord): Promise<void> {
+    if (isLocal(record)) return this.#erase(record);
+    void this.#locks
+      .run(record.name, () => this.#erase(record))
+      .catch((error) =>
+        this.#logger.log("warn", "a volume could not be removed", { name: record.name, error: errorMessage(error) }),
+      );
+  }
+
+  #driver(name: string): VolumeDriver {
+    const known = this.#drivers.get(name);
+    if (known !== undefined) return known;
+    const driver = new PluginDriver(name, this.#plugins);
+    this.#drivers.set(name, driver);
+    return driver;
+  }
+
+  #driverOf(record: VolumeRecord): VolumeDriver {
+    return this.#driver(record.driver);
+  }
+
+  #wire(record: VolumeRecord): Volume {
+    return wireOf(record, this.#driverOf(record).folder(record));
   }
 
   #get(name: string): VolumeRecord {
@@ -195,72 +226,38 @@ class LocalVolumes implements Volumes {
     return record;
   }
 
-  #reuse(existing: VolumeRecord, options: Readonly<Record<string, string>> | undefined): Volume {
+  #reuse(
+    existing: VolumeRecord,
+    driver: string | undefined,
+    options: Readonly<Record<string, string>> | undefined,
+  ): Volume {
     const { name } = existing;
+    if (driver && driver !== existing.driver)
+      throw new EngineError("conflict", `create ${name}: conflict: volume name must be unique`, {
+        hint: `there is a volume ${name} of the driver ${existing.driver}`,
+      });
     if (options !== undefined && Object.keys(options).length > 0 && !sameOptions(existing.options, options))
       throw new EngineError("conflict", `create ${name}: conflict: volume "${name}" exists with different options`);
-    return wireOf(existing, this.#places.data(name));
+    return this.#wire(existing);
   }
 
-  #make(record: VolumeRecord): void {
+  async #make(record: VolumeRecord, driver: VolumeDriver): Promise<void> {
     this.#records.begin(record);
     try {
-      this.#places.make(record.name);
+      await driver.create(record);
       // An anonymous volume lives and dies with its container, whose own row is synced.
       this.#records.mark(record.name, "ready", { durable: !(ANONYMOUS in record.labels) });
     } catch (error) {
+      await this.#places.erase(record.name);
       this.#records.delete(record.name);
-      rmSync(dirname(this.#places.data(record.name)), { recursive: true, force: true });
       throw error;
     }
   }
 
-  async #erase(name: string): Promise<void> {
-    await this.#places.erase(name);
-    this.#records.delete(name);
+  async #erase(record: VolumeRecord): Promise<void> {
+    await this.#driverOf(record).remove(record);
+    this.#records.delete(record.name);
   }
-
-  #mount({ name, options, snapshotOf }: VolumeRecord): void {
-    const data = this.#places.data(name);
-    mkdirSync(data, { recursive: true, mode: 0o755 });
-    if (isMountPoint(data)) return;
-    if (snapshotOf !== undefined) {
-      protect(data);
-      return;
-    }
-    const request = mountOf(options, data);
-    try {
-      mount(request);
-    } catch (error) {
-      throw new EngineError(
-        "internal",
-        `failed to mount local volume: mount ${request.source}:${data}, flags: ${(request.flags ?? []).join("|")}, data: ${request.data}: ${reasonOf(error)}`,
-        { cause: error, hint: existsSync(request.source ?? "") ? undefined : `check that ${request.source} is there` },
-      );
-    }
-  }
-}
-
-/** What is a mount while it is used: a device, and a snapshot, which nobody may write to. */
-function isMounted({ options, snapshotOf }: VolumeRecord): boolean {
-  return needsMount(options) || snapshotOf !== undefined;
-}
-
-function protect(folder: string): void {
-  mount({ source: folder, target: folder, flags: ["bind"] });
-  mount({ target: folder, flags: ["remount", "bind", "ro"] });
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or directory",
-  ENODEV: "no such device",
-  EINVAL: "invalid argument",
-  EPERM: "operation not permitted",
-  ENOTBLK: "block device required",
-};
-
-function reasonOf(error: unknown): string {
-  return REASONS[(error as { code?: string }).code ?? ""] ?? errorMessage(error);
 }
 
 function notFound(name: string): EngineError {

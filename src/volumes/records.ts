@@ -11,6 +11,11 @@ export interface VolumeRecord {
   readonly snapshotOf?: string | undefined;
 }
 
+/** Whether its data lies in the data root. */
+export function isLocal({ driver }: VolumeRecord): boolean {
+  return driver === "local";
+}
+
 type State = "making" | "ready" | "removing";
 
 /** The rows; only "ready" ones are seen from outside. */
@@ -31,8 +36,8 @@ export class VolumeRecords {
   }
 
   /** Those whose making or removal was cut short. */
-  unfinished(): string[] {
-    return this.#store.all("SELECT name FROM volumes WHERE state <> 'ready'").map((row) => String(row.name));
+  unfinished(): VolumeRecord[] {
+    return this.#store.all("SELECT * FROM volumes WHERE state <> 'ready'").map(recordOf);
   }
 
   begin({ name, driver, options, labels, createdAt, snapshotOf }: VolumeRecord): void {

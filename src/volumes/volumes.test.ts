@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { EventInput, Events } from "../events/events.ts";
 import { isMountPoint } from "../kernel/mounts.ts";
+import { openPlugins } from "../plugins/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
 import { unmountBelow } from "../testing/unmount.ts";
@@ -30,7 +31,7 @@ function setUp(t: TestContext) {
   const events = { publish: ({ action, id }: EventInput) => published.push(`${action} ${id}`) } as unknown as Events;
   const open = () => {
     const store = openStore(paths);
-    return { store, volumes: openVolumes({ store, events, logger: { log() {} } }) };
+    return { store, volumes: openVolumes({ store, events, logger: { log() {} }, plugins: openPlugins() }) };
   };
   const first = open();
   let { store } = first;

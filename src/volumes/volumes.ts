@@ -26,8 +26,10 @@ export type Still = (last: () => Promise<void>) => Promise<void>;
 export interface Volumes {
   /** Creates, or returns the existing one of this name when driver and options agree ("conflict" otherwise). An empty name makes an anonymous volume (64 hex, label com.docker.volume.anonymous). */
   create(options: VolumeCreateOptions): Promise<Volume>;
-  /** "not-found": `get <name>: no such volume`. */
+  /** As it is recorded. "not-found": `get <name>: no such volume`. */
   inspect(name: string): Volume;
+  /** The same with what its driver says of it. */
+  describe(name: string): Promise<Volume>;
   list(): Volume[];
   /** Removes it and its data. `inUseBy`: ids of containers that refer to it; any makes a "conflict" ("volume is in use - [ids]") also with force. */
   remove(name: string, options: { readonly force: boolean; readonly inUseBy: readonly string[] }): Promise<void>;
@@ -44,7 +46,7 @@ export interface Volumes {
   export(name: string, still: Still | undefined): Promise<Readable>;
   /** Makes a volume of a tar (plain, gzip, zstd), or fills an empty one. "conflict" for one that holds something; "invalid" for what is no tar: nothing is changed then. */
   import(options: VolumeCreateOptions, tar: Readable, signal?: AbortSignal): Promise<Volume>;
-  /** Bytes on the disk. */
+  /** Bytes on the disk; -1 for a plug-in's. */
   usage(name: string): Promise<number>;
   /** After a start: mounts that remained, counts. */
   restore(users: ReadonlyMap<string, readonly string[]>): Promise<void>;

@@ -51,7 +51,9 @@ export const volumeRoutes: readonly Route[] = [
     handle: async ({ engine, query, request, signal }) =>
       json(await engine.volumes.import({ Name: query.name }, request, signal), 201),
   }),
-  route("GET", "/volumes/{name}", { handle: ({ engine, path }) => json(engine.volumes.inspect(path.name)) }),
+  route("GET", "/volumes/{name}", {
+    handle: async ({ engine, path }) => json(await engine.volumes.describe(path.name)),
+  }),
   route("DELETE", "/volumes/{name}", {
     query: { force: flag },
     handle: async ({ engine, path, query }) => {
