@@ -27,12 +27,26 @@ export class Cli {
   readonly name: CliName;
   readonly file: string;
   readonly env: Readonly<Record<string, string>>;
+  readonly #daemon: TestDaemon;
 
-  constructor(name: CliName, daemon: TestDaemon) {
+  constructor(name: CliName, daemon: TestDaemon, env: Readonly<Record<string, string>> = {}) {
     this.name = name;
     this.file = FILES[name];
+    this.#daemon = daemon;
     const { PATH = "" } = process.env;
-    this.env = { PATH, HOME: daemon.folder, DOCKER_HOST: daemon.host, DOCKER_CLI_HINTS: "false", TERM: "xterm" };
+    this.env = {
+      PATH,
+      HOME: daemon.folder,
+      DOCKER_HOST: daemon.host,
+      DOCKER_CLI_HINTS: "false",
+      TERM: "xterm",
+      ...env,
+    };
+  }
+
+  /** The same with further variables of the environment. */
+  with(env: Readonly<Record<string, string>>): Cli {
+    return new Cli(this.name, this.#daemon, { ...this.env, ...env });
   }
 
   /** Runs to its end with an empty standard input. */

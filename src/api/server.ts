@@ -67,9 +67,15 @@ export function makeServer({ dispatcher, early, logger, tls }: ServerParts): Mad
     logger.log("debug", "bad request", { error: error.message });
     refuse(error, socket);
   });
-  server.on("tlsClientError", (error: Error) => logger.log("debug", "TLS handshake failed", { error: error.message }));
+  server.on("tlsClientError", (error: Error & { readonly code?: string }, socket: { readonly _parent?: Socket }) => {
+    logger.log("debug", "TLS handshake failed", { error: error.message });
+    if (error.code === "ERR_SSL_HTTP_REQUEST") socket._parent?.end(PLAIN_ON_TLS);
+  });
   return { server, close: (grace) => closeServer(server, sockets, grace) };
 }
+
+/** In the words that clients know from Go's server. */
+const PLAIN_ON_TLS = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 interface ParseError extends Error {
   readonly code?: string;

@@ -39,9 +39,17 @@ function direct(host: string | undefined, globals: ParsedFlags, env: Environment
   const verify = globals.bool("tlsverify") || (!globals.changed("tlsverify") && Boolean(env.DOCKER_TLS_VERIFY));
   const secured = verify || globals.bool("tls") || Boolean(env.DOCKER_TLS);
   const certificates = env.DOCKER_CERT_PATH || folder;
-  const file = (flag: string, name: string) => globals.text(flag) || join(certificates, name);
+  const standard = (name: string) => join(certificates, name);
+  // A certificate of one's own in the usual place is not a must; the authority is.
+  const own = (flag: string, name: string) =>
+    globals.text(flag) || (exists(standard(name)) ? standard(name) : undefined);
   const tls = secured
-    ? { ca: file("tlscacert", "ca.pem"), cert: file("tlscert", "cert.pem"), key: file("tlskey", "key.pem"), verify }
+    ? {
+        ca: globals.text("tlscacert") || standard("ca.pem"),
+        cert: own("tlscert", "cert.pem"),
+        key: own("tlskey", "key.pem"),
+        verify,
+      }
     : undefined;
   return { context: "default", host: host ?? DEFAULT_HOST, tls, local: host === undefined };
 }
@@ -73,14 +81,22 @@ function fromContext(name: string, folder: string): ChosenEndpoint {
     throw new EngineError("not-found", `context ${JSON.stringify(name)}: context not found`, { cause: error });
   }
   const { Host = DEFAULT_HOST, SkipTLSVerify = false } = stored.Endpoints.docker ?? {};
-  const file = (of: string) => join(contextFolder(folder, "tls", name), "docker", of);
-  const tls = Host.startsWith("tcp:") && exists(file("ca.pem"));
   return {
     context: name,
     host: Host,
-    tls: tls ? { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem"), verify: !SkipTLSVerify } : undefined,
+    tls: storedTls(join(contextFolder(folder, "tls", name), "docker"), SkipTLSVerify),
     local: false,
   };
+}
+
+/** TLS is spoken when the context has a file for it, or says not to check who answers. */
+function storedTls(folder: string, skipVerify: boolean): TlsOptions | undefined {
+  const [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map((name) => {
+    const path = join(folder, name);
+    return exists(path) ? path : undefined;
+  });
+  if (!skipVerify && ca === undefined && cert === undefined && key === undefined) return undefined;
+  return { ca, cert, key, verify: !skipVerify };
 }
 
 function exists(path: string): boolean {

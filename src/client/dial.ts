@@ -19,7 +19,7 @@ export async function dial(endpoint: Endpoint, signal?: AbortSignal): Promise<Du
             )
           : await dialTls(endpoint, endpoint.tls, signal);
       case "ssh":
-        return await dialSsh(endpoint);
+        return (await import("./dial-ssh.ts")).dialSsh(endpoint);
     }
   } catch (error) {
     throw dialError(endpoint, error);
@@ -42,7 +42,17 @@ function connected<T extends Duplex>(socket: T, event: string, signal: AbortSign
 
 async function dialTls(endpoint: Endpoint & { kind: "tcp" }, tls: TlsOptions, signal?: AbortSignal): Promise<Duplex> {
   const [{ connect }, { readFileSync }] = await Promise.all([import("node:tls"), import("node:fs")]);
-  const file = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path));
+  const file = (path: string | undefined) => {
+    try {
+      return path === undefined ? undefined : readFileSync(path);
+    } catch (error) {
+      const why = errnoOf(error) === "ENOENT" ? "no such file or directory" : errorMessage(error);
+      throw new EngineError("invalid", `unable to resolve docker endpoint: open ${path}: ${why}`, {
+        cause: error,
+        hint: "Name the files with --tlscacert, --tlscert and --tlskey, or their folder with DOCKER_CERT_PATH.",
+      });
+    }
+  };
   const options = { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) };
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const socket = connect({
@@ -53,34 +63,6 @@ async function dialTls(endpoint: Endpoint & { kind: "tcp" }, tls: TlsOptions, si
     ...given,
   });
   return await connected(socket, "secureConnect", signal);
-}
-
-/** The far side runs `docker system dial-stdio` (gantry's, or whatever answers to that name there). */
-async function dialSsh(endpoint: Endpoint & { kind: "ssh" }): Promise<Duplex> {
-  const [{ spawn }, { Duplex: DuplexStream }] = await Promise.all([
-    import("node:child_process"),
-    import("node:stream"),
-  ]);
-  const remote = endpoint.socket === undefined ? [] : ["--host", `unix://${endpoint.socket}`];
-  const quoted = remote.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  const port = endpoint.port === undefined ? [] : ["-p", String(endpoint.port)];
-  const command = `if command -v gantry >/dev/null 2>&1; then exec gantry ${quoted} system dial-stdio; else exec docker ${quoted} system dial-stdio; fi`;
-  const child = spawn("ssh", ["-o", "ConnectTimeout=30", "-T", ...port, "--", endpoint.destination, command], {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  let complaint = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaint = (complaint + text).slice(-4096);
-  });
-  // The types of Duplex.from lack the pair that it takes.
-  const stream = DuplexStream.from({ writable: child.stdin, readable: child.stdout } as unknown as Duplex);
-  child.once("error", (error) => stream.destroy(error));
-  child.once("exit", (code) => {
-    if (code !== 0)
-      stream.destroy(new EngineError("unavailable", `ssh ended with exit code ${code}: ${complaint.trim()}`));
-  });
-  stream.once("close", () => child.kill());
-  return stream;
 }
 
 const UNREACHABLE = new Set([
@@ -96,6 +78,7 @@ const UNREACHABLE = new Set([
 ]);
 
 function dialError(endpoint: Endpoint, error: unknown): unknown {
+  if (error instanceof EngineError) return error;
   const code = errnoOf(error);
   if (code === "EACCES" || code === "EPERM") {
     const where = hostText(endpoint);

@@ -79,7 +79,7 @@ function ignoreBrokenPipe(socket: Duplex): void {
   type Done = (error?: Error | null) => void;
   const quiet = (done: Done) => (error?: Error | null) => done(errnoOf(error) === "EPIPE" ? null : error);
   socket._write = (chunk, encoding, done) => _write.call(socket, chunk, encoding, quiet(done));
-  if (_writev !== undefined) socket._writev = (chunks, done) => _writev.call(socket, chunks, quiet(done));
+  if (typeof _writev === "function") socket._writev = (chunks, done) => _writev.call(socket, chunks, quiet(done));
 }
 
 /** Stops when the answer is a refusal. A source that fails closes the connection. */
@@ -127,6 +127,9 @@ interface Head {
   readonly rest: Buffer;
 }
 
+/** A server that wants another certificate says so only after the handshake, by ending it. */
+const NOT_LET_IN = "It may not accept this client's TLS certificate: name one with --tlscert and --tlskey.";
+
 /** Skips interim answers (100 Continue). */
 function readHead(socket: Duplex): Promise<Head> {
   return new Promise((resolve, reject) => {
@@ -141,7 +144,10 @@ function readHead(socket: Duplex): Promise<Head> {
       act();
     };
     const onEnd = () =>
-      settle(() => reject(new EngineError("unavailable", "the daemon closed the connection without an answer")));
+      settle(() => {
+        const hint = "encrypted" in socket ? NOT_LET_IN : undefined;
+        reject(new EngineError("unavailable", "the daemon closed the connection without an answer", { hint }));
+      });
     const onError = (error: Error) => settle(() => reject(error));
     const onReadable = () => {
       for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {

@@ -37,6 +37,8 @@ export interface TestDaemon extends AsyncDisposable {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same roots and waits until it answers. */
   start(): Promise<void>;
+  /** Further flags of its next start, instead of those it had. */
+  setFlags(flags: readonly string[]): void;
 }
 
 export async function startDaemon({ flags = [], image = true }: DaemonOptions = {}): Promise<TestDaemon> {
@@ -61,12 +63,16 @@ class SpawnedDaemon implements TestDaemon {
   readonly archive = join(this.folder, "busybox.tar");
   readonly #socketPath = join(this.folder, "gantry.sock");
   readonly host = `unix://${this.#socketPath}`;
-  readonly #flags: readonly string[];
+  #flags: readonly string[];
   #agent = new Agent({ keepAlive: true, maxSockets: 256 });
   #child: ChildProcess | undefined;
   #log = "";
 
   constructor(flags: readonly string[]) {
+    this.#flags = flags;
+  }
+
+  setFlags(flags: readonly string[]): void {
     this.#flags = flags;
   }
 

@@ -11,6 +11,11 @@ export const command: Command = {
     const inUse = context.endpoint.context;
     const rows = listContexts(context);
     await printListing(context, listing(inUse), rows, { format: flags.text("format"), quiet: flags.bool("quiet") });
+    const variable = ["GANTRY_HOST", "DOCKER_HOST"].find((one) => context.env[one]);
+    if (variable !== undefined && !flags.bool("quiet"))
+      context.err.write(
+        `Warning: ${variable} environment variable overrides the active context. To use a context, either set the global --context flag, or unset ${variable} environment variable.\n`,
+      );
     return 0;
   },
 };

@@ -1,8 +1,6 @@
 /** `gantry context rm`. */
-import { rmSync } from "node:fs";
-import { dirname } from "node:path";
 import { type Command, SOME_ARGUMENTS } from "../command.ts";
-import { contextNamed, metaFile } from "../contexts.ts";
+import { listContexts, removeContext } from "../contexts.ts";
 import { currentContext } from "../endpoint.ts";
 import { forEachName } from "../errors.ts";
 
@@ -14,10 +12,11 @@ export const command: Command = {
   run: (context, flags) =>
     forEachName(context, flags.positional, async (name) => {
       if (name === "default") throw new Error('context "default" cannot be removed');
-      contextNamed(context, name);
+      if (!listContexts(context).some((one) => one.name === name))
+        throw new Error(`context ${JSON.stringify(name)} does not exist`);
       if (name === currentContext(context.configFolder) && !flags.bool("force"))
         throw new Error(`context ${JSON.stringify(name)} is in use, set -f flag to force remove`);
-      rmSync(dirname(metaFile(context, name)), { recursive: true });
+      removeContext(context, name);
       return name;
     }),
 };

@@ -15,6 +15,11 @@ export const command: Command = {
     writeFileSync(join(context.configFolder, "gantry.json"), `${JSON.stringify({ currentContext: name })}\n`);
     context.out.write(`${name}\n`);
     context.err.write(`Current context is now "${name}"\n`);
+    const variable = ["GANTRY_HOST", "DOCKER_HOST"].find((one) => context.env[one]);
+    if (variable !== undefined && name !== "default")
+      context.err.write(
+        `Warning: ${variable} environment variable overrides the active context. To use "${name}", either set the global --context flag, or unset ${variable} environment variable.\n`,
+      );
     return 0;
   },
 };

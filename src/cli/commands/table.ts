@@ -396,6 +396,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./context-create.ts")).command,
   },
   {
+    names: ["context export"],
+    summary: "Write a context to a file or to standard output",
+    load: async () => (await import("./context-export.ts")).command,
+  },
+  {
+    names: ["context import"],
+    summary: "Make a context from a file or from standard input",
+    load: async () => (await import("./context-import.ts")).command,
+  },
+  {
     names: ["context inspect"],
     summary: "Show contexts in full",
     load: async () => (await import("./context-inspect.ts")).command,
@@ -414,6 +424,11 @@ export const COMMANDS: readonly Entry[] = [
     names: ["context show"],
     summary: "Print the name of the context in use",
     load: async () => (await import("./context-show.ts")).command,
+  },
+  {
+    names: ["context update"],
+    summary: "Change a context",
+    load: async () => (await import("./context-update.ts")).command,
   },
   {
     names: ["context use"],
