@@ -5,7 +5,6 @@ import { EngineError } from "../../base/errors.ts";
 import { bytesOf } from "../../base/mux.ts";
 import type { BuildAnswers } from "../../client/builds.ts";
 import type { Output } from "../output.ts";
-import { layoutArchive } from "./layout.ts";
 import { type ClientOutput, writeProduct } from "./outputs.ts";
 import type { NamedSource } from "./request.ts";
 import { type Agents, joinAgent, type Secrets } from "./secrets.ts";
@@ -39,7 +38,7 @@ export function answersOf({ sources, secrets, agents, outputs, out }: Answering)
       await sendFiles(known.folder, files, channel);
     },
     tar: async ({ context }, channel) => {
-      await pipeline(archiveOf(sources, context), channel);
+      await pipeline(await archiveOf(sources, context), channel);
     },
     secret: ({ id }, channel) => {
       const read = secrets.get(id);
@@ -68,9 +67,9 @@ function folderOf(sources: Answering["sources"], context: string): Extract<Sourc
   throw new EngineError("invalid", `the daemon asked for a folder ${JSON.stringify(context)}, which was not given`);
 }
 
-function archiveOf(sources: Answering["sources"], context: string): AsyncIterable<Uint8Array> {
+async function archiveOf(sources: Answering["sources"], context: string): Promise<AsyncIterable<Uint8Array>> {
   const { source, layout } = sources.get(context) ?? {};
-  if (layout !== undefined) return layoutArchive(layout.folder, layout.reference);
+  if (layout !== undefined) return (await import("./layout.ts")).layoutArchive(layout.folder, layout.reference);
   if (source !== undefined && "archive" in source) return source.archive;
   throw new EngineError("invalid", `the daemon asked for an archive ${JSON.stringify(context)}, which was not given`);
 }

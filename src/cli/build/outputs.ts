@@ -4,7 +4,6 @@ import { dirname } from "node:path";
 import { isatty } from "node:tty";
 import type { WireTyped } from "../../api/types/build.ts";
 import { errnoOf } from "../../base/errors.ts";
-import { Extraction } from "../copy/extract.ts";
 import { parseCsv } from "../flags/values.ts";
 import { fileOutput, type Output } from "../output.ts";
 
@@ -101,6 +100,7 @@ export async function writeProduct(
   else if (to.kind === "file") await writeFile(to.path, product);
   else {
     mkdirSync(to.path, { recursive: true });
+    const { Extraction } = await import("../copy/extract.ts");
     await new Extraction(to.path, false, "").run(product);
   }
 }

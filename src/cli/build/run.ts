@@ -1,17 +1,14 @@
 /** From the words of `gantry build` to its end. */
 import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { WireBuild, WireBuildFailure, WireBuildResult, WireWarning } from "../../api/types/build.ts";
 import { EngineError } from "../../base/errors.ts";
 import { type BuildCallOptions, BuildFailedError } from "../../client/builds.ts";
 import { ExitError } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { ParsedFlags } from "../flags/spec.ts";
-import { showProgress } from "../format/progress.ts";
-import { authHeader, registryConfig } from "../images/credentials.ts";
-import { splitImage, withTag } from "../images/name.ts";
 import { terminalSize } from "../session/terminal.ts";
 import { answersOf } from "./answers.ts";
-import { debugShell } from "./debug-shell.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import { failureText, makeDisplay } from "./progress.ts";
 import type { Display } from "./progress-text.ts";
@@ -31,7 +28,7 @@ const INTERRUPTED = 130;
 
 export async function runBuild(context: Context, flags: ParsedFlags): Promise<number> {
   const kept = keptStep(flags);
-  if (kept !== undefined) return await debugShell(context, kept, flags.text("debug-shell"));
+  if (kept !== undefined) return await openShell(context, flags, kept);
   const prepared = await prepare(context, flags);
   const controller = new AbortController();
   const stop = () => controller.abort(new EngineError("cancelled", "the build was interrupted"));
@@ -53,7 +50,7 @@ export async function runBuild(context: Context, flags: ParsedFlags): Promise<nu
 async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> {
   const [place = "."] = flags.positional;
   const mode = flags.bool("quiet") || flags.bool("check") ? "quiet" : flags.text("progress");
-  const display = makeDisplay(mode, context.err, terminalSize);
+  const display = await makeDisplay(mode, context.err, terminalSize);
   const outputs = readOutputs({ outputs: flags.list("output"), load: flags.bool("load"), push: flags.bool("push") });
   const options = optionsFrom(flags, context.env, outputs);
   if (outputs.push && (options.tags ?? []).length === 0) throw new Error("tag is needed when pushing to registry");
@@ -74,7 +71,7 @@ async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> 
     secrets: [...secrets.keys()],
     ssh: [...agents.keys()],
   };
-  return { request, call: { answers, registryConfig: registryConfig(context) }, outputs, display };
+  return { request, call: { answers, registryConfig: await credentialsOf(context) }, outputs, display };
 }
 
 async function build(
@@ -88,7 +85,7 @@ async function build(
   const verifying = flags.bool("verify");
   const result = verifying ? await builds.verify(request, options) : await builds.build(request, options);
   display.finish();
-  if (outputs.push) for (const tag of request.tags ?? []) await push(context, tag, flags.bool("quiet"));
+  if (outputs.push) await pushAll(context, request.tags ?? [], flags.bool("quiet"));
   writeResults(flags, result, request);
   if (flags.bool("quiet")) context.out.write(`${result.images[0]?.id ?? result.target.digest}\n`);
   return verifying ? tellDifferences(context, result.differences ?? []) : 0;
@@ -112,10 +109,15 @@ function writeResults(
   writeFileSync(flags.text("metadata-file"), `${JSON.stringify(all, undefined, 2)}\n`);
 }
 
-async function push(context: Context, tag: string, quiet: boolean): Promise<void> {
-  const { repo, tag: version } = splitImage(withTag(tag));
-  const auth = (await authHeader(context, repo)) ?? Buffer.from("{}").toString("base64url");
-  await showProgress(await context.client.images.push(repo, version, { auth }), quiet ? undefined : context.err);
+async function pushAll(context: Context, tags: readonly string[], quiet: boolean): Promise<void> {
+  const { pushTag } = await import("./push.ts");
+  for (const tag of tags) await pushTag(context, tag, quiet);
+}
+
+/** Credentials are looked for only where there can be some: their code takes longer to load than a cached build. */
+async function credentialsOf(context: Context): Promise<string | undefined> {
+  if (!existsSync(join(context.configFolder, "config.json")) && !context.env.DOCKER_AUTH_CONFIG) return undefined;
+  return (await import("../images/credentials.ts")).registryConfig(context);
 }
 
 function tellDifferences(context: Context, differences: readonly string[]): number {
@@ -162,8 +164,13 @@ async function failed(context: Context, flags: ParsedFlags, failure: WireBuildFa
   const id = failure.step?.id;
   const opens = flags.changed("debug-shell") && id !== undefined;
   context.err.write(failureText(opens ? { ...failure, hint: undefined } : failure));
-  if (opens) await debugShell(context, id, flags.text("debug-shell"));
+  if (opens) await openShell(context, flags, id);
   return failure.step?.exitCode || 1;
+}
+
+async function openShell(context: Context, flags: ParsedFlags, step: string): Promise<number> {
+  const { debugShell } = await import("./debug-shell.ts");
+  return await debugShell(context, step, flags.text("debug-shell"));
 }
 
 /** `--debug-shell ID`, as a failed build's last line says it: the step that it kept. */

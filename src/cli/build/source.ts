@@ -1,5 +1,4 @@
 /** What the words of `gantry build` name: a folder, standard input, an address; and the Dockerfile that goes with it. */
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, isAbsolute, join, relative } from "node:path";
@@ -7,7 +6,6 @@ import type { Readable } from "node:stream";
 import type { WireBuild, WireContext } from "../../api/types/build.ts";
 import { EngineError, errnoOf } from "../../base/errors.ts";
 import { parseGitUrl } from "../../base/git-url.ts";
-import { ARCHIVE_HEAD_BYTES, isArchive } from "../../base/tar/recognise.ts";
 import { parseIgnoreFile } from "../../builder/dockerfile/ignore.ts";
 
 /** A context, and where the client takes it from. */
@@ -27,11 +25,12 @@ export interface MainSource {
 }
 
 /** Bytes of a Dockerfile. */
-const MAX_DOCKERFILE = 16 << 20;
+export const MAX_DOCKERFILE = 16 << 20;
 
 /** `file` is what `-f` says, "" for nothing. Throws in docker's words. */
 export async function mainSource(place: string, file: string, stdin: Readable): Promise<MainSource> {
-  if (place === "-") return await fromStandardInput(file, stdin);
+  // Loaded when it is needed: reading archives costs a folder's build some milliseconds.
+  if (place === "-") return await (await import("./standard-input.ts")).fromStandardInput(file, stdin);
   if (isRemote(place)) {
     if (file === "-") return { dockerfile: { name: "-", text: await readAll(stdin) }, source: remote(place) };
     return { dockerfile: { name: file || undefined }, source: remote(place) };
@@ -105,49 +104,11 @@ async function typed(place: string, stdin: Readable): Promise<FoundDockerfile> {
   return { path: join(place, "Dockerfile"), text: await readAll(stdin), name: "-" };
 }
 
-/** An archive is the context; anything else is a Dockerfile without one. */
-async function fromStandardInput(file: string, stdin: Readable): Promise<MainSource> {
-  if ((stdin as Partial<{ isTTY: boolean }>).isTTY && file !== "-")
-    throw new EngineError("invalid", "the Dockerfile or an archive is expected on standard input, which is a terminal");
-  const iterator = stdin.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
-  let head: Buffer = Buffer.alloc(0);
-  while (head.length < ARCHIVE_HEAD_BYTES) {
-    const { value, done } = await iterator.next();
-    if (done === true) break;
-    head = Buffer.concat([head, value]);
-  }
-  async function* all(): AsyncGenerator<Buffer> {
-    yield head;
-    for (let item = await iterator.next(); item.done !== true; item = await iterator.next()) yield item.value;
-  }
-  if (isArchive(head)) {
-    if (file === "-")
-      throw new EngineError("invalid", "invalid argument: can't use stdin for both build context and dockerfile");
-    return { dockerfile: { name: file || undefined }, source: { wire: { kind: "tar" }, archive: all() } };
-  }
-  if (file !== "" && file !== "-")
-    throw new EngineError("invalid", "ambiguous Dockerfile source: both stdin and flag correspond to Dockerfiles");
-  const text = await collect(all());
-  if (text.trim() === "") throw new EngineError("invalid", "the Dockerfile (-) cannot be empty");
-  return { dockerfile: { text, name: "-" }, source: undefined };
-}
-
-const readAll = (stdin: Readable): Promise<string> => collect(stdin as AsyncIterable<Buffer>);
-
-async function collect(source: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of source) {
-    length += part.length;
-    if (length > MAX_DOCKERFILE)
-      throw new EngineError("too-large", `the Dockerfile has more than ${MAX_DOCKERFILE} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
-}
+const readAll = async (stdin: Readable): Promise<string> =>
+  (await import("./standard-input.ts")).collectText(stdin as AsyncIterable<Buffer>);
 
 /** The same for the same folder of the same machine and user. */
 function keyOf(folder: string): string {
   const machine = existsSync("/etc/machine-id") ? readFileSync("/etc/machine-id", "utf8").trim() : hostname();
-  return createHash("sha256").update(`${machine}\0${process.getuid?.()}\0${folder}`).digest("hex");
+  return `${machine}:${process.getuid?.()}:${folder}`;
 }
