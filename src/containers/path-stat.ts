@@ -8,11 +8,11 @@ import type { PathStat } from "./containers.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW } = constants;
 
-/** The last part is followed when it is a link only where the path ends with "/" or "/.". */
+/** The last part is followed when it is a link, and must be a folder, only where the path ends with "/" or "/.". */
 export function statPlace({ root, at }: Place, container: Container, path: string): PathStat {
   const clean = posix.resolve("/", path);
   try {
-    const flags = O_PATH | (/\/\.?$/.test(path) ? 0 : O_NOFOLLOW);
+    const flags = O_PATH | (/\/\.?$/.test(path) ? O_DIRECTORY : O_NOFOLLOW);
     const fd = openIn(root, at, { flags });
     try {
       const stat = fstatSync(fd, { bigint: true });

@@ -66,8 +66,7 @@ async function placeFor(
   if (stat !== undefined && isFolder(stat))
     return { folder: path, name: namesContents(source) ? "" : basename(resolve(source)) };
   if (stat !== undefined && sourceIsFolder) throw new Error("cannot copy directory");
-  if (stat === undefined && !sourceIsFolder && target.endsWith("/"))
-    throw new Error(`destination directory "${container}:${target}" must exist`);
+  if (stat === undefined && !sourceIsFolder && target.endsWith("/")) throw new Error("no such directory");
   const clean = posix.resolve("/", path);
   return { folder: posix.dirname(clean), name: posix.basename(clean) };
 }
