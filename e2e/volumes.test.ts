@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { startDebianRegistry } from "../src/testing/debian-registry.ts";
 import { Cli } from "./lib/cli.ts";
 
 /** Two files that are always whole, and agree once a round is over: at any one moment the first is at most one ahead. */
@@ -114,6 +115,23 @@ describe("volumes that are in use", () => {
     await advances();
     const names = (await cli.ok("volume", "ls", "-q")).split("\n");
     if (names.includes("cut-short")) assert.match(await show("cut-short"), /^\d+\n\d+$/);
+  });
+
+  test("a registry keeps volumes as it keeps images", async () => {
+    await using registry = await startDebianRegistry();
+    const name = `${registry.host}/backups/data:v1`;
+    await cli.ok("volume", "snapshot", "data", "kept");
+    assert.match(await cli.ok("volume", "push", "kept", name), /v1: digest: sha256:[0-9a-f]{64} size: \d+$/);
+    await cli.ok("volume", "pull", "-q", name, "back");
+    assert.equal(await show("back"), await show("kept"));
+    const twice = await cli.run("volume", "pull", name, "back");
+    assert.deepEqual([twice.code, /is not empty/.test(twice.err)], [1, true], twice.err);
+    const image = `${registry.host}/busybox:1`;
+    await cli.ok("tag", "busybox", image);
+    await cli.ok("push", "-q", image);
+    const wrong = await cli.run("volume", "pull", image, "other");
+    assert.deepEqual([wrong.code, /is no volume/.test(wrong.err)], [1, true], wrong.err);
+    assert.doesNotMatch(await cli.ok("volume", "ls", "-q"), /other/);
   });
 
   test("a reader that goes away leaves nothing of an export", async () => {

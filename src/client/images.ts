@@ -2,30 +2,8 @@ import type * as Wire from "../api/types/image.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import type { Filters } from "./containers.ts";
 import type { Response } from "./http.ts";
-import { jsonDocuments } from "./json-stream.ts";
+import { authHeader, type ProgressMessage, progress } from "./progress.ts";
 import type { Transport } from "./transport.ts";
-
-/** One line of progress (jsonmessage). */
-export interface ProgressMessage {
-  readonly id?: string | undefined;
-  readonly status?: string | undefined;
-  readonly stream?: string | undefined;
-  readonly progress?: string | undefined;
-  readonly progressDetail?:
-    | {
-        readonly current?: number | undefined;
-        readonly total?: number | undefined;
-        readonly units?: string | undefined;
-        readonly hidecounts?: boolean | undefined;
-      }
-    | undefined;
-  readonly error?: string | undefined;
-  readonly errorDetail?: { readonly code?: number | undefined; readonly message?: string | undefined } | undefined;
-  readonly aux?: unknown;
-  readonly time?: number | undefined;
-  readonly timeNano?: number | undefined;
-  readonly from?: string | undefined;
-}
 
 export interface SearchResult {
   readonly name: string;
@@ -137,9 +115,6 @@ function platformsJson(platforms: readonly string[] | undefined): string[] | und
 export function imagesClient(transport: Transport): ImagesClient {
   const path = (name: string) => name.split("/").map(encodeURIComponent).join("/");
   const at = (name: string, verb: string) => `/images/${path(name)}${verb}`;
-  const progress = async (answer: Promise<Response>) => jsonDocuments<ProgressMessage>((await answer).body);
-  const authHeader = (auth: string | undefined): Record<string, string> =>
-    auth === undefined ? {} : { "X-Registry-Auth": auth };
   return {
     list: ({ all, filters, sharedSize, digests, manifests } = {}) =>
       transport.json("GET", "/images/json", { query: { all, filters, "shared-size": sharedSize, digests, manifests } }),

@@ -1,6 +1,7 @@
 import type * as Wire from "../api/types/volume.ts";
 import type { Filters } from "./containers.ts";
 import type { Response } from "./http.ts";
+import { authHeader, type ProgressMessage, progress } from "./progress.ts";
 import type { Transport } from "./transport.ts";
 
 export interface VolumesClient {
@@ -15,6 +16,9 @@ export interface VolumesClient {
   /** The body is a tar. */
   export(name: string): Promise<Response>;
   import(name: string, tar: AsyncIterable<Uint8Array>): Promise<Wire.Volume>;
+  /** `auth`: the X-Registry-Auth header's value. */
+  push(name: string, reference: string, auth: string | undefined): Promise<AsyncIterable<ProgressMessage>>;
+  pull(reference: string, name: string, auth: string | undefined): Promise<AsyncIterable<ProgressMessage>>;
 }
 
 export function volumesClient(transport: Transport): VolumesClient {
@@ -33,6 +37,10 @@ export function volumesClient(transport: Transport): VolumesClient {
       await transport.text("POST", `${at(name)}/restore`, { query: { from } });
     },
     export: (name) => transport.call("GET", `${at(name)}/export`),
+    push: (name, ref, auth) =>
+      progress(transport.call("POST", `${at(name)}/push`, { query: { ref }, headers: authHeader(auth) })),
+    pull: (ref, name, auth) =>
+      progress(transport.call("POST", "/volumes/pull", { query: { ref, name }, headers: authHeader(auth) })),
     import: (name, tar) =>
       transport.json("POST", "/volumes/import", { query: { name }, body: tar, contentType: "application/x-tar" }),
   };

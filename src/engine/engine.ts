@@ -9,6 +9,7 @@ import type { Readable } from "node:stream";
 import type { NetworkPruneResult } from "../api/types/network.ts";
 import type { DiskUsage, SystemInfo, SystemVersion } from "../api/types/system.ts";
 import type { Volume, VolumePruneResult } from "../api/types/volume.ts";
+import type { Digest } from "../base/digest.ts";
 import type { Logger } from "../base/log.ts";
 import type { Builder } from "../builder/builder.ts";
 import type { Contexts } from "../builder/context/contexts.ts";
@@ -20,6 +21,7 @@ import type { NetworkSettings, Networks } from "../networks/networks.ts";
 import type { Remote, RemoteSettings } from "../remote/remote.ts";
 import type { CopyOptions, Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
+import type { ArtifactOptions } from "./volume-artifacts.ts";
 
 export interface EngineOptions {
   /** Default "/var/lib/gantry". */
@@ -73,6 +75,9 @@ export interface Engine {
   copyVolume(name: string, options: Omit<CopyOptions, "still">): Promise<Volume>;
   /** A tar of what the volume holds at one moment, which containers stand still for. */
   exportVolume(name: string): Promise<Readable>;
+  /** To and from a registry; see volume-artifacts.ts. */
+  pushVolume(name: string, reference: string, options: ArtifactOptions): Promise<Digest>;
+  pullVolume(reference: string, name: string, options: ArtifactOptions): Promise<Volume>;
   /** Lets go of everything; running containers go on. Idempotent. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -27,6 +27,7 @@ import { systemInfo } from "./info.ts";
 import { pruneNetworks, pruneVolumes } from "./prune.ts";
 import { completeSettings } from "./settings.ts";
 import { systemVersion } from "./version.ts";
+import { pullVolume, pushVolume } from "./volume-artifacts.ts";
 import { copyVolume, exportVolume } from "./volume-copies.ts";
 
 export const DATA_ROOT = "/var/lib/gantry";
@@ -120,6 +121,7 @@ async function compose(
 
   const volumeUsers = () => containers.volumeUsers();
   const sources = { containers, images, volumes, networks, events, builder: build.builder, volumeUsers };
+  const artifacts = { paths, remote, volumes, exportVolume: (name: string) => exportVolume(sources, name) };
   const id = engineId(paths);
   return {
     containers,
@@ -140,6 +142,8 @@ async function compose(
     pruneNetworks: (filters) => pruneNetworks(sources, filters),
     copyVolume: (name, options) => copyVolume(sources, name, options),
     exportVolume: (name) => exportVolume(sources, name),
+    pushVolume: (name, reference, options) => pushVolume(artifacts, name, reference, options),
+    pullVolume: (reference, name, options) => pullVolume(artifacts, reference, name, options),
     removeVolume: (name, force) => volumes.remove(name, { force, inUseBy: volumeUsers().get(name) ?? [] }),
   };
 }

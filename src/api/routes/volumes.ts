@@ -4,6 +4,7 @@ import { ACCEPTED } from "../filters.ts";
 import { volumeCopy, volumeCreate } from "../json/requests.ts";
 import { matchesVolume } from "../match-filters.ts";
 import { filters, flag, text } from "../query.ts";
+import { registryCredentials } from "../registry-auth.ts";
 import { empty, json, type Route, route } from "../route.ts";
 
 export const volumeRoutes: readonly Route[] = [
@@ -25,7 +26,7 @@ export const volumeRoutes: readonly Route[] = [
     handle: async ({ engine, query, version }) =>
       json(await engine.pruneVolumes(version < 42 ? { ...query.filters, all: ["true"] } : query.filters)),
   }),
-  // Gantry's own, as the next three: Docker has no such operations.
+  // Gantry's own, as the next five: Docker has no such operations.
   route("POST", "/volumes/{name}/copy", {
     handle: async ({ engine, path, signal, ...call }) => {
       const { Name = "", Snapshot = false, Labels } = (await call.json(volumeCopy)) ?? {};
@@ -50,6 +51,26 @@ export const volumeRoutes: readonly Route[] = [
     query: { name: text },
     handle: async ({ engine, query, request, signal }) =>
       json(await engine.volumes.import({ Name: query.name }, request, signal), 201),
+  }),
+  route("POST", "/volumes/{name}/push", {
+    query: { ref: text },
+    handle: ({ engine, path, query, request, signal }) => ({
+      kind: "progress",
+      run: async (onProgress) => {
+        const credentials = registryCredentials(request);
+        await engine.pushVolume(path.name, query.ref ?? "", { credentials, signal, onProgress });
+      },
+    }),
+  }),
+  route("POST", "/volumes/pull", {
+    query: { ref: text, name: text },
+    handle: ({ engine, query, request, signal }) => ({
+      kind: "progress",
+      run: async (onProgress) => {
+        const credentials = registryCredentials(request);
+        await engine.pullVolume(query.ref ?? "", query.name ?? "", { credentials, signal, onProgress });
+      },
+    }),
   }),
   route("GET", "/volumes/{name}", {
     handle: async ({ engine, path }) => json(await engine.volumes.describe(path.name)),

@@ -325,6 +325,16 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./volume-prune.ts")).command,
   },
   {
+    names: ["volume pull"],
+    summary: "Make a volume of one in a registry",
+    load: async () => (await import("./volume-pull.ts")).command,
+  },
+  {
+    names: ["volume push"],
+    summary: "Send what a volume holds to a registry",
+    load: async () => (await import("./volume-push.ts")).command,
+  },
+  {
     names: ["volume restore"],
     summary: "Put back what a snapshot holds",
     load: async () => (await import("./volume-restore.ts")).command,

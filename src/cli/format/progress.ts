@@ -1,7 +1,7 @@
 /** Progress of long work: on a terminal, one line per layer that changes in place; otherwise a line per change of status. */
 import { isatty } from "node:tty";
 import { EngineError } from "../../base/errors.ts";
-import type { ProgressMessage } from "../../client/images.ts";
+import type { ProgressMessage } from "../../client/progress.ts";
 import type { Output } from "../output.ts";
 import { humanSize } from "./sizes.ts";
 
