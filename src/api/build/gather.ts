@@ -13,6 +13,8 @@ export interface Gathering {
   readonly contexts: Contexts;
   readonly images: Images;
   readonly signal: AbortSignal;
+  /** How far a folder's files are. */
+  readonly onTransfer: (context: string, bytes: number, total: number) => void;
   /** Frees what is gathered. */
   readonly stack: AsyncDisposableStack;
 }
@@ -66,6 +68,7 @@ async function bring(gathering: Gathering, name: string, context: WireContext): 
           description: context.description,
           lines: asked.listing(name),
           contents: (numbers) => asked.files(name, numbers),
+          onProgress: (bytes, total) => gathering.onTransfer(name, bytes, total),
           signal,
         }),
       );

@@ -1,8 +1,9 @@
 /** The daemon's side of a connection of `gantry build`. */
 import type { Duplex } from "node:stream";
+import { digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { bytesOf, Mux } from "../../base/mux.ts";
-import type { BuildRequest, BuildResult, RegistryCredentials } from "../../builder/builder.ts";
+import type { BuildEvent, BuildRequest, BuildResult, RegistryCredentials } from "../../builder/builder.ts";
 import { makeExporter } from "../../builder/exporters/exporters.ts";
 import type { PreparedAttach } from "../../containers/containers.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -87,8 +88,8 @@ async function serveBuild(
   const { builder } = serving.engine;
   const wire = readWireBuild(request);
   await using stack = new AsyncDisposableStack();
-  const build = await requestOf(wire, serving, stack);
-  const onProgress = (event: Parameters<BuildLines["event"]>[0]) => lines.event(event);
+  const onProgress = (event: BuildEvent) => lines.event(event);
+  const build = await requestOf(wire, serving, stack, transferEvents(onProgress));
   if (call === "check") return await lines.end({ warnings: await builder.check(build) });
   if (call === "verify") {
     const { result, differences } = await verify(builder, build, { signal, onProgress });
@@ -98,13 +99,19 @@ async function serveBuild(
 }
 
 /** The request with its contexts here, and its secrets, agents and outputs at the client. */
-async function requestOf(wire: WireBuild, serving: Serving, stack: AsyncDisposableStack): Promise<BuildRequest> {
+async function requestOf(
+  wire: WireBuild,
+  serving: Serving,
+  stack: AsyncDisposableStack,
+  onTransfer: (context: string, bytes: number, total: number) => void,
+): Promise<BuildRequest> {
   const { asked, engine, credentials, signal } = serving;
   const options = optionsOf(wire);
   const exporters = (wire.exporters ?? []).map((spec, index) =>
     makeExporter(spec, (product, end) => asked.export(index, product, end)),
   );
-  const gathered = await gather({ wire, asked, contexts: engine.buildContexts, images: engine.images, signal, stack });
+  const { buildContexts: contexts, images } = engine;
+  const gathered = await gather({ wire, asked, contexts, images, signal, stack, onTransfer });
   return {
     ...options,
     ...gathered,
@@ -112,6 +119,28 @@ async function requestOf(wire: WireBuild, serving: Serving, stack: AsyncDisposab
     ssh: Object.fromEntries((wire.ssh ?? []).map((id) => [id, asked.ssh(id)])),
     exporters,
     credentials,
+  };
+}
+
+/** Milliseconds between two events of one transfer. */
+const TRANSFER_PAUSE = 100;
+
+/** Files that come from the client, as vertices of their own: they come before there is a plan. */
+function transferEvents(tell: (event: BuildEvent) => void): (context: string, bytes: number, total: number) => void {
+  const began = new Map<string, number>();
+  const told = new Map<string, number>();
+  return (context, current, total) => {
+    const digest = digestOf(`files of ${context}`);
+    const startedAt = began.get(context) ?? Date.now();
+    const completed = current >= total;
+    const name = context === "" ? "[internal] receive build context" : `[context ${context}] receive from client`;
+    const vertex = { digest, inputs: [], name, startedAt };
+    if (!began.has(context)) tell({ type: "vertex", vertex });
+    began.set(context, startedAt);
+    if (!completed && Date.now() - (told.get(context) ?? 0) < TRANSFER_PAUSE) return;
+    told.set(context, Date.now());
+    tell({ type: "transfer", vertex: digest, id: "files", current, total, completed });
+    if (completed) tell({ type: "vertex", vertex: { ...vertex, completedAt: Date.now() } });
   };
 }
 

@@ -26,7 +26,7 @@ export async function verify(builder: Builder, request: BuildRequest, options: O
     name: "verifying by a second build",
     export: async (first: ExportInput) => {
       differences = await secondBuild(builder, request, options, first);
-      for (const line of differences) first.log(`${line}\n`);
+      for (const line of differences) first.log(line);
       return {};
     },
   };

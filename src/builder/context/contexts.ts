@@ -71,8 +71,8 @@ export interface SyncRequest {
   /** Asked for once, with the numbers (from 0) of the lines whose files are needed, ascending: their bytes one after another. */
   contents(numbers: readonly number[]): AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal | undefined;
-  /** Bytes received so far. */
-  readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Bytes of files received so far, of all that are asked for; not called when nothing is. */
+  readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
 
 export interface ContextRecord {

@@ -23,8 +23,6 @@ export interface SyncPlan {
   readonly version: Digest;
   /** Bytes on the disk afterwards, about. */
   readonly size: number;
-  /** Bytes of the files that will be asked for. */
-  readonly missing: number;
   /** Post-condition: the folder holds what the listing says, and `list` is that listing. After a failure neither can be relied on. */
   run(request: Pick<SyncRequest, "contents" | "signal" | "onProgress">): Promise<void>;
 }
@@ -48,12 +46,10 @@ export async function planSync(folder: KeptFolder, lines: AsyncIterable<string>)
     size += diskSize(text);
   }
   const gone = [...before].filter((text) => !kept.has(text)).map(readSyncLine);
-  const missing = [...fresh.values()].reduce((sum, [, , , , bytes]) => sum + bytes, 0);
   return {
     version: `sha256:${hash.digest("hex")}`,
     same: fresh.size === 0 && gone.length === 0 && before.size > 0,
     size,
-    missing,
     run: (request) => apply({ folder, listing, before: [...before].map(readSyncLine), gone, fresh }, request),
   };
 }
@@ -120,13 +116,15 @@ async function fill(
   { signal, onProgress }: Pick<SyncRequest, "signal" | "onProgress">,
 ): Promise<void> {
   const filler = new Filler(writer, files);
+  const total = files.reduce((sum, [, , , , size]) => sum + size, 0);
   let received = 0;
+  onProgress?.(received, total);
   try {
     for await (const chunk of bytes) {
       signal?.throwIfAborted();
       filler.take(chunk);
       received += chunk.length;
-      onProgress?.(received);
+      onProgress?.(received, total);
     }
     filler.end();
   } finally {
