@@ -58,3 +58,22 @@ CMD ["run.sh"]
   assert.deepEqual(again.ran, []);
   assert.equal(again.images[0]?.id, image.id);
 });
+
+test("squashing leaves one layer above the base, with what was removed gone", async (t) => {
+  const { engine } = await startEngine(t);
+  const dockerfile = "FROM busybox\nRUN echo secret > /secret && echo 1 > /kept\nRUN rm /secret /bin/ls\nENV A=b\n";
+  const run = await build(engine, dockerfile, { squash: true, tags: ["one"] });
+  const [image] = run.images;
+  assert.equal(image?.layers.length, 2);
+  const plain = await build(engine, dockerfile, { tags: ["three"] });
+  assert.equal(plain.images[0]?.layers.length, 3);
+  const last = image?.config.history?.slice(-4).map(({ empty_layer = false }) => empty_layer);
+  assert.deepEqual(last, [true, true, true, false]);
+  const id = await createBusybox(engine, ["sh", "-c", "busybox ls / /bin/ls; cat /kept; echo $A"], { Image: "one" });
+  await runToEnd(engine, id);
+  const seen = await logText(engine, id);
+  assert.match(seen, /\/bin\/ls: No such file/);
+  assert.doesNotMatch(seen, /^secret$/m);
+  assert.match(seen, /1\nb\n/);
+  assert.deepEqual((await build(engine, dockerfile, { squash: true })).images[0]?.id, image?.id);
+});

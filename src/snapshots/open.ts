@@ -259,6 +259,14 @@ class EngineSnapshots implements Snapshots {
     });
   }
 
+  difference(from: Digest | undefined, to: Digest, how: { readonly tar: string; readonly signal?: AbortSignal }) {
+    return this.withLayer(to, async (root) => {
+      const compare = (lower: string | undefined) => compareTrees({ upper: root, lower, kind: "copy" });
+      const changes = await (from === undefined ? compare(undefined) : this.withLayer(from, compare));
+      return sealTree({ ...how, root, changes });
+    });
+  }
+
   workplace(key: string): Workplace {
     const { folder, parent } = this.#catalog.snapshot(key);
     const { whiteouts } = this.#driver;

@@ -110,6 +110,15 @@ export interface Snapshots {
   diff(key: string): Readable;
   /** Turns what `diff` would give into a layer on the same parent; the snapshot stays. */
   commit(key: string, layer: { readonly diffId: Digest; readonly chainId: Digest }): Promise<Layer>;
+  /**
+   * The layer tar that makes of the tree of one layer (of nothing) that of another, as `diff`, to the file `tar`, which must not exist.
+   * Undefined, and no file, when they look the same.
+   */
+  difference(
+    from: Digest | undefined,
+    to: Digest,
+    how: { readonly tar: string; readonly signal?: AbortSignal | undefined },
+  ): Promise<{ readonly diffId: Digest; readonly tarSize: number } | undefined>;
   /** Where a writable snapshot's tree is made by a LayerBuilder, before it was ever mounted. */
   workplace(key: string): Workplace;
   /**

@@ -108,7 +108,9 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
     const solved = await Promise.all(stages);
     warnings.refuse();
     const { stage, tree } = solved[plan.order.indexOf(plan.target.index)] as (typeof solved)[number];
-    return drawImage(stage.portrait, layered(tree));
+    if (!request.squash) return drawImage(stage.portrait, layered(tree));
+    const { vertex, portrait } = compiler.squashed(stage);
+    return drawImage(portrait, layered(await session.solve(vertex)));
   } catch (error) {
     stop.abort(error);
     await Promise.allSettled(stages);

@@ -14,6 +14,8 @@ export interface Portrait {
   readonly author: string | undefined;
   /** One for each of the tree's steps, in order: history's words. */
   readonly words: readonly ((note: string) => string)[];
+  /** What history says of one more step at the end, which put all layers into one. */
+  readonly squashed?: string | undefined;
   /** RFC 3339; the last step's time when missing. */
   readonly created: string | undefined;
 }
@@ -23,13 +25,15 @@ export function configBytes(portrait: Portrait, tree: LayeredTree): Buffer {
   return Buffer.from(JSON.stringify(configFile(portrait, tree)));
 }
 
-function configFile({ base, platform, config, author, words, created }: Portrait, tree: LayeredTree): ImageConfigFile {
+function configFile(portrait: Portrait, tree: LayeredTree): ImageConfigFile {
+  const { base, platform, config, author, words, squashed, created } = portrait;
   const { architecture, variant, os } = platform;
   const steps = tree.steps.map(
     ({ createdAt, layer, note }, at): ImageHistory => ({
       created: createdAt,
-      created_by: words[at]?.(note) ?? "",
+      ...(at < words.length && { created_by: words[at]?.(note) ?? "" }),
       ...(author !== undefined && { author }),
+      ...(at >= words.length && squashed !== undefined && { comment: squashed }),
       ...(layer === undefined && { empty_layer: true }),
     }),
   );

@@ -10,6 +10,7 @@ import { beginStage } from "../dockerfile/scope.ts";
 import type { Hints, Op, Vertex } from "../graph/graph.ts";
 import type { Session } from "../graph/solver.ts";
 import type { OnFailedRun } from "../ops/run/run.ts";
+import { SquashOp } from "../ops/squash.ts";
 import type { FetchedFolders } from "../sources/fetched.ts";
 import type { Toolkit } from "../toolkit.ts";
 import type { LayeredTree, Made, Tree } from "../tree.ts";
@@ -38,6 +39,8 @@ export interface CompiledStage {
   readonly last: TreeVertex;
   readonly scope: StageScope;
   readonly portrait: Portrait;
+  /** The FROM of the image, or of nothing, that it is based on in the end. */
+  readonly origin: TreeVertex;
 }
 
 /** Makes vertices of stages. Each stage is compiled once, as soon as what it is based on is known. */
@@ -86,6 +89,15 @@ export class StageCompiler {
     return compiling;
   }
 
+  /** What all layers of a stage that its base has not become one in. */
+  squashed({ last, origin, portrait }: CompiledStage): { readonly vertex: TreeVertex; readonly portrait: Portrait } {
+    const hints = { id: this.vertexId(["squash"]), name: "squashing layers" };
+    const onResult = (tree: Tree) => this.onResult(layered(tree));
+    const op = new SquashOp(this.tools, this.orders.latest);
+    const vertex = Object.freeze({ op, inputs: [origin, last], hints: { ...hints, onResult } });
+    return { vertex, portrait: { ...portrait, squashed: "merge of the build's layers" } };
+  }
+
   numberOf(what: StageInstruction | Stage): number | undefined {
     return this.#numbers.get(what);
   }
@@ -104,16 +116,16 @@ export class StageCompiler {
   async #base(stage: Stage): Promise<StageBase> {
     const source = stage.base;
     if (source.kind === "stage") {
-      const { last, scope, portrait } = await this.stage(source.index);
+      const { last, scope, portrait, origin } = await this.stage(source.index);
       const vertex = this.#from(stage, { inputs: [last], op: new PassOp(), portrait });
-      return { vertex, state: scope, portrait, isStage: true };
+      return { vertex, state: scope, portrait, origin };
     }
     const vertex = this.#from(stage, await this.sources.base(stage, source));
     await this.session.announce([vertex]);
     const found = await this.sources.baseImage(vertex, source);
     const portrait = this.#portrait(stage, found);
     const { config = {}, author } = found?.image.config ?? {};
-    return { vertex, state: { config, author }, portrait, isStage: false };
+    return { vertex, state: { config, author }, portrait, origin: vertex };
   }
 
   #portrait(stage: Stage, found: BaseImage | undefined): Portrait {
@@ -174,7 +186,7 @@ interface StageBase {
   readonly vertex: TreeVertex;
   readonly state: Parameters<typeof beginStage>[2];
   readonly portrait: Portrait;
-  readonly isStage: boolean;
+  readonly origin: TreeVertex;
 }
 
 interface Pushed extends PlannedOp {
@@ -227,7 +239,8 @@ class StageDraft {
   }
 
   finish(): CompiledStage {
-    return Object.freeze({ last: this.#last, scope: this.#scope, portrait: this.#portrait() });
+    const { origin } = this.#base;
+    return Object.freeze({ last: this.#last, scope: this.#scope, portrait: this.#portrait(), origin });
   }
 
   /** What the configuration is with a step of these words, for the keys of steps that change nothing else. */
