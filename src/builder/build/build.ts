@@ -122,7 +122,7 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
 /** The Dockerfile's lines and the exit code for the step that failed first; other errors as they are. */
 function explain(error: unknown, session: Session<Tree, Made>, file: Dockerfile): unknown {
   const { failure } = session;
-  if (error instanceof DockerfileError) return error;
+  if (error instanceof DockerfileError || error instanceof BuildError) return error;
   const cause = failure === undefined ? error : failure.error;
   const step = failure?.vertex.hints.step;
   if (step === undefined || errorKind(cause) === "cancelled") return cause;

@@ -1,12 +1,15 @@
 import { type Digest, digestOf } from "../../base/digest.ts";
+import { EngineError } from "../../base/errors.ts";
 import { timestampOf } from "../../base/time.ts";
 import type { Platform } from "../../oci/types.ts";
 import type { BuildRequest } from "../builder.ts";
+import { DockerfileError, formatExcerpt } from "../dockerfile/errors.ts";
 import { evaluate } from "../dockerfile/evaluate.ts";
 import { historyLine } from "../dockerfile/history.ts";
 import type { StageInstruction } from "../dockerfile/language.ts";
 import type { Plan, Stage, StageScope, Step } from "../dockerfile/plan.ts";
 import { beginStage } from "../dockerfile/scope.ts";
+import { BuildError } from "../errors.ts";
 import type { Hints, Op, Vertex } from "../graph/graph.ts";
 import type { Session } from "../graph/solver.ts";
 import type { OnFailedRun } from "../ops/run/run.ts";
@@ -222,8 +225,20 @@ class StageDraft {
     this.#scope = scope;
     this.#words.push((content) => historyLine(step, { style: "classic", scope, content }));
     const words = historyLine(step, { style: "classic", scope });
-    const op = opOf(this.#compiler, this.#stage, step, this.#state(words));
+    const op = this.#opOf(step, this.#state(words));
     this.#push(step, { instruction, number, ...op });
+  }
+
+  /** What cannot be planned fails with the lines that ask for it. */
+  #opOf(step: Step, state: Digest): PlannedOp {
+    try {
+      return opOf(this.#compiler, this.#stage, step, state);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error instanceof DockerfileError) throw error;
+      const { file, text } = this.#compiler.orders.plan.dockerfile;
+      const excerpt = formatExcerpt({ file, text, range: step.range });
+      throw new BuildError(error, { id: undefined, exitCode: undefined, file, range: step.range, excerpt }, undefined);
+    }
   }
 
   /** `--label`: one more instruction at the end, as the classic builder has it. */

@@ -1,6 +1,8 @@
 /** From an evaluated instruction to an op and its further inputs. */
 import { type Digest, digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
+import { canRunArchitecture } from "../../kernel/binfmt.ts";
+import { formatPlatform, HOST_PLATFORM } from "../../oci/platform.ts";
 import type { BuildRequest } from "../builder.ts";
 import type { RunStep, Stage, Step, TransferStep } from "../dockerfile/plan.ts";
 import type { Op } from "../graph/graph.ts";
@@ -63,6 +65,7 @@ function runOf(compiler: StageCompiler, stage: Stage, step: RunStep): PlannedOp 
   const privileged = step.security === "insecure";
   const network = networkOf(compiler, step);
   refuseUnentitled(request, { privileged, hostNetwork: network === "host" });
+  refuseForeign(stage);
   const { mounts, inputs } = mountsOf(compiler, stage, step);
   const op = new RunOp(
     compiler.tools,
@@ -82,6 +85,15 @@ function runOf(compiler: StageCompiler, stage: Stage, step: RunStep): PlannedOp 
     compiler.onFailed,
   );
   return { op, inputs };
+}
+
+/** A command of another architecture runs only where an emulator is registered. */
+function refuseForeign({ platform }: Stage): void {
+  if (canRunArchitecture(platform.architecture, HOST_PLATFORM.architecture)) return;
+  const [wanted, host] = [formatPlatform(platform), formatPlatform(HOST_PLATFORM)];
+  throw new EngineError("invalid", `RUN steps for ${wanted} cannot run on this machine, which is ${host}`, {
+    hint: `register an emulator with binfmt_misc (Debian: apt-get install qemu-user-static), or use FROM --platform=$BUILDPLATFORM for stages that run commands`,
+  });
 }
 
 function networkOf({ tools, orders }: StageCompiler, step: RunStep): string {
