@@ -72,11 +72,21 @@ export function buildsClient(transport: Transport): BuildsClient {
       throw gone();
     },
     shell: async (step, shell, { io, onResize }) => {
-      const answers: BuildAnswers = { shell: (_, channel) => io(channel) };
+      let carried: Promise<void> | undefined;
+      const answers: BuildAnswers = {
+        shell: (_, channel) => {
+          carried = io(channel);
+          return carried;
+        },
+      };
       await using session = await connect(transport, { answers });
       const channel = session.call({ call: "shell", version: BUILD_PROTOCOL, step, shell });
       onResize((rows, columns) => channel.write(`${JSON.stringify({ rows, columns })}\n`));
-      for await (const line of jsonDocuments<{ exitCode: number }>(bytesOf(channel))) return line.exitCode;
+      for await (const line of jsonDocuments<{ exitCode: number } | { failure: WireBuildFailure }>(bytesOf(channel))) {
+        if ("failure" in line) throw failureOf(line.failure);
+        await carried;
+        return line.exitCode;
+      }
       throw gone();
     },
   };

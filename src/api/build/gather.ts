@@ -42,7 +42,8 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
 function dockerfileOf({ dockerfile: { text, name } }: WireBuild, main: OwnedContext | undefined): DockerfileText {
   if (text !== undefined) return { text, name: name ?? "Dockerfile", ignore: [] };
   if (main?.dockerfile !== undefined) return { text: main.dockerfile, name: "Dockerfile", ignore: [] };
-  return readDockerfile(main?.tree.root ?? "/nonexistent", name || undefined);
+  if (main === undefined) throw new EngineError("invalid", "the build has neither a Dockerfile nor a context");
+  return readDockerfile(main.tree.root, name || undefined);
 }
 
 async function bringNamed(gathering: Gathering, name: string, context: WireNamedContext): Promise<NamedContext> {
