@@ -14,7 +14,7 @@ import type { TlsOptions } from "node:tls";
 import type { Logger } from "../base/log.ts";
 import { silentLogger } from "../base/log.ts";
 import type { Engine } from "../engine/engine.ts";
-import { createDispatcher } from "./dispatch.ts";
+import { createDispatcher, type RequestObserver } from "./dispatch.ts";
 import { EarlyBytes } from "./early-bytes.ts";
 import { createRouter } from "./router.ts";
 import { routes } from "./routes/table.ts";
@@ -23,6 +23,8 @@ import { apiVersion, MAX_VERSION } from "./versions.ts";
 
 export interface ApiOptions {
   readonly logger?: Logger | undefined;
+  /** Told of every request. */
+  readonly observer?: RequestObserver | undefined;
 }
 
 export interface Api {
@@ -32,7 +34,7 @@ export interface Api {
   close(grace: number): Promise<void>;
 }
 
-export function createApi(engine: Engine, { logger = silentLogger }: ApiOptions = {}): Api {
+export function createApi(engine: Engine, { logger = silentLogger, observer }: ApiOptions = {}): Api {
   const early = new EarlyBytes();
   const dispatcher = createDispatcher({
     engine,
@@ -40,6 +42,7 @@ export function createApi(engine: Engine, { logger = silentLogger }: ApiOptions 
     router: createRouter(routes),
     headers: commonHeaders(engine),
     early,
+    observer,
   });
   const servers: ReturnType<typeof makeServer>[] = [];
   return {

@@ -21,6 +21,22 @@ export interface Incoming {
   readonly head?: Uint8Array | undefined;
 }
 
+/** A request that was answered, or broke off. */
+export interface SeenRequest {
+  readonly method: string;
+  /** The route's template; undefined: no route had it. */
+  readonly route: string | undefined;
+  readonly status: number;
+  readonly seconds: number;
+  /** How long it took says how long the client listened. */
+  readonly streamed: boolean;
+}
+
+export interface RequestObserver {
+  began(): void;
+  ended(request: SeenRequest): void;
+}
+
 export interface DispatchOptions {
   readonly engine: Engine;
   readonly router: Router;
@@ -28,6 +44,7 @@ export interface DispatchOptions {
   /** Sent with every answer. */
   readonly headers: Headers;
   readonly early: EarlyBytes;
+  readonly observer?: RequestObserver | undefined;
 }
 
 export interface Dispatcher {
@@ -38,21 +55,20 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(options: DispatchOptions): Dispatcher {
-  const { router, logger } = options;
+  const { router, logger, observer } = options;
   return {
     async handle(incoming) {
       const { request, response } = incoming;
       const began = performance.now();
-      response.once("close", () =>
-        logger.log("debug", "request", {
-          method: request.method,
-          url: request.url,
-          status: response.statusCode,
-          ms: Math.round(performance.now() - began),
-        }),
-      );
+      const seen: Seen = { route: undefined, streamed: false };
+      observer?.began();
+      response.once("close", () => {
+        const [ms, status, method] = [performance.now() - began, response.statusCode, request.method ?? ""];
+        logger.log("debug", "request", { method, url: request.url, status, ms: Math.round(ms) });
+        observer?.ended({ method, route: seen.route, status, seconds: ms / 1000, streamed: seen.streamed });
+      });
       try {
-        await answer(incoming, options);
+        await answer(incoming, options, seen);
       } catch (error) {
         fail(incoming, error, logger);
       }
@@ -70,16 +86,26 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
   };
 }
 
-async function answer(incoming: Incoming, options: DispatchOptions): Promise<void> {
+/** What became known of a request on its way. */
+interface Seen {
+  route: string | undefined;
+  streamed: boolean;
+}
+
+const WHOLE: ReadonlySet<Reply["kind"]> = new Set(["json", "text", "empty"]);
+
+async function answer(incoming: Incoming, options: DispatchOptions, seen: Seen): Promise<void> {
   const { request, response } = incoming;
   for (const [name, value] of Object.entries(options.headers)) response.setHeader(name, value);
   const { pathname, search } = splitUrl(request);
   const match = options.router.match(request.method ?? "", pathname);
+  seen.route = match.route.path;
   if (match.route.takesOver === "tcp" && incoming.head === undefined) holdConnection(incoming, options.early);
   const query = readParams(match.route.query, parseQuery(search));
   const signal = abortWithClient(response);
   const call = { engine: options.engine, version: match.version, path: match.path, query, request, signal, json };
   const reply = adaptReply(match.route, match.version, await match.route.handle(call as unknown as Call));
+  seen.streamed = !WHOLE.has(reply.kind);
   await deliver(reply, incoming, match, options, signal);
 
   function json<T>(schema: Parameters<typeof readJsonBody<T>>[1]): Promise<T | undefined> {

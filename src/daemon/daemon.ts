@@ -52,9 +52,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     await using _ = engine;
     running = engine;
     await using _registry = await withRegistry(configuration, logger);
+    await using metrics = await withMetrics(configuration, engine, logger);
     const api = createApi(
       withLiveFacts(engine, () => configuration),
-      { logger },
+      { logger, observer: metrics?.observer },
     );
     const where = await listen({ api, ...hosts, env, logger }).catch(async (error: unknown) => {
       await api.close(0);
@@ -93,6 +94,14 @@ async function openEngine(configuration: Configuration, { logger, env }: DaemonO
   });
   logger.log("info", "Loading containers: done.");
   return engine;
+}
+
+/** Its modules are loaded where it is configured. */
+async function withMetrics(configuration: Configuration, engine: Engine, logger: LineLogger) {
+  const address = configuration.text("metrics-addr");
+  if (address === undefined) return undefined;
+  const { serveMetrics } = await import("./metrics/server.ts");
+  return serveMetrics({ engine, address, logger, dataRoot: configuration.text("data-root") ?? DATA_ROOT });
 }
 
 /** Its module is loaded where it is configured. */

@@ -190,7 +190,11 @@ export const OPTIONS: readonly Option[] = [
   option("max-download-attempts", "int", "How often a transfer that brings nothing is tried (default 5).", {
     reloads: true,
   }),
-  idle("metrics-addr", "string", "metrics are not served yet."),
+  option(
+    "metrics-addr",
+    "string",
+    "Where Prometheus finds figures, `127.0.0.1:9323`; at `/metrics`, without a password.",
+  ),
   option("mtu", "int", "MTU of the default bridge (default 1500)."),
   idle("network-control-plane-mtu", "int", NO_SWARM),
   option("no-new-privileges", "bool", "Sets no_new_privs for containers that don't say."),
