@@ -3,14 +3,14 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { ExecCreateRequest, ExecInspect, ExecStartRequest } from "../api/types/container.ts";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errnoOf } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { availableCapabilities } from "../runtime/capabilities.ts";
 import { buildExecProcess } from "../runtime/process.ts";
 import type { ExitRecord, Task } from "../runtime/runtime.ts";
 import type { Process, Spec } from "../runtime/spec-types.ts";
 import { startErrorExitCode } from "../runtime/start-errors.ts";
-import { readUserFiles, resolveUser } from "../runtime/users.ts";
+import { readUserFiles, resolveUser, type UserFiles } from "../runtime/users.ts";
 import type { Container } from "./container.ts";
 import type { PreparedAttach } from "./containers.ts";
 import type { Context } from "./context.ts";
@@ -28,6 +28,8 @@ export const EXEC_FILE = "exec.json";
 export function createExec(context: Context, container: Container, request: ExecCreateRequest): string {
   refuseExec(container);
   if ((request.Cmd ?? []).length === 0) throw new EngineError("invalid", "No exec command specified");
+  if (request.WorkingDir && !request.WorkingDir.startsWith("/"))
+    throw new EngineError("invalid", `Cwd must be an absolute path: ${request.WorkingDir}`);
   parseDetachKeys(request.DetachKeys || undefined);
   context.runtime.prepare();
   const exec: Exec = {
@@ -151,7 +153,7 @@ export function removeWhenReleased({ paths, closing }: Context, execId: string, 
 function execProcess(context: Context, container: Container, request: ExecCreateRequest): Process {
   const { hostConfig } = container.definition;
   const user = request.User
-    ? resolveUser(request.User, readUserFiles(context.paths.rootfs(container.id)), hostConfig.GroupAdd ?? [])
+    ? resolveUser(request.User, userFiles(container, context.paths.rootfs(container.id)), hostConfig.GroupAdd ?? [])
     : undefined;
   return buildExecProcess({
     container: mainProcess(context, container),
@@ -163,6 +165,17 @@ function execProcess(context: Context, container: Container, request: ExecCreate
     privileged: request.Privileged === true,
     availableCapabilities: availableCapabilities(context.host.capabilities),
   });
+}
+
+/** As the container has them now, also where something is mounted over them. */
+function userFiles({ state }: Container, rootfs: string): UserFiles {
+  try {
+    return readUserFiles(`/proc/${state.pid}/root`);
+  } catch (error) {
+    // It is just ending.
+    if (!["ENOENT", "ESRCH"].includes(errnoOf(error) ?? "")) throw error;
+    return readUserFiles(rootfs);
+  }
 }
 
 /** From the run's config.json: kept after the first exec, a few KB. */

@@ -1,11 +1,13 @@
 import { mkdirSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { cgroupPath } from "../kernel/cgroups.ts";
+import type { ContainerMount } from "../runtime/container-mounts.ts";
 import type { Task } from "../runtime/runtime.ts";
 import { buildSpec } from "../runtime/spec.ts";
 import type { Spec } from "../runtime/spec-types.ts";
 import { startErrorExitCode } from "../runtime/start-errors.ts";
-import { readUserFiles, resolveUser } from "../runtime/users.ts";
+import { readUserFile, readUserFiles, resolveUser, type UserFiles } from "../runtime/users.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { watchExit } from "./exit.ts";
@@ -68,7 +70,7 @@ async function launch(context: Context, container: Container): Promise<Task> {
     hostConfig,
     hostname: config.Hostname || network.owner.definition.config.Hostname || "",
     rootfs: root,
-    user: resolveUser(config.User ?? "", readUserFiles(root), hostConfig.GroupAdd ?? []),
+    user: resolveUser(config.User ?? "", userFilesOf(root, mounts), hostConfig.GroupAdd ?? []),
     mounts: [...networkFileMounts(context, container, network.owner), ...mounts],
     ...chooseNamespaces(context, container, network.sandbox),
     ownNetwork: network.owner === container && network.sandbox.netns !== undefined,
@@ -91,6 +93,18 @@ async function launch(context: Context, container: Container): Promise<Task> {
     log: logs.sinkOfRun(hostConfig.LogConfig ?? {}, paths.container(id), logSubject(container, definition)),
     hold: container.joiners.size > 0,
   });
+}
+
+/** Of the root file system, unless something is mounted over them. */
+function userFilesOf(root: string, mounts: readonly ContainerMount[]): UserFiles {
+  const files = readUserFiles(root);
+  const over = (target: string) => mounts.findLast((mount) => mount.target === target)?.source;
+  const [folder, passwd, group] = ["/etc", "/etc/passwd", "/etc/group"].map(over);
+  const mounted = folder === undefined ? files : readUserFiles(dirname(folder), basename(folder));
+  return {
+    passwd: passwd === undefined ? mounted.passwd : readUserFile(passwd),
+    group: group === undefined ? mounted.group : readUserFile(group),
+  };
 }
 
 function specDefaults({ settings }: Context) {

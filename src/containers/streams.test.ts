@@ -77,6 +77,36 @@ test("the log and the live stream join without a gap or a doubled byte", async (
   assert.equal(await logText(engine, id), expected);
 });
 
+for (const [what, LogConfig] of [
+  ["rotates at every turn", { Type: "json-file", Config: { "max-size": "4k", "max-file": "1000" } }],
+  [
+    "is compressed behind its back",
+    { Type: "local", Config: { "max-size": "4k", "max-file": "1000", compress: "true" } },
+  ],
+  [
+    "is there for a service that does not answer",
+    { Type: "syslog", Config: { "syslog-address": "tcp://127.0.0.1:1" } },
+  ],
+  ["is written aside", { Type: "json-file", Config: { mode: "non-blocking" } }],
+] as const)
+  test(`the log and the live stream join without a gap where the log ${what}`, async (t) => {
+    const { engine, containers } = await setUp(t);
+    const script = "i=0; while [ $i -lt 4000 ]; do echo $i; i=$((i+1)); done; read x";
+    const id = await createBusybox(engine, ["sh", "-c", script], { ...INTERACTIVE, HostConfig: { LogConfig } });
+    await containers.start(id);
+    const watching: Awaited<ReturnType<typeof attach>>[] = [];
+    for (let i = 0; i < 6; i++) {
+      watching.push(await attach(engine, id, { logs: true, stdin: false }));
+      await new Promise((resolve) => setTimeout(resolve, 5 * i));
+    }
+    await Promise.all(watching.map(({ client }) => client.until("3999\n")));
+    await containers.kill(id, "KILL");
+    await Promise.all(watching.map(({ done }) => done));
+    const expected = Array.from({ length: 4000 }, (_, i) => `${i}\n`).join("");
+    for (const { client } of watching) assert.equal(textOf(client), expected);
+    assert.equal(await logText(engine, id), expected);
+  });
+
 test("a client that vanishes harms nobody", async (t) => {
   const { engine, containers } = await setUp(t);
   const id = await createBusybox(engine, ["sh", "-c", "while :; do echo tick; sleep 0.01; done"]);

@@ -1,4 +1,5 @@
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, realpathSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import { openIn } from "../kernel/rooted.ts";
 
@@ -20,13 +21,24 @@ export interface UserFiles {
 const MAX_ID = 2 ** 31 - 1;
 const MAX_FILE = 16 << 20;
 
-/** Reads both files inside the root; a link cannot lead out of it, a device or a fifo is not read. */
-export function readUserFiles(rootfs: string): UserFiles {
+/** Reads both files inside the root; a link cannot lead out of it, a device or a fifo is not read. `folder`: what is /etc there. */
+export function readUserFiles(rootfs: string, folder = "etc"): UserFiles {
   const root = openSync(rootfs, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return { passwd: readInside(root, "etc/passwd"), group: readInside(root, "etc/group") };
+    return { passwd: readInside(root, `${folder}/passwd`), group: readInside(root, `${folder}/group`) };
   } finally {
     closeSync(root);
+  }
+}
+
+/** One of the files that is mounted by itself, from the host; links mean what they mean there. */
+export function readUserFile(path: string): string {
+  const real = realpathSync(path);
+  const folder = openSync(dirname(real), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    return readInside(folder, basename(real));
+  } finally {
+    closeSync(folder);
   }
 }
 
