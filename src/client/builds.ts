@@ -123,7 +123,13 @@ async function connect(
   { answers, signal, registryConfig }: Pick<BuildCallOptions, "answers" | "signal" | "registryConfig">,
 ): Promise<Session> {
   const headers = registryConfig === undefined ? {} : { "X-Registry-Config": registryConfig };
-  const { stream } = await transport.hijack("/gantry/build", { headers, signal });
+  const { stream } = await transport.hijack("/gantry/build", { headers, signal }).catch((error: unknown) => {
+    if (!(error instanceof EngineError) || error.kind !== "not-found") throw error;
+    throw new EngineError("not-implemented", "this daemon does not know gantry build", {
+      hint: "It is no gantryd, or an older one: use the docker CLI with it.",
+      cause: error,
+    });
+  });
   const mux = new Mux(stream, {
     side: "client",
     onOpen: (channel, purpose) => void answer(answers, channel, purpose as BuildAsk),
