@@ -8,15 +8,29 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeBusyboxArchive } from "../../scripts/base-image.ts";
+import { digestOf } from "../base/digest.ts";
 import { silentLogger } from "../base/log.ts";
 import { openContent } from "../content/open.ts";
 import type { Events } from "../events/events.ts";
 import { mount, unmount } from "../kernel/mounts.ts";
+import { MEDIA } from "../oci/media-types.ts";
+import { HOST_PLATFORM } from "../oci/platform.ts";
 import { openRemote, REMOTE_DEFAULTS } from "../remote/open.ts";
 import { openSnapshots } from "../snapshots/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
-import { dockerFiles, makeImage, makeTar, streamOf, type TestImage } from "../testing/image-archives.ts";
+import {
+  blobFile,
+  dockerFiles,
+  makeImage,
+  makeTar,
+  OCI_LAYOUT_FILE,
+  ociBlobs,
+  ociDescriptor,
+  ociIndex,
+  streamOf,
+  type TestImage,
+} from "../testing/image-archives.ts";
 import type { Progress } from "./images.ts";
 import { openImages } from "./open.ts";
 
@@ -166,9 +180,33 @@ const LOADER = `
   const snapshots = await openSnapshots({ store });
   const logger = { log() {} };
   const images = openImages({ store, content: openContent(store), snapshots, events: { publish() {} }, remote: openRemote({ settings: REMOTE_DEFAULTS }), uses: () => [], logger });
+  const load = () => images.load(createReadStream(root + "/image.tar"), { onProgress() {} });
   process.stdout.write("ready");
-  await images.load(createReadStream(root + "/image.tar"), { onProgress() {} });
-  process.exit(0);`;
+`;
+const ONE_LOAD = "await load(); process.exit(0);";
+/** All of a life, over and over: what a kill meets is left to chance. */
+const LIVES = `
+  for (;;) {
+    await load();
+    images.tag("multi:1", "other", "1");
+    images.tag("multi:1", "part", "1", { os: "linux", architecture: "s390x" });
+    await images.unpack(images.get("part:1"));
+    await images.remove("multi:1", { force: false, prune: true });
+    await images.remove("other:1", { force: false, prune: true, platforms: [{ os: "linux", architecture: "s390x" }] });
+    await images.remove("part:1", { force: false, prune: true });
+    await images.prune({ dangling: ["false"] });
+  }`;
+
+/** What a killed process left. */
+async function openAt(root: string) {
+  const store = openStore(makePaths(join(root, "data"), join(root, "run")));
+  const snapshots = await openSnapshots({ store });
+  const content = openContent(store);
+  const events = { publish() {} } as unknown as Events;
+  const remote = openRemote({ settings: REMOTE_DEFAULTS });
+  const images = openImages({ store, content, snapshots, events, remote, uses: () => [], logger: silentLogger });
+  return { store, images, content, snapshots };
+}
 
 test("a kill during a load leaves the whole image or nothing that is not collected", { skip }, async (t) => {
   const { root } = temporary(t);
@@ -176,20 +214,8 @@ test("a kill during a load leaves the whole image or nothing that is not collect
   writeFileSync(join(root, "image.tar"), await makeTar(dockerFiles([[image, "k:1"]])));
   let finished = 0;
   for (let round = 0; round < 12; round++) {
-    await killedAfter(root, 4 * round ** 2);
-    const store = openStore(makePaths(join(root, "data"), join(root, "run")));
-    const snapshots = await openSnapshots({ store });
-    const content = openContent(store);
-    const events = { publish() {} } as unknown as Events;
-    const images = openImages({
-      store,
-      content,
-      snapshots,
-      events,
-      remote: openRemote({ settings: REMOTE_DEFAULTS }),
-      uses: () => [],
-      logger: silentLogger,
-    });
+    await killedAfter(root, ONE_LOAD, 4 * round ** 2);
+    const { store, images, content, snapshots } = await openAt(root);
     await images.collect();
     const names = await images.list({ all: true, filters: {}, sharedSize: false, digests: false, manifests: false });
     assert.equal([...content.walk()].length, names.length * 5);
@@ -202,9 +228,44 @@ test("a kill during a load leaves the whole image or nothing that is not collect
   t.diagnostic(`${finished} of 12 loads were finished`);
 });
 
-/** Lets a process of its own load the image, and kills it this long after it is ready. */
-async function killedAfter(root: string, milliseconds: number): Promise<void> {
-  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", LOADER, root], {
+test("a kill at any point of an image's life leaves names that stand for whole images, and nothing else", {
+  skip,
+}, async (t) => {
+  const { root } = temporary(t);
+  const foreign = { os: "linux", architecture: "s390x" };
+  const [mine, other] = [
+    await makeImage({ layers: ["a".repeat(300_000), "b"] }),
+    await makeImage({ layers: ["a".repeat(300_000), "c"], file: foreign }),
+  ];
+  const host = { os: HOST_PLATFORM.os, architecture: HOST_PLATFORM.architecture };
+  const index = ociIndex([
+    ociDescriptor({ image: mine, platform: host }),
+    ociDescriptor({ image: other, platform: foreign }),
+  ]);
+  const annotations = { "org.opencontainers.image.ref.name": "docker.io/library/multi:1" };
+  const top = ociIndex([{ mediaType: MEDIA.ociIndex, digest: digestOf(index), size: index.length, annotations }]);
+  const files = [OCI_LAYOUT_FILE, ["index.json", top] as const, blobFile(index), ...ociBlobs([mine, other])];
+  writeFileSync(join(root, "image.tar"), await makeTar(files));
+  for (let round = 0; round < 12; round++) {
+    await killedAfter(root, LIVES, Math.random() * 300);
+    const { store, images, content, snapshots } = await openAt(root);
+    await images.collect();
+    const list = await images.list({ all: true, filters: {}, sharedSize: false, digests: true, manifests: true });
+    for (const name of list.flatMap(({ RepoTags }) => RepoTags)) {
+      const { parts, documents } = images.target(name);
+      for (const digest of [...documents, ...parts.flatMap(({ blobs }) => blobs)]) assert.ok(content.info(digest));
+      await images.unpack(images.get(name));
+    }
+    await images.prune({ dangling: ["false"] });
+    assert.deepEqual([[...content.walk()], snapshots.layers()], [[], []]);
+    await snapshots.close();
+    store.close();
+  }
+});
+
+/** Lets a process of its own work with the image, and kills it this long after it is ready. */
+async function killedAfter(root: string, work: string, milliseconds: number): Promise<void> {
+  const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", LOADER + work, root], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
