@@ -2,26 +2,18 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import type { ImageManifest } from "../src/oci/types.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { freePort } from "../src/testing/free-port.ts";
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), "gantry-registry-embedded-"));
 let port: number;
 let daemon: TestDaemon;
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port: found } = server.address() as { port: number };
-      server.close(() => resolve(found));
-    });
-  });
 
 before(async () => {
   port = await freePort();

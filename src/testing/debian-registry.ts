@@ -1,10 +1,10 @@
 /** Debian's docker-registry on loopback, for tests and benchmarks: a real registry that is not ours. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 
 export interface RegistryOptions {
   /** htpasswd lines (bcrypt): basic authentication. */
@@ -126,12 +126,4 @@ function configuration({ htpasswd, tls, proxyOf, token }: RegistryOptions, folde
     }),
     ...(proxyOf !== undefined && { proxy: { remoteurl: proxyOf } }),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
