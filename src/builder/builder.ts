@@ -19,7 +19,7 @@ import type { Resources } from "../api/types/container.ts";
 import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import type { Descriptor, ImageConfigFile, Platform } from "../oci/types.ts";
-import type { Warning } from "./dockerfile/language.ts";
+import type { Dockerfile, Warning } from "./dockerfile/language.ts";
 import type { BuildEvent } from "./progress.ts";
 
 export type { BuildEvent, Vertex } from "./progress.ts";
@@ -54,6 +54,8 @@ export interface Builder {
 export interface BuildRequest {
   /** The text, and how errors name it. */
   readonly dockerfile: { readonly text: string; readonly name: string };
+  /** In place of the text: what it would be parsed to. See program/. */
+  readonly program?: Dockerfile | undefined;
   /** Undefined: no files (`docker build - < Dockerfile`). */
   readonly context?: ContextTree | undefined;
   /** `--build-context`. */

@@ -1,4 +1,3 @@
-import type { Digest } from "../base/digest.ts";
 import type { Logger } from "../base/log.ts";
 import type { Content } from "../content/content.ts";
 import type { Images } from "../images/images.ts";
@@ -12,7 +11,6 @@ import type { DigestMemo } from "./cache/digests.ts";
 import type { CacheMounts } from "./cache/mounts.ts";
 import type { StepCache } from "./cache/steps.ts";
 import type { FileWorkers } from "./ops/files/workers.ts";
-import type { LayerRef } from "./tree.ts";
 
 /** What the daemon's flags set of builds; the engine's settings have it all. */
 export interface BuilderSettings {
@@ -46,15 +44,4 @@ export interface Toolkit {
   readonly digests: DigestMemo;
   readonly mounts: CacheMounts;
   readonly workers: FileWorkers;
-}
-
-/** What a step made is pinned until the build that wanted it has ended. */
-export interface Pins {
-  /** Post-condition: what is stored under these digests, now or later, is not collected while the build runs. */
-  hold(digests: readonly Digest[]): void;
-}
-
-/** The digests that a layer on a tree is kept by. */
-export function digestsOf(chainId: Digest, layer: LayerRef): Digest[] {
-  return [chainId, layer.blob.digest];
 }

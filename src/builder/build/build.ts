@@ -69,9 +69,9 @@ export async function runBuild(
 }
 
 /** What can be wrong before anything runs. */
-function checkRequest({ dockerfile, tags = [] }: BuildRequest): { file: Dockerfile; names: Reference[] } {
+function checkRequest({ dockerfile, program, tags = [] }: BuildRequest): { file: Dockerfile; names: Reference[] } {
   const names = tags.map((tag) => withDefaultTag(parseReference(tag)));
-  return { file: parseDockerfile(dockerfile.text, dockerfile.name), names };
+  return { file: program ?? parseDockerfile(dockerfile.text, dockerfile.name), names };
 }
 
 interface Run {

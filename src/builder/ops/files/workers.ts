@@ -73,7 +73,7 @@ export interface RunOptions {
 }
 
 function startWorker(): Worker {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+  const worker = new Worker(new URL("./files-worker.ts", import.meta.url), {
     execArgv: [],
     stdin: false,
     trackUnmanagedFds: false,
