@@ -262,6 +262,23 @@ test("platforms that come later join those that are here", async (t) => {
   assert.equal((await list(harness)).length, 1);
 });
 
+test("platforms that are loaded at the same time are all there afterwards", async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const harness = openTestImages(t);
+    const { mine, theirs, files } = await makeMulti();
+    const archive = await makeTar(files("multi:1"));
+    await Promise.all(
+      [HOST, FOREIGN].map((platform) =>
+        harness.images.load(streamOf(archive, 1000), { platforms: [platform], onProgress: () => {} }),
+      ),
+    );
+    assert.equal(harness.images.get("multi:1").id, mine.id);
+    assert.equal(harness.images.get("multi:1", FOREIGN).id, theirs.id);
+    await harness.images.collect();
+    await harness.images.unpack(harness.images.get("multi:1", FOREIGN));
+  }
+});
+
 test("an artifact is kept, tagged and saved, and does not run", async (t) => {
   const harness = openTestImages(t);
   const { images } = harness;

@@ -4,8 +4,8 @@ import { chainIds } from "../oci/chain.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { parseManifest } from "../oci/validate.ts";
 import type { LayerInput } from "../snapshots/snapshots.ts";
-import type { Image, Lease, Recorded, RecordOptions } from "./images.ts";
-import { type FoundImage, type ReadTarget, readTarget } from "./target.ts";
+import type { Image, Lease, Recorded, RecordOptions, Target } from "./images.ts";
+import { bestImage, type FoundImage, type ReadTarget, readTarget } from "./target.ts";
 import { type Workshop, withLease } from "./workshop.ts";
 
 /** As the contract's `record`. */
@@ -38,12 +38,22 @@ export function enterRecord({ catalog }: Workshop, found: ReadTarget, { names, p
     catalog.addImage({ id, manifest, config: configBytes, parent: id === imageId ? parent : undefined });
   if (images.size === 0)
     catalog.addImage({ id: imageId, kind: "artifact", manifest: descriptor, config: new Uint8Array() });
-  const target = catalog.addTarget(found);
+  const target = catalog.addTarget(merged(found, catalog.target(descriptor.digest)));
   const moved = names.flatMap((name) => {
     const from = catalog.setName(name, target);
     return from === undefined ? [] : [{ name, from }];
   });
-  return { target, image: images.size === 0 ? undefined : catalog.image(imageId)?.image, moved };
+  return { target, image: images.size === 0 ? undefined : catalog.image(target.imageId)?.image, moved };
+}
+
+/** What another call recorded while this one was looking stays: its blobs are held by the record itself. */
+function merged({ images: _, ...found }: ReadTarget, before: Target | undefined): Target {
+  const known = new Map(before?.parts.map((part) => [part.descriptor.digest, part]));
+  const parts = found.parts.map((part) => {
+    const other = known.get(part.descriptor.digest);
+    return !part.available && other?.available === true ? other : part;
+  });
+  return { ...found, parts, imageId: bestImage(parts) ?? found.imageId };
 }
 
 export interface UnpackOptions {
