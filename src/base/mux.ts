@@ -24,7 +24,7 @@ const CREDIT = 4;
 const HEADER = 9;
 const MAX_DATA = 64 << 10;
 /** Of what is no data: the value of an open frame. */
-const MAX_PAYLOAD = 1 << 20;
+const MAX_PAYLOAD = 32 << 20;
 const WINDOW = 1 << 20;
 /** Channels that one side may have opened at a time. */
 const MAX_CHANNELS = 1000;
@@ -42,7 +42,10 @@ export class Mux {
   readonly #options: MuxOptions;
   readonly #channels = new Map<number, Channel>();
   #next: number;
-  #held: Buffer = Buffer.alloc(0);
+  #held: Buffer[] = [];
+  #length = 0;
+  /** Bytes until a frame is whole, as far as is known. */
+  #needed = HEADER;
   #drained: (() => void)[] = [];
   #over = false;
 
@@ -106,7 +109,11 @@ export class Mux {
   }
 
   #take(chunk: Buffer): void {
-    let rest = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held.push(chunk);
+    this.#length += chunk.length;
+    // Put together only when a whole frame is there: a large one comes in many pieces.
+    if (this.#length < this.#needed) return;
+    let rest = this.#held.length === 1 ? chunk : Buffer.concat(this.#held);
     try {
       while (rest.length >= HEADER) {
         const length = rest.readUInt32BE(5);
@@ -115,7 +122,9 @@ export class Mux {
         this.#frame(rest.readUInt8(0), rest.readUInt32BE(1), rest.subarray(HEADER, HEADER + length));
         rest = rest.subarray(HEADER + length);
       }
-      this.#held = rest;
+      this.#held = rest.length === 0 ? [] : [rest];
+      this.#length = rest.length;
+      this.#needed = rest.length < HEADER ? HEADER : HEADER + rest.readUInt32BE(5);
     } catch {
       this.#connection.destroy();
       this.#end();

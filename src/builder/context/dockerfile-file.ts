@@ -6,8 +6,8 @@ import { openIn } from "../../kernel/rooted.ts";
 import { parseIgnoreFile } from "../dockerfile/ignore.ts";
 import type { DockerfileText } from "./contexts.ts";
 
-/** Bytes. */
-export const MAX_DOCKERFILE = 16 << 20;
+/** Bytes that are read at all; the parser takes less, and says so. */
+export const MAX_DOCKERFILE = 4 << 20;
 
 export const DEFAULT_DOCKERFILE = "Dockerfile";
 

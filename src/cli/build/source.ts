@@ -25,7 +25,7 @@ export interface MainSource {
 }
 
 /** Bytes of a Dockerfile. */
-export const MAX_DOCKERFILE = 16 << 20;
+export const MAX_DOCKERFILE = 4 << 20;
 
 /** `file` is what `-f` says, "" for nothing. Throws in docker's words. */
 export async function mainSource(place: string, file: string, stdin: Readable): Promise<MainSource> {
