@@ -14,6 +14,7 @@ import type { TlsOptions } from "node:tls";
 import type { Logger } from "../base/log.ts";
 import { silentLogger } from "../base/log.ts";
 import type { Engine } from "../engine/engine.ts";
+import { createAuthorization } from "./authorization.ts";
 import { createDispatcher, type RequestObserver } from "./dispatch.ts";
 import { EarlyBytes } from "./early-bytes.ts";
 import { createRouter } from "./router.ts";
@@ -25,6 +26,8 @@ export interface ApiOptions {
   readonly logger?: Logger | undefined;
   /** Told of every request. */
   readonly observer?: RequestObserver | undefined;
+  /** Names of the authorization plug-ins to ask, as configured at the moment of a request; default none. */
+  readonly authorizationPlugins?: (() => readonly string[]) | undefined;
 }
 
 export interface Api {
@@ -34,7 +37,10 @@ export interface Api {
   close(grace: number): Promise<void>;
 }
 
-export function createApi(engine: Engine, { logger = silentLogger, observer }: ApiOptions = {}): Api {
+export function createApi(
+  engine: Engine,
+  { logger = silentLogger, observer, authorizationPlugins: names }: ApiOptions = {},
+): Api {
   const early = new EarlyBytes();
   const dispatcher = createDispatcher({
     engine,
@@ -43,6 +49,7 @@ export function createApi(engine: Engine, { logger = silentLogger, observer }: A
     headers: commonHeaders(engine),
     early,
     observer,
+    authorization: names === undefined ? undefined : createAuthorization(engine.plugins, names),
   });
   const servers: ReturnType<typeof makeServer>[] = [];
   return {

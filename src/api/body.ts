@@ -10,11 +10,18 @@ export const MAX_JSON_BYTES = 8 * 1024 * 1024;
 /** Milliseconds a client may pause within a JSON body. */
 export const MAX_JSON_PAUSE = 30_000;
 
-/** Undefined when the request has no body. Throws "invalid" (not JSON, wrong type, cut off), "too-large". */
-export async function readJsonBody<T>(request: IncomingMessage, schema: Schema<T>): Promise<T | undefined> {
+/**
+ * Undefined when the request has no body. Throws "invalid" (not JSON, wrong type, cut off), "too-large". `read`: the bytes, where somebody
+ * else had to see them first.
+ */
+export async function readJsonBody<T>(
+  request: IncomingMessage,
+  schema: Schema<T>,
+  read?: Buffer,
+): Promise<T | undefined> {
   checkContentType(request);
   if (!hasBody(request)) return undefined;
-  const text = await readText(request);
+  const text = (read ?? (await readBody(request))).toString("utf8");
   if (text.trim() === "") throw new EngineError("invalid", "invalid JSON: got EOF while reading request body");
   try {
     return decode(schema, parseJson(text));
@@ -41,9 +48,11 @@ function checkContentType(request: IncomingMessage): void {
     throw new EngineError("invalid", `unsupported Content-Type header (${header}): must be 'application/json'`);
 }
 
-async function readText(request: IncomingMessage): Promise<string> {
+/** The body's bytes; none when it has no body. Throws "too-large" past what JSON may have, "cancelled" when it breaks off. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (!hasBody(request)) return Buffer.alloc(0);
   if (Number(request.headers["content-length"] ?? 0) > MAX_JSON_BYTES) throw tooLarge();
-  return (await collect(request)).toString("utf8");
+  return collect(request);
 }
 
 /** Leaves the request open when it fails, so that the answer can say why. */

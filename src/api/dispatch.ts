@@ -1,15 +1,17 @@
 /** From a request to its answer: version, route, parameters, handler, reply, and what becomes of every failure. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import { errorKind } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Engine } from "../engine/engine.ts";
-import { readJsonBody } from "./body.ts";
+import type { Authorization } from "./authorization.ts";
+import { readBody, readJsonBody } from "./body.ts";
 import { adaptReply } from "./compat.ts";
 import type { EarlyBytes } from "./early-bytes.ts";
 import { failureOf } from "./errors.ts";
 import { hijack, stopParsing, type Takeover } from "./hijack.ts";
 import { parseQuery, readParams } from "./query.ts";
-import { encode, send, sendJson } from "./reply.ts";
+import { answerOf, encode, send, sendJson } from "./reply.ts";
 import type { Call, Headers, Reply } from "./route.ts";
 import type { Match, Router } from "./router.ts";
 import { serveWebSocket } from "./websocket.ts";
@@ -45,6 +47,7 @@ export interface DispatchOptions {
   readonly headers: Headers;
   readonly early: EarlyBytes;
   readonly observer?: RequestObserver | undefined;
+  readonly authorization?: Authorization | undefined;
 }
 
 export interface Dispatcher {
@@ -103,14 +106,36 @@ async function answer(incoming: Incoming, options: DispatchOptions, seen: Seen):
   if (match.route.takesOver === "tcp" && incoming.head === undefined) holdConnection(incoming, options.early);
   const query = readParams(match.route.query, parseQuery(search));
   const signal = abortWithClient(response);
-  const call = { engine: options.engine, version: match.version, path: match.path, query, request, signal, json };
-  const reply = adaptReply(match.route, match.version, await match.route.handle(call as unknown as Call));
+  const { judge, body } = await judgedBy(options.authorization, request);
+  const call = { engine: options.engine, version: match.version, path: match.path, query, signal, json };
+  const asked = { ...call, request: body === undefined ? request : withBody(request, body) };
+  const reply = adaptReply(match.route, match.version, await match.route.handle(asked as unknown as Call));
   seen.streamed = !WHOLE.has(reply.kind);
+  await judge(reply, response);
   await deliver(reply, incoming, match, options, signal);
 
   function json<T>(schema: Parameters<typeof readJsonBody<T>>[1]): Promise<T | undefined> {
-    return readJsonBody(request, schema);
+    return readJsonBody(request, schema, body);
   }
+}
+
+/** Has the plug-ins asked about the request; `judge` asks them about its answer. `body`: what was read of the request for them. */
+async function judgedBy(authorization: Authorization | undefined, request: IncomingMessage) {
+  if (!authorization?.active) return { judge: async () => {}, body: undefined };
+  const body = authorization.seesBody(request) ? await readBody(request) : undefined;
+  await authorization.judgeRequest(request, body);
+  const judge = async (reply: Reply, response: ServerResponse) => {
+    const answer = answerOf(reply, response.getHeaders());
+    if (answer !== undefined) await authorization.judgeAnswer(request, body, answer);
+  };
+  return { judge, body };
+}
+
+/** The request with a body that was read already. */
+function withBody(request: IncomingMessage, body: Buffer): IncomingMessage {
+  const { headers, rawHeaders, method, url, socket, complete, httpVersion } = request;
+  const again = Readable.from(body.length === 0 ? [] : [body]);
+  return Object.assign(again, { headers, rawHeaders, method, url, socket, complete, httpVersion }) as IncomingMessage;
 }
 
 function deliver(

@@ -1,7 +1,8 @@
 /** The one place that writes answers. Every stream waits for a slow client instead of holding what it does not take. */
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { EngineError, errorMessage } from "../base/errors.ts";
+import type { Answer } from "./authorization.ts";
 import type { Headers, Reply, WriteLine } from "./route.ts";
 
 type Plain = Exclude<Reply, { kind: "hijack" | "websocket" }>;
@@ -29,6 +30,14 @@ export async function send(reply: Plain, response: ServerResponse, signal: Abort
       response.writeHead(200, { "Content-Type": "application/json" }).flushHeaders();
       response.end(encode(await reply.value));
   }
+}
+
+/** What will be sent, where that is known now: undefined for streams and connections. The body only where it is JSON. */
+export function answerOf(reply: Reply, common: OutgoingHttpHeaders): Answer | undefined {
+  if (reply.kind !== "json" && reply.kind !== "text" && reply.kind !== "empty") return undefined;
+  const body = reply.kind === "json" ? encode(reply.value) : undefined;
+  const type = body === undefined ? {} : { "Content-Type": "application/json" };
+  return { status: reply.status, headers: { ...common, ...type, ...reply.headers }, body };
 }
 
 /** JSON as Go's encoder ends it: with a newline. */

@@ -1,7 +1,7 @@
 /** The daemon's life: lock, engine, sockets, signals, end. */
 import { join } from "node:path";
 import { type Api, createApi } from "../api/api.ts";
-import { errorMessage } from "../base/errors.ts";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createEngine, DATA_ROOT } from "../engine/open.ts";
 import { completeRemote } from "../engine/settings.ts";
@@ -52,10 +52,15 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     await using _ = engine;
     running = engine;
     await using _registry = await withRegistry(configuration, logger);
+    await findAuthorizationPlugins(configuration, engine);
     await using metrics = await withMetrics(configuration, engine, logger);
     const api = createApi(
       withLiveFacts(engine, () => configuration),
-      { logger, observer: metrics?.observer },
+      {
+        logger,
+        observer: metrics?.observer,
+        authorizationPlugins: () => configuration.list("authorization-plugins"),
+      },
     );
     const where = await listen({ api, ...hosts, env, logger }).catch(async (error: unknown) => {
       await api.close(0);
@@ -94,6 +99,17 @@ async function openEngine(configuration: Configuration, { logger, env }: DaemonO
   });
   logger.log("info", "Loading containers: done.");
   return engine;
+}
+
+/** A name that nobody answers to would shut everybody out. */
+async function findAuthorizationPlugins(configuration: Configuration, { plugins }: Engine): Promise<void> {
+  for (const name of configuration.list("authorization-plugins"))
+    await plugins.get(name, "authz").catch((error: unknown) => {
+      throw new EngineError("invalid", `failed to validate authorization plugin: ${errorMessage(error)}`, {
+        cause: error,
+        hint: `Start ${name} before the daemon, or leave it out of "authorization-plugins".`,
+      });
+    });
 }
 
 /** Its modules are loaded where it is configured. */

@@ -9,8 +9,11 @@ export function withLiveFacts(engine: Engine, current: () => Configuration): Eng
       ...engine.system,
       info: async () => {
         const configuration = current();
+        const info = await engine.system.info();
+        const authorization = configuration.list("authorization-plugins");
         return {
-          ...(await engine.system.info()),
+          ...info,
+          Plugins: { ...info.Plugins, Authorization: authorization.length === 0 ? null : [...authorization] },
           Debug: configuration.logLevel === "debug",
           Labels: [...configuration.list("labels")],
           LiveRestoreEnabled: configuration.flag("live-restore") ?? true,

@@ -69,7 +69,12 @@ export const OPTIONS: readonly Option[] = [
     flag: "add-runtime",
   }),
   idle("allow-direct-routing", "bool", "containers are always reachable by their address from where a route leads."),
-  idle("authorization-plugins", "list", "authorization plugins are not supported.", { flag: "authorization-plugin" }),
+  option(
+    "authorization-plugins",
+    "list",
+    "Plug-ins that are asked before a request is carried out and before its answer goes out.",
+    { flag: "authorization-plugin", reloads: true },
+  ),
   option("bip", "string", "Address and subnet of the default bridge, `172.30.0.1/16`."),
   option("bip6", "string", "IPv6 address and subnet of the default bridge."),
   option("bridge", "string", "Name of the default bridge; `none`: no default bridge.", { short: "b" }),

@@ -18,6 +18,7 @@ import type { ContainerSettings } from "../containers/context.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters, Images } from "../images/images.ts";
 import type { NetworkSettings, Networks } from "../networks/networks.ts";
+import type { Plugins } from "../plugins/plugins.ts";
 import type { Remote, RemoteSettings } from "../remote/remote.ts";
 import type { CopyOptions, Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
@@ -61,6 +62,7 @@ export interface Engine {
   readonly buildContexts: Contexts;
   readonly events: Events;
   readonly remote: Remote;
+  readonly plugins: Plugins;
   readonly system: {
     info(): Promise<SystemInfo>;
     version(): SystemVersion;

@@ -132,6 +132,7 @@ async function compose(
     buildContexts,
     events,
     remote,
+    plugins,
     system: {
       info: () =>
         systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime, remote }),
