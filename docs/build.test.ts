@@ -11,7 +11,8 @@ import { command as prune } from "../src/cli/commands/builder-prune.ts";
 const page = (name: string) => readFileSync(join(import.meta.dirname, name), "utf8");
 
 test("every flag on the page is one", () => {
-  const known = new Set([...BUILD_FLAGS, ...(prune.flags ?? [])].map(({ name }) => name));
+  const ofInstructions = ["from", "mount"];
+  const known = new Set([...[...BUILD_FLAGS, ...(prune.flags ?? [])].map(({ name }) => name), ...ofInstructions]);
   const named = new Set([...page("build.md").matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)].map((match) => match[1] ?? ""));
   assert.ok(named.size > 15);
   assert.deepEqual(
