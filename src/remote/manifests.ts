@@ -15,7 +15,7 @@ const SCHEMA1 = [
   "application/vnd.docker.distribution.manifest.v1+prettyjws",
   "application/vnd.docker.distribution.manifest.v1+json",
 ];
-const ACCEPT = [...KNOWN, ...SCHEMA1.map((type) => `${type};q=0.5`), "*/*;q=0.1"].join(", ");
+export const ACCEPT = [...KNOWN, ...SCHEMA1.map((type) => `${type};q=0.5`), "*/*;q=0.1"].join(", ");
 
 export async function fetchManifest(
   session: Session,

@@ -103,6 +103,12 @@ export interface SendOptions {
 
 export type Sent = { readonly how: "exists" | "sent" } | { readonly how: "mounted"; readonly from: string };
 
+/** As the registry says, unverified; undefined where it says nothing. */
+export interface Described {
+  readonly digest: Digest | undefined;
+  readonly size: number | undefined;
+}
+
 export interface Repository {
   readonly reference: Reference;
   /** By tag or digest. "invalid" when the bytes are not those of the digest, or no manifest that we know. */
@@ -119,6 +125,11 @@ export interface Repository {
   fetch(blob: Descriptor, sink: BlobSink, options?: FetchOptions): Promise<void>;
   /** Post-condition: the registry has the blob: it had it, took it from another repository, or got it. */
   send(blob: BlobSource, options?: SendOptions): Promise<Sent>;
+  /** What the registry itself says of a manifest, by tag or digest, or of a blob, without sending it; undefined when it does not have it. */
+  describe(
+    which: { readonly manifest: string } | { readonly blob: Digest },
+    signal?: AbortSignal,
+  ): Promise<Described | undefined>;
   /** Whether the registry has this manifest. */
   hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean>;
   /** Post-condition: the registry has these bytes under the tag or digest. "invalid" when it says that it understood others. */

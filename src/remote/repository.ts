@@ -5,9 +5,19 @@ import type { Logger } from "../base/log.ts";
 import type { Reference } from "../oci/reference.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { BlobTransfer } from "./blobs.ts";
+import { describe } from "./describe.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { fetchManifest, hasManifest, putManifest } from "./manifests.ts";
-import type { BlobSink, BlobSource, FetchOptions, RemoteManifest, Repository, SendOptions, Sent } from "./remote.ts";
+import type {
+  BlobSink,
+  BlobSource,
+  Described,
+  FetchOptions,
+  RemoteManifest,
+  Repository,
+  SendOptions,
+  Sent,
+} from "./remote.ts";
 import { retrying } from "./retry.ts";
 import type { Session } from "./session.ts";
 import { listTags } from "./tags.ts";
@@ -56,6 +66,11 @@ export class RemoteRepository implements Repository {
 
   send(blob: BlobSource, options: SendOptions = {}): Promise<Sent> {
     return sendBlob(this.#registry, blob, { ...options, attempts: this.#attempts });
+  }
+
+  describe(which: Parameters<Repository["describe"]>[0], signal?: AbortSignal): Promise<Described | undefined> {
+    const [kind, name] = "blob" in which ? (["blobs", which.blob] as const) : (["manifests", which.manifest] as const);
+    return this.#small(signal, () => describe(this.#registry, kind, name, signal));
   }
 
   hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean> {
