@@ -51,7 +51,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     const engine = await openEngine(configuration, options);
     await using _ = engine;
     running = engine;
-    await using _registry = await withRegistry(configuration, logger);
+    await using _registry = await withRegistry(configuration, options);
     await findAuthorizationPlugins(configuration, engine);
     await using metrics = await withMetrics(configuration, engine, logger);
     const api = createApi(
@@ -121,11 +121,14 @@ async function withMetrics(configuration: Configuration, engine: Engine, logger:
 }
 
 /** Its module is loaded where it is configured. */
-async function withRegistry(configuration: Configuration, logger: LineLogger): Promise<AsyncDisposable | undefined> {
+async function withRegistry(
+  configuration: Configuration,
+  { env, logger }: DaemonOptions,
+): Promise<AsyncDisposable | undefined> {
   if (!configuration.has("registry")) return undefined;
   const { openEmbeddedRegistry } = await import("./registry.ts");
   const dataRoot = configuration.text("data-root") ?? DATA_ROOT;
-  const registry = await openEmbeddedRegistry(configuration, dataRoot, logger);
+  const registry = await openEmbeddedRegistry(configuration, dataRoot, { env, logger });
   for (const url of registry?.urls ?? []) logger.log("info", `Registry listens on ${url}`);
   return registry;
 }

@@ -10,6 +10,9 @@ import { readTls } from "../registry/tls.ts";
 import { makePaths } from "../store/paths.ts";
 import type { Configuration } from "./configuration.ts";
 import { OwnConnections } from "./own-connections.ts";
+import { remoteSettings } from "./registries.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Undefined when none is configured. Throws "invalid", naming the place. */
 export function registryConfig(configuration: Configuration): RegistryConfig | undefined {
@@ -26,7 +29,7 @@ export interface EmbeddedRegistry extends AsyncDisposable {
 export async function openEmbeddedRegistry(
   configuration: Configuration,
   dataRoot: string,
-  logger: Logger,
+  { env, logger }: { readonly env: Environment; readonly logger: Logger },
 ): Promise<EmbeddedRegistry | undefined> {
   const config = registryConfig(configuration);
   if (config === undefined) return undefined;
@@ -41,8 +44,9 @@ export async function openEmbeddedRegistry(
     },
   };
   const root = config.root ?? paths.registry;
+  const remote = remoteSettings(configuration, env);
   const collection = { every: DEFAULTS.collectEvery, ...config.collection };
-  const registry = closers.use(await openRegistry({ ...config, root, collection, lender, logger }));
+  const registry = closers.use(await openRegistry({ ...config, root, collection, lender, remote, logger }));
   const urls: string[] = [];
   for (const at of config.listen ?? DEFAULTS.listen)
     urls.push(closers.use(await serve(registry, { ...at, tls: readTls(config.tls) })).url);

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { EngineError, errorMessage } from "../base/errors.ts";
 import type { Logger, LogLevel } from "../base/log.ts";
+import type { RemoteSettings } from "../remote/remote.ts";
 import {
   type Address,
   address,
@@ -32,6 +33,8 @@ export interface MainFlags {
   readonly htpasswd: string | undefined;
   /** Who is not logged in may pull. */
   readonly anonymousPull: boolean;
+  /** Proxies on the way to upstreams. */
+  readonly remote: Pick<RemoteSettings, "httpProxy" | "httpsProxy" | "noProxy">;
 }
 
 /** Serves until SIGTERM or SIGINT; resolves with the exit code. SIGHUP takes up new certificates. `say` is given lines for the user. */
@@ -43,7 +46,7 @@ export async function runRegistry(flags: MainFlags, say: (line: string) => void)
   });
   const root = config.root ?? flags.defaultRoot;
   const collection = { every: DEFAULTS.collectEvery, ...config.collection };
-  await using registry = await openRegistry({ ...config, root, collection, logger });
+  await using registry = await openRegistry({ ...config, root, collection, remote: flags.remote, logger });
   await using closers = new AsyncDisposableStack();
   const served: Served[] = [];
   for (const at of config.listen ?? DEFAULTS.listen) {

@@ -42,7 +42,7 @@ export interface Push {
  */
 export async function pushManifest(storage: Storage, name: string, push: Push): Promise<void> {
   const { blobs, repositories } = storage;
-  const { bytes, digest, facts, tags } = push;
+  const { facts } = push;
   for (const wanted of new Set(facts.blobs))
     if (push.loan !== undefined && isDigest(wanted) && !(await repositories.hasBlob(name, wanted)))
       await push.loan.take(name, wanted);
@@ -50,18 +50,31 @@ export async function pushManifest(storage: Storage, name: string, push: Push): 
   await repositories.alone(name, async () => {
     await checkPrecondition(storage, name, push);
     await checkReferences(storage, name, facts);
-    const pushed = new Date().toISOString();
-    // A collection that began before sees by this that they are wanted again.
-    for (const wanted of [...facts.blobs, ...facts.foreign].filter(isDigest))
-      await repositories.touchBlob(name, wanted);
-    const { mediaType, subject } = facts;
-    await blobs.alone(digest, async () => {
-      await blobs.put(bytes, digest);
-      if (subject !== undefined) await repositories.addReferrer(name, subject, descriptorOf(push));
-      await repositories.linkManifest(name, digest, { mediaType, size: bytes.length, pushed, subject });
-    });
-    for (const tag of tags) await repositories.setTag(name, tag, { digest, pushed });
+    await keep(storage, name, push);
   });
+}
+
+/** The same for a manifest whose blobs may come later: a cache's. */
+export function keepManifest(storage: Storage, name: string, manifest: Kept): Promise<ManifestRecord> {
+  return storage.repositories.alone(name, () => keep(storage, name, manifest));
+}
+
+type Kept = Pick<Push, "bytes" | "digest" | "facts" | "tags">;
+
+async function keep({ blobs, repositories }: Storage, name: string, manifest: Kept): Promise<ManifestRecord> {
+  const { bytes, digest, facts, tags } = manifest;
+  const { mediaType, subject } = facts;
+  const pushed = new Date().toISOString();
+  const record = { mediaType, size: bytes.length, pushed, subject };
+  // A collection that began before sees by this that they are wanted again.
+  for (const wanted of [...facts.blobs, ...facts.foreign].filter(isDigest)) await repositories.touchBlob(name, wanted);
+  await blobs.alone(digest, async () => {
+    await blobs.put(bytes, digest);
+    if (subject !== undefined) await repositories.addReferrer(name, subject, descriptorOf(manifest));
+    await repositories.linkManifest(name, digest, record);
+  });
+  for (const tag of tags) await repositories.setTag(name, tag, { digest, pushed });
+  return record;
 }
 
 /** True when there was such a tag. */
@@ -110,7 +123,7 @@ async function checkReferences({ repositories }: Storage, name: string, facts: M
   });
 }
 
-function descriptorOf({ bytes, digest, facts }: Push): Descriptor {
+function descriptorOf({ bytes, digest, facts }: Kept): Descriptor {
   const { mediaType, artifactType, annotations } = facts;
   return {
     mediaType,

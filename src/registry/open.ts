@@ -6,6 +6,8 @@ import { dispatch } from "./http/dispatch.ts";
 import { Quotas } from "./quotas.ts";
 import type { Registry, RegistryOptions } from "./registry.ts";
 import { openStorage } from "./storage/open.ts";
+import { PullThrough } from "./upstream/pull-through.ts";
+import { openUpstream } from "./upstream/remote-upstream.ts";
 
 /** Opens a root, making it when it is missing. Throws "conflict" when another process writes it, "invalid" for wrong settings. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -22,7 +24,12 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     closers.defer(() => control.close());
   }
   const quotas = await Quotas.open(storage, options.quotas ?? []);
-  const services = Object.freeze({ storage, auth, quotas, lender: options.lender, logger });
+  const places = (options.upstreams ?? []).map((config) => ({
+    config,
+    upstream: openUpstream(config, options.remote ?? {}, logger),
+  }));
+  const cache = closers.adopt(new PullThrough({ storage, quotas, logger, places }), (opened) => opened.close());
+  const services = Object.freeze({ storage, auth, quotas, cache, lender: options.lender, logger });
   const owned = closers.move();
   return Object.freeze({
     handle: (request, response) => dispatch(services, request, response),

@@ -17,11 +17,13 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../base/log.ts";
+import type { RemoteSettings } from "../remote/remote.ts";
 import type { AuthConfig, CollectionConfig } from "./config/config.ts";
 import type { Collected } from "./gc/collect.ts";
 import type { RetentionRule } from "./gc/retention.ts";
 import type { Lender } from "./lend.ts";
 import type { Quota } from "./quotas.ts";
+import type { UpstreamConfig } from "./upstream/upstream.ts";
 
 export interface RegistryOptions {
   readonly root: string;
@@ -36,6 +38,10 @@ export interface RegistryOptions {
   readonly collection?: CollectionConfig | undefined;
   readonly retention?: readonly RetentionRule[] | undefined;
   readonly quotas?: readonly Quota[] | undefined;
+  /** Registries that this one is a cache of. */
+  readonly upstreams?: readonly UpstreamConfig[] | undefined;
+  /** How upstreams are reached: proxies, certificates. */
+  readonly remote?: Partial<RemoteSettings> | undefined;
   /** A store on this machine whose blobs need not be sent. */
   readonly lender?: Lender | undefined;
 }

@@ -24,6 +24,7 @@ export const command: Command = {
   run: async (context, flags) => {
     const { runRegistry } = await import("../../registry/main.ts");
     const given = (name: string) => (flags.changed(name) ? flags.text(name) : undefined);
+    const variable = (name: string) => context.env[name] || context.env[name.toLowerCase()] || undefined;
     const settings = {
       config: given("config"),
       root: given("root"),
@@ -34,6 +35,11 @@ export const command: Command = {
       tlsKey: given("tls-key"),
       htpasswd: given("htpasswd"),
       anonymousPull: flags.bool("anonymous-pull"),
+      remote: {
+        httpProxy: variable("HTTP_PROXY"),
+        httpsProxy: variable("HTTPS_PROXY"),
+        noProxy: variable("NO_PROXY"),
+      },
     };
     return await runRegistry(settings, (line) => context.err.write(`${line}\n`));
   },

@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import type { RetentionRule } from "../gc/retention.ts";
 import type { Action } from "../http/routes.ts";
+import { isName } from "../names.ts";
 import type { Quota } from "../quotas.ts";
+import type { UpstreamConfig } from "../upstream/upstream.ts";
 import {
   bytes,
   count,
@@ -72,6 +74,7 @@ export interface RegistryConfig {
   readonly collection?: CollectionConfig | undefined;
   readonly retention?: readonly RetentionRule[] | undefined;
   readonly quotas?: readonly Quota[] | undefined;
+  readonly upstreams?: readonly UpstreamConfig[] | undefined;
 }
 
 /** What holds where nothing is said, for a registry of its own and one in the daemon. */
@@ -111,8 +114,18 @@ const auth = object<AuthConfig>({
 });
 
 const retention = object<RetentionRule>(
-  { repositories: patterns, tags: patterns, untagged: flag, olderThan: duration, keep: count },
+  { repositories: patterns, tags: patterns, untagged: flag, olderThan: duration, unusedFor: duration, keep: count },
   ["repositories"],
+);
+
+const prefix: Reader<string> = (value, where) => {
+  if (value === "" || (typeof value === "string" && isName(value))) return value;
+  throw problem(where, 'the first part of a repository\'s name is expected, such as "docker.io"', value);
+};
+
+const upstream = object<UpstreamConfig>(
+  { prefix, url, username: text, password: text, passwordFile: text, insecure: flag, ttl: duration },
+  ["prefix", "url"],
 );
 
 const config = object<RegistryConfig>({
@@ -124,6 +137,7 @@ const config = object<RegistryConfig>({
   auth,
   collection: object<CollectionConfig>({ every: duration, grace: duration, uploadsExpire: duration }),
   retention: list(retention),
+  upstreams: list(upstream),
   quotas: list(object<Quota>({ repositories: patterns, bytes, each: flag }, ["repositories", "bytes"])),
 });
 

@@ -111,13 +111,13 @@ class Collection {
     const { repositories } = this.#storage;
     const needed = neededBlobs(await readGraph(this.#storage, name), new Set(removed.manifests));
     const gone = new Set<Digest>();
+    const before = this.#now - this.#options.grace;
     for (const digest of await repositories.blobLinks(name)) {
       if (needed.has(digest)) continue;
-      const unlinked = await repositories.alone(name, async () => {
-        const touchedAt = await repositories.blobTouchedAt(name, digest);
-        if (touchedAt === undefined || this.#isYoung(touchedAt)) return false;
-        return this.#options.dryRun === true || (await repositories.unlinkBlob(name, digest));
-      });
+      const unlinked =
+        this.#options.dryRun === true
+          ? ((await repositories.blobTouchedAt(name, digest)) ?? Number.POSITIVE_INFINITY) <= before
+          : await repositories.alone(name, () => repositories.unlinkBlob(name, digest, before));
       if (unlinked) gone.add(digest);
     }
     return gone;
@@ -137,10 +137,6 @@ class Collection {
       this.#counts.blobs += 1;
       this.#counts.bytes += size;
     }
-  }
-
-  #isYoung(touchedAt: number): boolean {
-    return touchedAt > this.#now - this.#options.grace;
   }
 }
 

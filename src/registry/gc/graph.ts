@@ -8,6 +8,8 @@ export interface ManifestNode {
   readonly digest: Digest;
   /** Milliseconds since the epoch. */
   readonly pushedAt: number;
+  /** Last pushed or pulled. */
+  readonly usedAt: number;
   /** Blobs it needs, those kept elsewhere too. */
   readonly blobs: readonly Digest[];
   /** Manifests it lists. */
@@ -19,6 +21,8 @@ export interface TagNode {
   readonly tag: string;
   readonly digest: Digest;
   readonly pushedAt: number;
+  /** Of its manifest. */
+  readonly usedAt: number;
 }
 
 export interface RepositoryGraph {
@@ -37,7 +41,9 @@ export async function readGraph(storage: Storage, name: string): Promise<Reposit
   const tags: TagNode[] = [];
   for (const tag of await repositories.tags(name)) {
     const record = await repositories.tag(name, tag);
-    if (record !== undefined) tags.push({ tag, digest: record.digest, pushedAt: Date.parse(record.pushed) });
+    if (record === undefined) continue;
+    const { digest, pushed } = record;
+    tags.push({ tag, digest, pushedAt: Date.parse(pushed), usedAt: manifests.get(digest)?.usedAt ?? 0 });
   }
   return { manifests, tags };
 }
@@ -52,6 +58,7 @@ async function readNode(storage: Storage, name: string, digest: Digest): Promise
   return {
     digest,
     pushedAt: Date.parse(record.pushed),
+    usedAt: (await storage.repositories.manifestUsedAt(name, digest)) ?? 0,
     blobs: [...blobs, ...foreign].filter(isDigest),
     children: manifests.filter(isDigest),
     subject,

@@ -11,23 +11,35 @@ const ALL = [/^.*$/];
 const id = (text: string) => digestOf(text);
 
 interface Drawn {
-  readonly [manifest: string]: { readonly age?: number; readonly lists?: string; readonly about?: string };
+  readonly [manifest: string]: {
+    readonly age?: number;
+    readonly unused?: number;
+    readonly lists?: string;
+    readonly about?: string;
+  };
 }
 
-/** Ages in days. */
+/** Ages and times without use in days. */
 function graphOf(manifests: Drawn, tags: Readonly<Record<string, string>>): RepositoryGraph {
   const pushedAt = (name: string) => NOW - (manifests[name]?.age ?? 0) * DAY;
+  const usedAt = (name: string) => NOW - (manifests[name]?.unused ?? manifests[name]?.age ?? 0) * DAY;
   const nodes = Object.entries(manifests).map(([name, { lists = "", about }]): [string, ManifestNode] => [
     id(name),
     {
       digest: id(name),
       pushedAt: pushedAt(name),
+      usedAt: usedAt(name),
       blobs: [],
       children: lists.split(" ").filter(Boolean).map(id),
       subject: about === undefined ? undefined : id(about),
     },
   ]);
-  const tagged = Object.entries(tags).map(([tag, name]) => ({ tag, digest: id(name), pushedAt: pushedAt(name) }));
+  const tagged = Object.entries(tags).map(([tag, name]) => ({
+    tag,
+    digest: id(name),
+    pushedAt: pushedAt(name),
+    usedAt: usedAt(name),
+  }));
   return { manifests: new Map(nodes), tags: tagged };
 }
 
@@ -59,6 +71,15 @@ describe("tags", () => {
   test(
     "beyond a number go, however young",
     check([{ repositories: ALL, keep: 2 }], three, { x: "a", y: "b", z: "c" }, { tags: ["z"], manifests: ["c"] }),
+  );
+  test(
+    "that nobody pulled for long go, however old the others",
+    check(
+      [{ repositories: ALL, unusedFor: 7 * DAY }],
+      { a: { age: 90, unused: 1 }, b: { age: 90, unused: 8 } },
+      { x: "a", y: "b" },
+      { tags: ["y"], manifests: ["b"] },
+    ),
   );
   test(
     "that an earlier rule keeps stay",

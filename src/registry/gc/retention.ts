@@ -1,7 +1,7 @@
 /**
  * Retention: which tags and manifests a repository lets go of by rules of pattern and age.
  *
- * The first rule that means a tag decides about it; one without an age and a number keeps it. A tag takes along what only it names: its
+ * The first rule that means a tag decides about it; one that says neither an age nor a number keeps it. A tag takes along what only it names: its
  * manifest, what that lists, and what refers to any of these.
  */
 import type { Digest } from "../../base/digest.ts";
@@ -15,6 +15,8 @@ export interface RetentionRule {
   readonly untagged?: boolean | undefined;
   /** Milliseconds since the push. */
   readonly olderThan?: number | undefined;
+  /** Milliseconds since it was last pushed or pulled. */
+  readonly unusedFor?: number | undefined;
   /** So many of the newest stay. */
   readonly keep?: number | undefined;
 }
@@ -65,12 +67,13 @@ function retiredUntagged(rules: readonly RetentionRule[], { manifests, tags }: R
   return retired(rule, [...manifests.values()].filter(isLoose), now).map(({ digest }) => digest);
 }
 
-function retired<T extends { readonly pushedAt: number }>(
-  { olderThan, keep }: RetentionRule,
-  members: readonly T[],
-  now: number,
-): T[] {
-  if (olderThan === undefined && keep === undefined) return [];
+type Aged = Pick<ManifestNode, "pushedAt" | "usedAt">;
+
+function retired<T extends Aged>(rule: RetentionRule, members: readonly T[], now: number): T[] {
+  const { olderThan, unusedFor, keep } = rule;
+  if (olderThan === undefined && unusedFor === undefined && keep === undefined) return [];
   const newestFirst = members.toSorted((a, b) => b.pushedAt - a.pushedAt);
-  return newestFirst.slice(keep ?? 0).filter(({ pushedAt }) => olderThan === undefined || now - pushedAt > olderThan);
+  const isOver = ({ pushedAt, usedAt }: T) =>
+    (olderThan === undefined || now - pushedAt > olderThan) && (unusedFor === undefined || now - usedAt > unusedFor);
+  return newestFirst.slice(keep ?? 0).filter(isOver);
 }

@@ -10,30 +10,40 @@ import { sendFile } from "./send-file.ts";
 /** A blob never changes. Seconds. */
 const MAX_AGE = 365 * 24 * 3600;
 
-export async function headBlob({ storage, response, name, params, auth, actor, loan }: Exchange): Promise<void> {
-  const digest = checkDigest(params.digest ?? "");
-  // What is lent needs no sending; the manifest takes it.
-  const lent = auth.may(actor, name, "push") ? loan : undefined;
-  const size = (await storage.repositories.blobSize(name, digest)) ?? (await lent?.size(digest));
+export async function headBlob(exchange: Exchange): Promise<void> {
+  const digest = checkDigest(exchange.params.digest ?? "");
+  const size = await sizeOf(exchange, digest);
   if (size === undefined) throw unknown(digest);
-  // A push that finds it here will need it in a moment.
-  if (storage.writable) await storage.repositories.touchBlob(name, digest);
-  response.writeHead(200, { ...headersOf(digest), "Content-Length": size }).end();
+  exchange.response.writeHead(200, { ...headersOf(digest), "Content-Length": size }).end();
 }
 
-export async function getBlob({ storage, request, response, name, params }: Exchange): Promise<void> {
+async function sizeOf(
+  { storage, cache, name, auth, actor, loan }: Exchange,
+  digest: Digest,
+): Promise<number | undefined> {
+  const { repositories, writable } = storage;
+  // A push that finds it here will need it in a moment; one that a collection takes just now is not here.
+  const isKept = !writable || (await repositories.touchBlob(name, digest));
+  const here = isKept ? await repositories.blobSize(name, digest) : await cache.blobSize(name, digest);
+  // What is lent needs no sending; the manifest takes it.
+  return here ?? (auth.may(actor, name, "push") ? await loan?.size(digest) : undefined);
+}
+
+export async function getBlob({ storage, cache, request, response, name, params }: Exchange): Promise<void> {
   const digest = checkDigest(params.digest ?? "");
-  await using file = await storage.repositories.openBlob(name, digest);
-  if (file === undefined) throw unknown(digest);
+  const fill = await cache.fill(name, digest);
+  await using source = await (fill === undefined ? storage.repositories.openBlob(name, digest) : fill.join());
+  if (source === undefined) throw unknown(digest);
+  if ("leave" in source) response.once("close", () => source.leave());
   const headers = headersOf(digest);
   if (request.headers["if-none-match"]?.includes(digest)) return sendEmpty(response, 304, headers);
-  const { size } = await file.stat();
+  const { size } = "stat" in source ? await source.stat() : source;
   const range = wantsRange(request.headers, digest) ? parseRange(request.headers.range, size) : undefined;
   if (range === "unsatisfiable") return sendEmpty(response, 416, { "Content-Range": `bytes */${size}` });
   const { start, end } = range ?? { start: 0, end: size };
   const extent = range === undefined ? {} : { "Content-Range": `bytes ${start}-${end - 1}/${size}` };
   response.writeHead(range === undefined ? 200 : 206, { ...headers, ...extent, "Content-Length": end - start });
-  await sendFile(response, file, { start, end });
+  await sendFile(response, source, { start, end });
 }
 
 export async function removeBlob({ storage, response, name, params }: Exchange): Promise<void> {

@@ -19,12 +19,15 @@ export async function dispatch(services: Services, request: IncomingMessage, res
   response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
   response.setHeader("X-Content-Type-Options", "nosniff");
   try {
-    const { endpoint, ...call } = callOf(request);
+    const { endpoint, ...call } = callOf(services, request);
+    const namespace = call.query.get("ns");
+    if (namespace !== null && call.name.startsWith(`${namespace}/`)) response.setHeader("OCI-Namespace", namespace);
     // Tokens are asked for with credentials of another kind.
     const isOpen = endpoint.action === undefined;
     const actor = isOpen ? ANONYMOUS : await services.auth.identify(request);
     if (endpoint.action !== undefined) authorise(services, { ...call, request, action: endpoint.action, actor });
     if (endpoint.action !== undefined && endpoint.action !== "pull" && !services.storage.writable) throw readOnly();
+    if (endpoint.action === "push" && services.cache.covers(call.name)) throw copied(call.name);
     const loan = loanFor(services.lender, request.socket, services.storage, services.quotas);
     await endpoint.handle({ ...services, ...call, request, response, actor, loan });
   } catch (error) {
@@ -34,7 +37,7 @@ export async function dispatch(services: Services, request: IncomingMessage, res
   }
 }
 
-function callOf(request: IncomingMessage): Call & { readonly endpoint: Endpoint } {
+function callOf({ cache }: Services, request: IncomingMessage): Call & { readonly endpoint: Endpoint } {
   const { path, query } = splitUrl(request.url ?? "/");
   const found = find(path);
   if (found === undefined) throw new RegistryError("UNSUPPORTED", "no such endpoint", { status: 404 });
@@ -45,7 +48,9 @@ function callOf(request: IncomingMessage): Call & { readonly endpoint: Endpoint 
       headers: { Allow: Object.keys(route.methods).join(", ") },
     });
   const name = params.name === undefined ? "" : checkName(params.name);
-  return { query, params, name, endpoint };
+  // A client that takes us for a mirror of several registries says which one it means.
+  const meant = endpoint.action === "pull" ? cache.nameFor(name, query.get("ns") ?? "") : undefined;
+  return { query, params, name: meant ?? name, endpoint };
 }
 
 interface Wish extends Call {
@@ -81,6 +86,10 @@ function find(path: string): { readonly route: Route; readonly params: Readonly<
     if (match !== null) return { route, params: match.groups ?? {} };
   }
   return undefined;
+}
+
+function copied(name: string): RegistryError {
+  return new RegistryError("UNSUPPORTED", `${name} is the copy of another registry's repository: push it there`);
 }
 
 function readOnly(): RegistryError {

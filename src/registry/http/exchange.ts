@@ -5,12 +5,15 @@ import type { Actor, Auth } from "../auth/auth.ts";
 import type { Lender, Loan } from "../lend.ts";
 import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
+import type { PullThrough } from "../upstream/pull-through.ts";
 
 /** What the handlers share. */
 export interface Services {
   readonly storage: Storage;
   readonly auth: Auth;
   readonly quotas: Quotas;
+  /** Of upstreams; it answers for repositories that are no copies too. */
+  readonly cache: PullThrough;
   readonly lender: Lender | undefined;
   readonly logger: Logger;
 }

@@ -8,10 +8,11 @@ const PAGE_LIMIT = 10_000;
 /** Names in a page of the catalog whose client does not say. */
 const CATALOG_PAGE = 1_000;
 
-export async function listTags({ storage, response, query, name }: Exchange): Promise<void> {
-  if (!(await storage.repositories.exists(name)))
+export async function listTags({ storage, cache, response, query, name }: Exchange): Promise<void> {
+  const upstream = await cache.tags(name);
+  if (upstream === undefined && !(await storage.repositories.exists(name)))
     throw new RegistryError("NAME_UNKNOWN", "repository name not known to registry", { detail: { name } });
-  const page = pageOf(await storage.repositories.tags(name), query);
+  const page = pageOf(upstream ?? (await storage.repositories.tags(name)), query);
   sendJson(response, 200, { name, tags: page.items }, linkTo(`/v2/${name}/tags/list`, page.next));
 }
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { type Digest, digestOf } from "../../base/digest.ts";
 import { RegistryError } from "../errors.ts";
 import { MANIFEST_LIMIT, readManifest } from "../manifest.ts";
-import { deleteManifest, deleteTag, findManifest, pushManifest } from "../manifests.ts";
+import { deleteManifest, deleteTag, pushManifest } from "../manifests.ts";
 import { checkDigest, isTag, parseReference, type Reference } from "../names.ts";
 import { readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
@@ -13,21 +13,25 @@ import { sendEmpty } from "./reply.ts";
 const TAGS_LIMIT = 100;
 
 /** GET and HEAD. */
-export async function getManifest({ storage, request, response, name, params }: Exchange): Promise<void> {
+export async function getManifest({ storage, cache, request, response, name, params }: Exchange): Promise<void> {
   const reference = parseReference(params.reference ?? "");
-  const found = reference === undefined ? undefined : await findManifest(storage, name, reference);
+  const { found, warning } = reference === undefined ? {} : await cache.manifest(name, reference);
   if (found === undefined) throw unknown(name, params.reference ?? "");
   const headers = {
     "Content-Type": found.mediaType,
     "Docker-Content-Digest": found.digest,
     ETag: `"${found.digest}"`,
+    ...(warning !== undefined && { Warning: `299 - "${warning.replace(/["\\\x00-\x1f]/g, "")}"` }),
   };
   if (matches(request.headers["if-none-match"], found.digest)) return sendEmpty(response, 304, headers);
-  response.writeHead(200, { ...headers, "Content-Length": found.size });
-  if (request.method === "HEAD") return void response.end();
+  if (request.method === "HEAD") {
+    response.writeHead(200, { ...headers, "Content-Length": found.size }).end();
+    return;
+  }
   const bytes = await storage.blobs.read(found.digest);
   if (bytes === undefined) throw unknown(name, params.reference ?? "");
-  response.end(bytes);
+  if (storage.writable) await storage.repositories.useManifest(name, found.digest);
+  response.writeHead(200, { ...headers, "Content-Length": bytes.length }).end(bytes);
 }
 
 export async function putManifest(exchange: Exchange): Promise<void> {

@@ -1,9 +1,13 @@
 /** A file's bytes to a client: read ahead by one piece, so that the disk and the network work at the same time. */
-import type { FileHandle } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { EngineError } from "../../base/errors.ts";
 
 const PIECE = 256 << 10;
+
+/** What bytes are read from: a file, or one that is arriving. */
+export interface Readable {
+  read(buffer: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+}
 
 export interface Part {
   readonly start: number;
@@ -12,7 +16,7 @@ export interface Part {
 }
 
 /** Post-condition: the part is sent, and the answer ended. Rejects with "cancelled" when the client goes away. */
-export async function sendFile(response: ServerResponse, file: FileHandle, { start, end }: Part): Promise<void> {
+export async function sendFile(response: ServerResponse, file: Readable, { start, end }: Part): Promise<void> {
   let spare = Buffer.allocUnsafe(Math.min(PIECE, Math.max(end - start, 1)));
   let sending: { readonly done: Promise<void>; readonly buffer: Buffer<ArrayBuffer> } | undefined;
   for (let at = start; at < end; ) {

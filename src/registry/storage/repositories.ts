@@ -25,13 +25,15 @@ export interface TagRecord {
   readonly pushed: string;
 }
 
+/** Milliseconds between two notes of a manifest's use. */
+const USE_STEP = 3600_000;
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
 export class Repositories {
   readonly #layout: Layout;
   readonly #blobs: Blobs;
   readonly #lock = new KeyedLock();
-  /** Told of each link before it is made. */
+  /** Told of each link when it is made, while its blob cannot be removed: a collection that began meanwhile knows of it. */
   onLink: ((digest: Digest) => void) | undefined;
   /** Told of bytes that a repository has more, or (negative) less. */
   onSize: ((name: string, bytes: number) => void) | undefined;
@@ -86,22 +88,27 @@ export class Repositories {
 
   /** The same for who has the blob, of `size` bytes, alone; it may be stored after that. */
   async linkHeldBlob(name: string, digest: Digest, size: number): Promise<void> {
-    this.onLink?.(digest);
     const path = this.#layout.blobLink(name, digest);
     if (await touchInto(path)) this.onSize?.(name, size);
     else await this.touchBlob(name, digest);
+    this.onLink?.(digest);
   }
 
-  async touchBlob(name: string, digest: Digest): Promise<void> {
+  /** Keeps it for a while without a manifest. False when it is not linked (any more). */
+  async touchBlob(name: string, digest: Digest): Promise<boolean> {
     const now = new Date();
-    await whenThere(utimes(this.#layout.blobLink(name, digest), now, now));
+    return (await whenThere(utimes(this.#layout.blobLink(name, digest), now, now).then(() => true))) === true;
   }
 
-  /** True when it was linked. */
-  async unlinkBlob(name: string, digest: Digest): Promise<boolean> {
-    const removed = await removeDurable(this.#layout.blobLink(name, digest));
-    if (removed) this.onSize?.(name, -((await this.#blobs.info(digest))?.size ?? 0));
-    return removed;
+  /** True when it was linked, and (where a time is given, in milliseconds since the epoch) no push asked for it since. */
+  unlinkBlob(name: string, digest: Digest, since = Number.POSITIVE_INFINITY): Promise<boolean> {
+    return this.#blobs.alone(digest, async () => {
+      const touchedAt = await this.blobTouchedAt(name, digest);
+      if (touchedAt === undefined || touchedAt > since) return false;
+      const removed = await removeDurable(this.#layout.blobLink(name, digest));
+      if (removed) this.onSize?.(name, -((await this.#blobs.info(digest))?.size ?? 0));
+      return removed;
+    });
   }
 
   #isLinked(name: string, digest: Digest): Promise<boolean> {
@@ -126,9 +133,22 @@ export class Repositories {
 
   /** Post-condition: the manifest, which is stored as a blob, is the repository's. */
   async linkManifest(name: string, digest: Digest, record: ManifestRecord): Promise<void> {
-    this.onLink?.(digest);
     if (this.onSize !== undefined && (await this.manifest(name, digest)) === undefined) this.onSize(name, record.size);
     await writeDurable(this.#layout.manifest(name, digest), JSON.stringify(record), this.#layout.tmp);
+    this.onLink?.(digest);
+  }
+
+  /** When a manifest was last pushed or pulled (to the hour): milliseconds since the epoch. */
+  async manifestUsedAt(name: string, digest: Digest): Promise<number | undefined> {
+    return (await whenThere(stat(this.#layout.manifest(name, digest))))?.mtimeMs;
+  }
+
+  /** Notes that it is used now. */
+  async useManifest(name: string, digest: Digest): Promise<void> {
+    const usedAt = await this.manifestUsedAt(name, digest);
+    const now = Date.now();
+    if (usedAt === undefined || now - usedAt < USE_STEP) return;
+    await whenThere(utimes(this.#layout.manifest(name, digest), new Date(now), new Date(now)));
   }
 
   async unlinkManifest(name: string, digest: Digest): Promise<void> {
@@ -156,6 +176,16 @@ export class Repositories {
 
   async setTag(name: string, tag: string, record: TagRecord): Promise<void> {
     await writeDurable(this.#layout.tag(name, tag), JSON.stringify(record), this.#layout.tmp);
+  }
+
+  /** When a tag was set, or (in a cache) last compared with its upstream's: milliseconds since the epoch. */
+  async tagCheckedAt(name: string, tag: string): Promise<number | undefined> {
+    return (await whenThere(stat(this.#layout.tag(name, tag))))?.mtimeMs;
+  }
+
+  async touchTag(name: string, tag: string): Promise<void> {
+    const now = new Date();
+    await whenThere(utimes(this.#layout.tag(name, tag), now, now));
   }
 
   removeTag(name: string, tag: string): Promise<boolean> {

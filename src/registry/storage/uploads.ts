@@ -29,6 +29,8 @@ export interface Append {
   readonly length?: number | undefined;
   /** Called after every piece, which `pending` counts; may throw to refuse it. */
   readonly arrived?: (() => void) | undefined;
+  /** Told of the upload's bytes in the file. */
+  readonly written?: ((size: number) => void) | undefined;
 }
 
 interface Session {
@@ -89,13 +91,13 @@ export class Uploads {
    * Post-condition: the body is at the upload's end; the bytes so far are returned. A request that was still sending is ended first: its
    * client has come back. Throws 416 when the bytes belong elsewhere, SIZE_INVALID when there are fewer than were said, and keeps what came.
    */
-  async append(name: string, id: string, { body, start, length, arrived }: Append): Promise<number> {
+  async append(name: string, id: string, { body, start, length, arrived, written }: Append): Promise<number> {
     return await this.#alone(name, id, async (session) => {
       if (start !== undefined && start !== session.size) throw outOfOrder(session.size, start);
       const before = session.size;
       const file = await open(this.#layout.upload(id, name), "r+");
       try {
-        await this.#receive(session, file, { body, arrived });
+        await this.#receive(session, file, { body, arrived, written });
       } finally {
         await file.close();
       }
@@ -183,7 +185,7 @@ export class Uploads {
     return found;
   }
 
-  async #receive(session: Session, file: FileHandle, { body, arrived }: Append): Promise<void> {
+  async #receive(session: Session, file: FileHandle, { body, arrived, written }: Append): Promise<void> {
     session.interrupt = () => body.destroy(new EngineError("cancelled", "another request went on with this upload"));
     try {
       await receive(body, {
@@ -196,6 +198,7 @@ export class Uploads {
         },
         written: (bytes) => {
           session.size += bytes;
+          written?.(session.size);
         },
       });
     } catch (error) {

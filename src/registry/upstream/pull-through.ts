@@ -1,0 +1,244 @@
+/** The cache: which repositories are whose copies, what is fetched when, and what is served while an upstream is away. */
+import type { Digest } from "../../base/digest.ts";
+import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { RegistryError } from "../errors.ts";
+import { readManifest } from "../manifest.ts";
+import { deleteTag, type FoundManifest, findManifest, keepManifest } from "../manifests.ts";
+import type { Reference } from "../names.ts";
+import type { Quotas } from "../quotas.ts";
+import type { Storage } from "../storage/open.ts";
+import { Fill } from "./fill.ts";
+import type { Upstream, UpstreamConfig } from "./upstream.ts";
+
+const TTL = 5 * 60_000;
+/** Milliseconds that a client waits for an upstream's word on a tag that the cache has. */
+const PATIENCE = 5_000;
+/** Milliseconds that a client waits for what only the upstream has. */
+const LONG_PATIENCE = 60_000;
+/** Milliseconds that an upstream which did not answer is not asked about tags that the cache has. */
+const AWAY = 15_000;
+
+export interface Place {
+  readonly config: UpstreamConfig;
+  readonly upstream: Upstream;
+}
+
+export interface CachedManifest {
+  readonly found: FoundManifest | undefined;
+  /** For the client's user. */
+  readonly warning?: string | undefined;
+}
+
+interface Copy extends Place {
+  /** The repository's name there. */
+  readonly there: string;
+}
+
+export class PullThrough {
+  readonly #storage: Storage;
+  readonly #quotas: Quotas;
+  readonly #logger: Logger;
+  /** The longest prefix first. */
+  readonly #places: readonly Place[];
+  readonly #fills = new Map<string, Promise<Fill>>();
+  readonly #asking = new Map<string, Promise<CachedManifest>>();
+  /** Upstreams that did not answer, and until when they are left alone: milliseconds since the epoch. */
+  readonly #away = new Map<Upstream, number>();
+
+  constructor(parts: { storage: Storage; quotas: Quotas; logger: Logger; places: readonly Place[] }) {
+    this.#storage = parts.storage;
+    this.#quotas = parts.quotas;
+    this.#logger = parts.logger;
+    this.#places = parts.places.toSorted((a, b) => b.config.prefix.length - a.config.prefix.length);
+  }
+
+  /** Whether a repository is a copy. */
+  covers(name: string): boolean {
+    return this.#copy(name) !== undefined;
+  }
+
+  /** The name here of what a client calls `name` at the registry `namespace` (the specification's `ns`); undefined when that is no upstream's prefix. */
+  nameFor(name: string, namespace: string): string | undefined {
+    const known = namespace !== "" && this.#places.some(({ config }) => config.prefix === namespace);
+    return known && !name.startsWith(`${namespace}/`) ? `${namespace}/${name}` : undefined;
+  }
+
+  /** Throws UNAVAILABLE when the upstream is away and the cache does not have it, DENIED when it refuses. */
+  async manifest(name: string, reference: Reference): Promise<CachedManifest> {
+    const copy = this.#copy(name);
+    const found = await this.#whole(name, reference);
+    if (copy === undefined || !this.#storage.writable) return { found };
+    if (found !== undefined && (reference.kind === "digest" || (await this.#isFresh(copy, name, reference.tag))))
+      return { found };
+    const key = `${name} ${reference.kind === "tag" ? reference.tag : reference.digest}`;
+    const asking =
+      this.#asking.get(key) ?? this.#ask(copy, name, reference, found).finally(() => this.#asking.delete(key));
+    this.#asking.set(key, asking);
+    return await asking;
+  }
+
+  /** Bytes; undefined when neither the cache nor the upstream has it. */
+  async blobSize(name: string, digest: Digest): Promise<number | undefined> {
+    const here = await this.#storage.repositories.blobSize(name, digest);
+    const copy = this.#copy(name);
+    if (here !== undefined || copy === undefined || !this.#storage.writable) return here;
+    return await this.#explained(copy, () =>
+      copy.upstream.blobSize(copy.there, digest, AbortSignal.timeout(LONG_PATIENCE)),
+    );
+  }
+
+  /** The download of a blob that the cache lacks; undefined when it has it (now), or nobody does. */
+  async fill(name: string, digest: Digest): Promise<Fill | undefined> {
+    const copy = this.#copy(name);
+    if (copy === undefined || !this.#storage.writable || (await this.#storage.repositories.hasBlob(name, digest)))
+      return undefined;
+    const key = `${name} ${digest}`;
+    const known = await this.#arriving(key);
+    if (known !== undefined) return known;
+    const size = await this.blobSize(name, digest);
+    // Another repository has it: the upstream's word that this one may have it too is enough.
+    if (size === undefined || (await this.#storage.repositories.linkBlob(name, digest))) return undefined;
+    return (await this.#arriving(key)) ?? (await this.#start(copy, key, { name, digest, size }));
+  }
+
+  /** Undefined when the repository is no copy, or the upstream is away. */
+  async tags(name: string): Promise<string[] | undefined> {
+    const copy = this.#copy(name);
+    if (copy === undefined || this.#isAway(copy)) return undefined;
+    try {
+      return (await this.#asked(copy, () => copy.upstream.tags(copy.there, AbortSignal.timeout(LONG_PATIENCE)))).sort();
+    } catch (error) {
+      this.#logger.log("info", "tags of an upstream not listed", { repository: name, error: errorMessage(error) });
+      return undefined;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#places.map(({ upstream }) => upstream.close()));
+  }
+
+  #copy(name: string): Copy | undefined {
+    const isBelow = ({ config: { prefix } }: Place) => prefix === "" || name.startsWith(`${prefix}/`);
+    const place = this.#places.find(isBelow);
+    if (place === undefined) return undefined;
+    const { prefix } = place.config;
+    return { ...place, there: prefix === "" ? name : name.slice(prefix.length + 1) };
+  }
+
+  /** What the cache has of it; a manifest whose bytes are gone is fetched again. */
+  async #whole(name: string, reference: Reference): Promise<FoundManifest | undefined> {
+    const found = await findManifest(this.#storage, name, reference);
+    return found !== undefined && (await this.#storage.blobs.info(found.digest)) !== undefined ? found : undefined;
+  }
+
+  async #isFresh({ config }: Copy, name: string, tag: string): Promise<boolean> {
+    const checkedAt = await this.#storage.repositories.tagCheckedAt(name, tag);
+    return checkedAt !== undefined && Date.now() - checkedAt < (config.ttl ?? TTL);
+  }
+
+  async #ask(
+    copy: Copy,
+    name: string,
+    reference: Reference,
+    stale: FoundManifest | undefined,
+  ): Promise<CachedManifest> {
+    const text = reference.kind === "tag" ? reference.tag : reference.digest;
+    if (stale === undefined) return { found: await this.#explained(copy, () => this.#fetch(copy, name, reference)) };
+    const warning = `${copy.config.url} does not answer: ${text} may have changed there since`;
+    if (this.#isAway(copy)) return { found: stale, warning };
+    try {
+      return { found: await this.#asked(copy, () => this.#renew(copy, name, text, stale)) };
+    } catch (error) {
+      if (isRefusal(error)) throw explained(copy, error);
+      this.#logger.log("info", "a tag is served as it was", {
+        repository: name,
+        tag: text,
+        error: errorMessage(error),
+      });
+      return { found: stale, warning };
+    }
+  }
+
+  /** The tag's manifest as of now; undefined, and the tag is gone here too, when the upstream does not have it any more. */
+  async #renew(copy: Copy, name: string, tag: string, stale: FoundManifest): Promise<FoundManifest | undefined> {
+    const digest = await copy.upstream.digestOf(copy.there, tag, AbortSignal.timeout(PATIENCE));
+    if (digest === stale.digest) {
+      await this.#storage.repositories.touchTag(name, tag);
+      return stale;
+    }
+    const found = await this.#fetch(copy, name, { kind: "tag", tag });
+    if (found === undefined) await deleteTag(this.#storage, name, tag);
+    return found;
+  }
+
+  async #fetch(copy: Copy, name: string, reference: Reference): Promise<FoundManifest | undefined> {
+    const text = reference.kind === "tag" ? reference.tag : reference.digest;
+    const manifest = await copy.upstream.manifest(copy.there, text, AbortSignal.timeout(LONG_PATIENCE));
+    if (manifest === undefined) return undefined;
+    const { bytes, digest, mediaType } = manifest;
+    const facts = readManifest(bytes, mediaType);
+    this.#quotas.guard(name)?.(bytes.length);
+    const tags = reference.kind === "tag" ? [reference.tag] : [];
+    return { ...(await keepManifest(this.#storage, name, { bytes, digest, facts, tags })), digest };
+  }
+
+  /** Where clients can still join. */
+  async #arriving(key: string): Promise<Fill | undefined> {
+    const fill = await this.#fills.get(key)?.catch(() => undefined);
+    return fill?.abandoned === true ? undefined : fill;
+  }
+
+  #start(
+    copy: Copy,
+    key: string,
+    blob: { readonly name: string; readonly digest: Digest; readonly size: number },
+  ): Promise<Fill> {
+    this.#quotas.guard(blob.name)?.(blob.size);
+    const fetch: Parameters<typeof Fill.start>[0]["fetch"] = (target, signal) =>
+      this.#explained(copy, () => copy.upstream.fetch(copy.there, blob, target, signal));
+    const starting = Fill.start({ storage: this.#storage, ...blob, fetch });
+    this.#fills.set(key, starting);
+    const forget = () => {
+      if (this.#fills.get(key) === starting) this.#fills.delete(key);
+    };
+    starting.then((fill) => fill.finished).then(forget, forget);
+    return starting;
+  }
+
+  #isAway({ upstream }: Copy): boolean {
+    return (this.#away.get(upstream) ?? 0) > Date.now();
+  }
+
+  /** Remembers whether the upstream answers. */
+  async #asked<T>({ upstream }: Copy, ask: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await ask();
+      this.#away.delete(upstream);
+      return answer;
+    } catch (error) {
+      if (!isRefusal(error)) this.#away.set(upstream, Date.now() + AWAY);
+      throw error;
+    }
+  }
+
+  async #explained<T>(copy: Copy, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#asked(copy, ask);
+    } catch (error) {
+      throw explained(copy, error);
+    }
+  }
+}
+
+/** It answered, and said no. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RegistryError || ["unauthorized", "forbidden", "not-found"].includes(errorKind(error));
+}
+
+function explained({ config }: Copy, error: unknown): unknown {
+  if (error instanceof RegistryError || (error instanceof EngineError && error.kind === "cancelled")) return error;
+  const message = `upstream ${config.url}: ${errorMessage(error)}`;
+  if (isRefusal(error)) return new RegistryError("DENIED", message, { cause: error });
+  return new RegistryError("UNAVAILABLE", message, { cause: error, headers: { "Retry-After": "15" } });
+}
