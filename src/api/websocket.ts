@@ -66,6 +66,8 @@ class WebSocketStream extends Duplex {
     else if (opcode === OPCODE.close) {
       this.closeWith(NORMAL);
       this.push(null);
+      // There is no half-close: when what was sent before is read the connection is over.
+      this.once("end", () => this.destroy());
     } else if (opcode !== OPCODE.pong && payload.length > 0 && !this.readableEnded && !this.push(payload))
       this.#socket.pause();
   }
