@@ -20,10 +20,15 @@ export function makingsOf(catalog: Catalog, id: Digest): Makings {
   };
 }
 
+/** How many sizes are remembered: some megabytes. */
+const KNOWN_BLOBS = 50_000;
+
 /** Bytes on the disk: what du says. */
 export class Sizes {
   readonly #content: Content;
   readonly #snapshots: Snapshots;
+  /** Blobs do not change, and only those of images are asked for: a list of hundreds must not look at thousands of files. */
+  readonly #blobs = new Map<Digest, number>();
 
   constructor({ content, snapshots }: { readonly content: Content; readonly snapshots: Snapshots }) {
     this.#content = content;
@@ -31,7 +36,13 @@ export class Sizes {
   }
 
   blob(digest: Digest): number {
-    return this.#content.info(digest)?.allocated ?? 0;
+    const known = this.#blobs.get(digest);
+    if (known !== undefined) return known;
+    const bytes = this.#content.info(digest)?.allocated;
+    if (bytes === undefined) return 0;
+    if (this.#blobs.size >= KNOWN_BLOBS) this.#blobs.clear();
+    this.#blobs.set(digest, bytes);
+    return bytes;
   }
 
   /** 0 for one that is not unpacked. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Digest } from "../base/digest.ts";
 import { errorKind } from "../base/errors.ts";
 import type { Content } from "../content/content.ts";
@@ -12,6 +13,9 @@ export interface Swept {
   /** Bytes on the disk. */
   readonly freed: number;
 }
+
+/** Blobs looked at between two turns of the event loop: about a millisecond. */
+const TURN = 64;
 
 interface Parts {
   readonly catalog: Catalog;
@@ -41,7 +45,11 @@ export class Sweeper {
       removed.push(chainId);
       freed += bytes;
     }
-    for (const digest of candidates.blobs) freed += await this.#removeBlob(digest);
+    let seen = 0;
+    for (const digest of candidates.blobs) {
+      freed += await this.#removeBlob(digest);
+      if (++seen % TURN === 0) await nextTurn();
+    }
     return { layers: removed, freed };
   }
 
