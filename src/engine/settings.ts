@@ -17,10 +17,14 @@ const NETWORK: NetworkSettings = {
   mtu: 1500,
   icc: true,
   ipForward: true,
+  ipForwardNoDrop: false,
   ipMasq: true,
   iptables: true,
   ip6tables: true,
   ipv6: false,
+  userlandProxy: true,
+  allowDirectRouting: false,
+  publishThrough: "forward",
 };
 
 const DEFAULTS: EngineSettings = {

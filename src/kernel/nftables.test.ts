@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyRuleset, ElementSocket, listTable } from "./nftables.ts";
+import { applyRuleset, listTable, NftSocket } from "./nftables.ts";
 
 const skip = process.getuid?.() === 0 ? false : "needs root";
 const TABLE = `gantry_test_${process.pid}`;
 
 const element = (port: number, to = 80) => ({
-  map: "ports",
+  set: "ports",
   key: [Uint8Array.of(6), Uint8Array.of(port >> 8, port & 255)],
   value: [Uint8Array.of(10, 0, 0, 2), Uint8Array.of(0, to)],
 });
@@ -17,21 +17,24 @@ async function elements(): Promise<unknown[]> {
 }
 
 test("elements are added and removed in one step, and nft(8) sees them", { skip }, async () => {
-  const socket = new ElementSocket();
+  const socket = new NftSocket();
   try {
     const map = "map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }";
     await applyRuleset(`table inet ${TABLE} {\n${map}\n}\n`);
-    socket.change({ table: TABLE, add: [element(8080), element(8081)], remove: [] });
+    socket.changeElements({ table: TABLE, add: [element(8080), element(8081)], remove: [] });
     assert.deepEqual((await elements())[0], [{ concat: ["tcp", 8080] }, { concat: ["10.0.0.2", 80] }]);
-    socket.change({ table: TABLE, add: [element(8082)], remove: [element(8080)] });
+    socket.changeElements({ table: TABLE, add: [element(8082)], remove: [element(8080)] });
     assert.equal((await elements()).length, 2);
-    assert.throws(() => socket.change({ table: TABLE, add: [element(9)], remove: [element(8080), element(8)] }), {
-      code: "ENOENT",
-    });
-    assert.throws(() => socket.change({ table: TABLE, add: [element(9), element(8081, 81)], remove: [] }), {
+    assert.throws(
+      () => socket.changeElements({ table: TABLE, add: [element(9)], remove: [element(8080), element(8)] }),
+      {
+        code: "ENOENT",
+      },
+    );
+    assert.throws(() => socket.changeElements({ table: TABLE, add: [element(9), element(8081, 81)], remove: [] }), {
       code: "EEXIST",
     });
-    assert.throws(() => socket.change({ table: `${TABLE}_not`, add: [element(1), element(2)], remove: [] }), {
+    assert.throws(() => socket.changeElements({ table: `${TABLE}_not`, add: [element(1), element(2)], remove: [] }), {
       code: "ENOENT",
     });
     assert.equal((await elements()).length, 2);

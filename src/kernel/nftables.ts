@@ -29,13 +29,6 @@ export async function listTable(
   throw failed(stderr);
 }
 
-/** The chains of all tables as nft's JSON objects. */
-export async function listChains(): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const stdout = await nft(["-j", "list", "chains"]);
-  const { nftables } = JSON.parse(stdout) as { nftables: { chain?: Record<string, unknown> }[] };
-  return nftables.flatMap(({ chain }) => (chain === undefined ? [] : [chain]));
-}
-
 async function nft(args: readonly string[], input?: string): Promise<string> {
   const { code, stdout, stderr } = await runNft(args, input);
   if (code !== 0) throw failed(stderr);
@@ -58,17 +51,19 @@ function failed(stderr: Buffer): EngineError {
   return new EngineError("internal", `nft: ${stderr.toString().trim().split("\n").slice(0, 3).join(" ")}`);
 }
 
-export interface MapElement {
-  readonly map: string;
+export interface Element {
+  /** A set, or a map. */
+  readonly set: string;
   /** The parts of a concatenation, each in network order. */
   readonly key: readonly Uint8Array[];
-  readonly value: readonly Uint8Array[];
+  /** A map's. */
+  readonly value?: readonly Uint8Array[] | undefined;
 }
 
 export interface ElementChange {
   readonly table: string;
-  readonly add: readonly MapElement[];
-  readonly remove: readonly MapElement[];
+  readonly add: readonly Element[];
+  readonly remove: readonly Element[];
 }
 
 const NETLINK_NETFILTER = 12;
@@ -77,13 +72,33 @@ const SUBSYSTEM = 10;
 const BATCH = { begin: 0x10, end: 0x11 } as const;
 const MESSAGE = {
   listTables: (SUBSYSTEM << 8) | 1,
+  listChains: (SUBSYSTEM << 8) | 4,
+  listRules: (SUBSYSTEM << 8) | 7,
   add: (SUBSYSTEM << 8) | 12,
   remove: (SUBSYSTEM << 8) | 14,
+  generation: (SUBSYSTEM << 8) | 16,
 } as const;
+const CHAIN = { table: 1, name: 3, hook: 4, policy: 5 } as const;
+const HOOK_NUMBER = 1;
+const HOOKS = ["prerouting", "input", "forward", "output", "postrouting"] as const;
+const FAMILIES: Readonly<Record<number, string>> = { 1: "inet", 2: "ip", 10: "ip6" };
+const RULE_TABLE = 1;
+const GENERATION_ID = 1;
 const TABLE = { name: 1, userData: 6 } as const;
 const LIST = { table: 1, set: 2, elements: 3 } as const;
 const ELEMENT = { item: 1, key: 1, data: 2 } as const;
 const DATA_VALUE = 1;
+
+/** A chain that the kernel itself calls. */
+export interface BaseChain {
+  readonly family: string;
+  readonly table: string;
+  readonly name: string;
+  /** "forward"; "" for hooks that no IP packet passes. */
+  readonly hook: string;
+  /** Whether what no rule decides on is dropped. */
+  readonly drops: boolean;
+}
 
 export interface TableHead {
   readonly name: string;
@@ -91,12 +106,12 @@ export interface TableHead {
   readonly comment: string;
 }
 
-/** Changes elements of maps of `inet` tables. Keep it: closing right after a removal makes the kernel wait for its clean-up, 15 ms. */
-export class ElementSocket {
+/** Reads what there is, and changes elements, of `inet` tables. Keep it: closing right after a removal makes the kernel wait for its clean-up, 15 ms. */
+export class NftSocket {
   readonly #socket = new NetlinkSocket(NETLINK_NETFILTER);
 
   /** In one transaction. Throws ENOENT when the table, the map or an element to remove is not there, EEXIST when a key to add has another value. */
-  change({ table, add, remove }: ElementChange): void {
+  changeElements({ table, add, remove }: ElementChange): void {
     const changes = [
       ...remove.map((element) => elementRequest("remove", table, element)),
       ...add.map((element) => elementRequest("add", table, element)),
@@ -115,6 +130,40 @@ export class ElementSocket {
       });
   }
 
+  /** Of the families ip, ip6 and inet. */
+  baseChains(): BaseChain[] {
+    const header = Uint8Array.of(0, 0, 0, 0);
+    return this.#socket
+      .exchange([{ what: "list nftables chains", type: MESSAGE.listChains, flags: FLAG.dump, header }])
+      .flatMap(({ payload }) => {
+        const family = FAMILIES[payload[0] ?? 0];
+        const found = decodeAttributes(payload, 4);
+        const hook = found.get(CHAIN.hook);
+        if (family === undefined || hook === undefined) return [];
+        const number = decodeAttributes(hook).get(HOOK_NUMBER)?.readUInt32BE(0) ?? -1;
+        const [table, name] = [decodeString(found.get(CHAIN.table)), decodeString(found.get(CHAIN.name))];
+        return [
+          { family, table, name, hook: HOOKS[number] ?? "", drops: found.get(CHAIN.policy)?.readUInt32BE(0) === 0 },
+        ];
+      });
+  }
+
+  /** 0 also when there is no such table. */
+  countRules(table: string): number {
+    const header = Uint8Array.of(NFPROTO_INET, 0, 0, 0);
+    const attributes: Attribute[] = [[RULE_TABLE, table]];
+    return this.#socket
+      .exchange([{ what: "list nftables rules", type: MESSAGE.listRules, flags: FLAG.dump, header, attributes }])
+      .filter(({ payload }) => decodeString(decodeAttributes(payload, 4).get(RULE_TABLE)) === table).length;
+  }
+
+  /** Another number after every change of any table of this network namespace. */
+  generation(): number {
+    const header = Uint8Array.of(0, 0, 0, 0);
+    const [answer] = this.#socket.exchange([{ what: "get nftables generation", type: MESSAGE.generation, header }]);
+    return answer === undefined ? 0 : (decodeAttributes(answer.payload, 4).get(GENERATION_ID)?.readUInt32BE(0) ?? 0);
+  }
+
   /** Idempotent. */
   close(): void {
     this.#socket.close();
@@ -126,9 +175,9 @@ function commentOf(data: Buffer | undefined): string {
   return data === undefined || data[0] !== 0 ? "" : decodeString(data.subarray(2, 2 + (data[1] ?? 0)));
 }
 
-function elementRequest(kind: "add" | "remove", table: string, { map, key, value }: MapElement): NetlinkRequest {
+function elementRequest(kind: "add" | "remove", table: string, { set, key, value }: Element): NetlinkRequest {
   const parts: Attribute[] = [[ELEMENT.key, [[DATA_VALUE, concatenated(key)]]]];
-  if (kind === "add") parts.push([ELEMENT.data, [[DATA_VALUE, concatenated(value)]]]);
+  if (kind === "add" && value !== undefined) parts.push([ELEMENT.data, [[DATA_VALUE, concatenated(value)]]]);
   return {
     what: `${kind} nftables element`,
     type: MESSAGE[kind],
@@ -136,7 +185,7 @@ function elementRequest(kind: "add" | "remove", table: string, { map, key, value
     header: Uint8Array.of(NFPROTO_INET, 0, 0, 0),
     attributes: [
       [LIST.table, table],
-      [LIST.set, map],
+      [LIST.set, set],
       [LIST.elements, [[ELEMENT.item, parts]]],
     ],
   };

@@ -26,3 +26,12 @@ export function ensureSysctl(name: string, value: string): boolean {
 export function writeSysctlInside(netns: string, name: string, value: string): void {
   native.writeFileInside(netns, `/proc/sys/${name}`, value);
 }
+
+/** Whether the host has IPv6 addresses, be it the loopback's alone. */
+export function hostHasIpv6(): boolean {
+  try {
+    return readFileSync("/proc/net/if_inet6", "latin1") !== "";
+  } catch {
+    return false;
+  }
+}

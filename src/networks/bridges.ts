@@ -25,6 +25,7 @@ import {
   makeCidr,
   parseIp,
 } from "./addresses.ts";
+import { gatewayMode } from "./gateway-mode.ts";
 import { readSubnet } from "./ipam.ts";
 import type { Names } from "./names.ts";
 import type { Pair } from "./namespaces.ts";
@@ -38,6 +39,11 @@ export const OPTION = {
   hostIp: "com.docker.network.bridge.host_binding_ipv4",
   mtu: "com.docker.network.driver.mtu",
   defaultBridge: "com.docker.network.bridge.default_bridge",
+  hostIpv4: "com.docker.network.host_ipv4",
+  hostIpv6: "com.docker.network.host_ipv6",
+  inhibitIpv4: "com.docker.network.bridge.inhibit_ipv4",
+  trusted: "com.docker.network.bridge.trusted_host_interfaces",
+  interfacePrefix: "com.docker.network.container_iface_prefix",
 } as const;
 
 const DEFAULT_MTU = 1500;
@@ -49,6 +55,13 @@ export function mtuOf(network: NetworkRecord): number {
 /** A boolean option, as Go's ParseBool reads it; true when absent. */
 export function isOn(network: NetworkRecord, option: string): boolean {
   return !/^(?:0|f|F|false|False|FALSE)$/.test(network.options[option] ?? "true");
+}
+
+const LINK_NAME = /^[^\s/:"]{1,15}$/;
+
+/** Links of the host from which all ports of the network's containers may be reached: "eth0:eth1". */
+export function trustedLinks({ options }: Pick<NetworkRecord, "options">): string[] {
+  return (options[OPTION.trusted] ?? "").split(":").filter((name) => LINK_NAME.test(name));
 }
 
 /**
@@ -75,10 +88,15 @@ interface GatewayAddress {
   readonly subnet: Cidr;
 }
 
+/** The addresses that the host has on the bridge: none of a family that is isolated, or that the user wants to keep off. */
 function gatewaysOf(network: NetworkRecord): GatewayAddress[] {
+  const inhibited = network.options[OPTION.inhibitIpv4] !== undefined && isOn(network, OPTION.inhibitIpv4);
   return network.subnets.flatMap((config) => {
     const found = readSubnet(config);
-    return found?.gateway === undefined ? [] : [{ ip: found.gateway, subnet: found.subnet }];
+    if (found?.gateway === undefined) return [];
+    const { family } = found.subnet;
+    if (gatewayMode(network, family) === "isolated" || (family === 4 && inhibited)) return [];
+    return [{ ip: found.gateway, subnet: found.subnet }];
   });
 }
 

@@ -2,7 +2,6 @@
 import { deleteDefaultRoute, type RouteSocket, setDefaultRoute } from "../kernel/netlink.ts";
 import { type Family, ipBytes, parseIp } from "./addresses.ts";
 import { interfaceName } from "./endpoint-options.ts";
-import type { Targets } from "./ports.ts";
 import type { EndpointRecord } from "./records.ts";
 
 export type Gateways = Readonly<Record<Family, EndpointRecord | undefined>>;
@@ -25,16 +24,6 @@ export function gatewayOf({ settings }: EndpointRecord, family: Family): string 
 /** The default routes that go through this endpoint. */
 export function gatewaysThrough(endpoint: EndpointRecord, gateways: Gateways): string[] {
   return FAMILIES.filter((family) => gateways[family]?.id === endpoint.id).map((family) => gatewayOf(endpoint, family));
-}
-
-/** Where published ports lead. */
-export function targetsOf(gateways: Gateways): Targets {
-  const target = (family: Family) => {
-    const endpoint = gateways[family];
-    const ip = (family === 4 ? endpoint?.settings.IPAddress : endpoint?.settings.GlobalIPv6Address) ?? "";
-    return endpoint === undefined || ip === "" ? undefined : { endpointId: endpoint.id, ip };
-  };
-  return { 4: target(4), 6: target(6) };
 }
 
 /** The sandbox's default routes are those of `after`; only what differs from `before` is touched. */

@@ -41,9 +41,10 @@ export class Membership {
         this.#endpoints.assign({ sandbox, network, wished, position, joined: false }),
       );
       const all = [...present, endpoint];
+      const plan = await this.#published.prepare(sandbox, all);
       this.#endpoints.join({ sandbox, endpoint, gateways: chooseGateways(all), inside });
       if (this.#endpoints.hasNames(endpoint)) await dns.start(sandbox);
-      await this.#published.update(sandbox, all);
+      await plan.enforce();
       records.putEndpoint({ ...endpoint, joined: true });
     } catch (error) {
       ipam.released();

@@ -28,10 +28,14 @@ export const DEFAULTS: NetworkSettings = {
   mtu: 1500,
   icc: true,
   ipForward: true,
+  ipForwardNoDrop: false,
   ipMasq: true,
   iptables: true,
   ip6tables: true,
   ipv6: false,
+  userlandProxy: true,
+  allowDirectRouting: false,
+  publishThrough: "forward",
 };
 
 export const skip = process.getuid?.() === 0 ? false : "needs root";

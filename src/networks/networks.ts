@@ -31,10 +31,21 @@ export interface NetworkSettings {
   /** Containers of the default bridge may talk to each other. */
   readonly icc: boolean;
   readonly ipForward: boolean;
+  /** Leave what others forward alone when forwarding had to be switched on. */
+  readonly ipForwardNoDrop: boolean;
   readonly ipMasq: boolean;
   readonly iptables: boolean;
   readonly ip6tables: boolean;
   readonly ipv6: boolean;
+  /** Pass on to containers what the kernel cannot: from IPv6 to IPv4 alone, from ::1. */
+  readonly userlandProxy: boolean;
+  /** Published ports may also be reached at the container's own address. */
+  readonly allowDirectRouting: boolean;
+  /**
+   * The way of what comes in at published ports. "forward": translated by the kernel, past the host's rules for what is sent to itself;
+   * "input": through those rules, as if the host itself listened; callers look like the gateway then.
+   */
+  readonly publishThrough: "forward" | "input";
 }
 
 export interface SandboxRequest {

@@ -10,16 +10,19 @@ test("a container on the bridge gets an address, a gateway and a way to its neig
   const settings = first.endpoints.bridge;
   const bridge = world.networks.inspect("bridge");
   assert.equal(settings?.Gateway, bridge.IPAM.Config?.[0]?.Gateway);
-  assert.match(settings?.IPAddress ?? "", /\.0\.2$/);
-  assert.match(second.endpoints.bridge?.IPAddress ?? "", /\.0\.3$/);
-  assert.match(await inside(first, "ip", "-o", "addr", "show", "eth0"), new RegExp(`inet ${settings?.IPAddress}/16 `));
+  assert.match(settings?.IPAddress ?? "", /\.2$/);
+  assert.match(second.endpoints.bridge?.IPAddress ?? "", /\.3$/);
+  assert.match(
+    await inside(first, "ip", "-o", "addr", "show", "eth0"),
+    new RegExp(`inet ${settings?.IPAddress}/${settings?.IPPrefixLen} `),
+  );
   assert.match(await inside(first, "ip", "-o", "link", "show", "eth0"), new RegExp(settings?.MacAddress ?? "none"));
   assert.equal(await inside(first, "ip", "route", "show", "default"), `default via ${settings?.Gateway} dev eth0`);
   await inside(first, "busybox", "ping", "-c", "1", "-W", "2", second.endpoints.bridge?.IPAddress ?? "");
   await inside(first, "busybox", "ping", "-c", "1", "-W", "2", settings?.Gateway ?? "");
   await inside(first, "busybox", "ping", "-c", "1", "-W", "2", "127.0.0.1");
   assert.deepEqual(world.networks.sandbox(one.containerId), first);
-  assert.equal(bridge.Containers[one.containerId]?.IPv4Address, `${settings?.IPAddress}/16`);
+  assert.equal(bridge.Containers[one.containerId]?.IPv4Address, `${settings?.IPAddress}/${settings?.IPPrefixLen}`);
   await world.networks.close(one.containerId);
   await world.networks.close(one.containerId);
   assert.equal(world.networks.sandbox(one.containerId), undefined);

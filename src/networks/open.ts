@@ -127,6 +127,7 @@ class OpenNetworks implements Networks {
       this.#parts.logger.log("warn", "networks could not be taken away", { error: errorMessage(error) }),
     );
     this.#parts.firewall?.close();
+    this.#parts.flows.close();
     this.#parts.host.close();
   }
 

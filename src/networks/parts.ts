@@ -3,11 +3,14 @@ import type { Logger } from "../base/log.ts";
 import type { Events } from "../events/events.ts";
 import { RouteSocket } from "../kernel/netlink.ts";
 import type { Store } from "../store/store.ts";
-import { type Cidr, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
-import { isOn, OPTION } from "./bridges.ts";
+import { type Cidr, type Family, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
+import { isOn, OPTION, trustedLinks } from "./bridges.ts";
 import { Dns } from "./dns/dns.ts";
 import { type Driver, makeDrivers } from "./drivers.ts";
-import { type BridgeRules, Firewall } from "./firewall.ts";
+import { Firewall } from "./firewall.ts";
+import { Flows } from "./flows.ts";
+import { type ForeignFirewalls, foreignFirewalls } from "./foreign-firewalls.ts";
+import { gatewayMode } from "./gateway-mode.ts";
 import { Ipam } from "./ipam.ts";
 import { makeNames, type Names } from "./names.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -16,6 +19,7 @@ import { PortHolder } from "./port-holder.ts";
 import { Ports } from "./ports.ts";
 import { type NetworkRecord, Records } from "./records.ts";
 import { containerResolver, hostNameServers } from "./resolv.ts";
+import type { BridgeRules } from "./ruleset.ts";
 
 export interface Parts {
   readonly settings: NetworkSettings;
@@ -30,6 +34,8 @@ export interface Parts {
   readonly drivers: Readonly<Record<string, Driver>>;
   /** Undefined when the daemon must leave the firewall alone. */
   readonly firewall: Firewall | undefined;
+  readonly foreign: ForeignFirewalls;
+  readonly flows: Flows;
   readonly holder: PortHolder;
   readonly ports: Ports;
   readonly dns: Dns;
@@ -54,26 +60,53 @@ export function makeParts({ store, settings, events, logger, hostServers = hostN
   const ipam = new Ipam(store);
   const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
   const drivers = makeDrivers({ host, ipam, names });
-  const holder = new PortHolder();
+  const holder = new PortHolder({ relays: settings.userlandProxy });
   const ports = new Ports(records, holder);
-  const state = () => ({ bridges: bridgeRules(records.networks(), settings), ports: records.ports() });
+  const foreign = foreignFirewalls({ logger, ipv6: settings.ip6tables });
   const firewall = settings.iptables
-    ? new Firewall({ table: names.table, owner: names.alias, ipv6: settings.ip6tables, logger, state })
+    ? new Firewall({
+        table: names.table,
+        owner: names.alias,
+        ipv6: settings.ip6tables,
+        throughInput: settings.publishThrough === "input",
+        logger,
+        state: () => ({
+          bridges: bridgeRules(records.networks(), settings),
+          ports: records.ports(),
+          opened: records.opened(),
+        }),
+        befriend: () => foreign.befriend(),
+      })
     : undefined;
+  const flows = new Flows(logger);
   const dns = new Dns({ records, namespaces, logger, hostServers });
-  return { settings, events, logger, records, ipam, host, names, namespaces, drivers, firewall, holder, ports, dns };
+  return {
+    ...{ settings, events, logger, records, ipam, host, names, namespaces, drivers },
+    ...{ firewall, foreign, flows, holder, ports, dns },
+  };
 }
 
 function bridgeRules(networks: readonly NetworkRecord[], settings: NetworkSettings): BridgeRules[] {
   return networks
     .filter(({ driver }) => driver === "bridge")
-    .map((network) => ({
-      link: network.link,
-      subnets: network.subnets.flatMap(({ Subnet }) => Subnet ?? []),
-      masquerade: isOn(network, OPTION.masquerade) && (settings.ipMasq || !network.predefined),
-      internal: network.internal,
-      icc: isOn(network, OPTION.icc),
-    }));
+    .map((network) => {
+      const modes = { 4: gatewayMode(network, 4), 6: gatewayMode(network, 6) };
+      const outwards = isOn(network, OPTION.masquerade) && (settings.ipMasq || !network.predefined);
+      const translates = (family: Family) => outwards && modes[family].startsWith("nat");
+      return {
+        link: network.link,
+        subnets: network.subnets.flatMap(({ Subnet }) => Subnet ?? []),
+        masquerade: {
+          4: translates(4) ? (network.options[OPTION.hostIpv4] ?? "") : undefined,
+          6: translates(6) ? (network.options[OPTION.hostIpv6] ?? "") : undefined,
+        },
+        internal: network.internal,
+        icc: isOn(network, OPTION.icc),
+        unprotected: { 4: modes[4] === "nat-unprotected", 6: modes[6] === "nat-unprotected" },
+        routed: { 4: modes[4] === "routed", 6: modes[6] === "routed" },
+        trusted: trustedLinks(network),
+      };
+    });
 }
 
 const TABLE_LOCAL = 255;

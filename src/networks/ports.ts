@@ -1,9 +1,10 @@
 /** Published ports: what was asked for, and the host ports that it gets. */
 import type { PortBinding, PortMap } from "../api/types/container.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { hostHasIpv6 } from "../kernel/sysctl.ts";
 import { type Family, parseIp } from "./addresses.ts";
 import type { PortHolder } from "./port-holder.ts";
-import type { PortRecord, Protocol, Records } from "./records.ts";
+import type { PortRecord, Protocol, Records, SandboxConfig } from "./records.ts";
 
 /** One container port to be published at one of the host ports from `first` to `last`, the same at all of `hostIps`. */
 interface Wish {
@@ -157,7 +158,7 @@ function recordOf(wish: Wish, targets: Targets, hostIp: string, hostPort: number
   return [{ protocol, hostIp, hostPort, endpointId: target.endpointId, containerIp: target.ip, containerPort }];
 }
 
-function familyOf(ip: string): Family {
+export function familyOf(ip: string): Family {
   return ip.includes(":") ? 6 : 4;
 }
 
@@ -201,10 +202,7 @@ function wishes(request: PublishRequest): Wish[] {
 
 function wishOf(text: string, { HostIp, HostPort = "" }: PortBinding, request: PublishRequest): Wish {
   const key = normalKey(text);
-  const [port = "", protocol = "tcp"] = key.split("/");
-  if (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp")
-    throw new EngineError("invalid", `invalid protocol: ${protocol}`);
-  const containerPort = parsePort(port);
+  const { protocol, containerPort } = parseKey(key);
   const [low = "", high = low] = HostPort.split("-");
   const first = low === "" ? 0 : parsePort(low);
   const last = high === "" ? 0 : parsePort(high);
@@ -216,15 +214,35 @@ function hostIps(hostIp: string, { targets, defaultIp }: PublishRequest): string
   const text = hostIp === "" ? defaultIp : hostIp.replace(/^\[(.*)\]$/, "$1");
   const ip = parseIp(text);
   if (ip === undefined) throw new EngineError("invalid", `invalid IP address: ${text}`);
-  // Everywhere means everywhere: both families, as far as the container has them.
+  // Everywhere means everywhere: both families, as far as the host has them and a way leads to the container.
   if (hostIp === "" && text === ANY[4])
-    return ([4, 6] as const).flatMap((family) => (targets[family] ? ANY[family] : []));
+    return hostFamilies().flatMap((family) => (targets[family] === undefined ? [] : [ANY[family]]));
   if (targets[ip.family] !== undefined) return [text];
-  if (text === ANY[6]) return [];
+  // A container without a way in publishes nothing; one that has the other family's alone cannot do as it is told.
+  if (text === ANY[6] || targets[ip.family === 4 ? 6 : 4] === undefined) return [];
   throw new EngineError(
     "invalid",
     `cannot publish a port at ${show(text)}: the container has no IPv${ip.family} address`,
   );
+}
+
+function hostFamilies(): Family[] {
+  return hostHasIpv6() ? [4, 6] : [4];
+}
+
+/** A container's ports that are to be reached from outside, each once. */
+export function containerPorts(
+  config: Pick<SandboxConfig, "portBindings" | "publishAll">,
+): { protocol: Protocol; containerPort: number }[] {
+  const keys = new Set([...Object.keys(config.portBindings), ...config.publishAll].map(normalKey));
+  return [...keys].map(parseKey);
+}
+
+function parseKey(key: string): { protocol: Protocol; containerPort: number } {
+  const [port = "", protocol = "tcp"] = key.split("/");
+  if (protocol !== "tcp" && protocol !== "udp" && protocol !== "sctp")
+    throw new EngineError("invalid", `invalid protocol: ${protocol}`);
+  return { protocol, containerPort: parsePort(port) };
 }
 
 /** "80" is "80/tcp". */

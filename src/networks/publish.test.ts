@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
+import { createSocket } from "node:dgram";
+import { closeSync } from "node:fs";
+import { createServer, Socket } from "node:net";
 import { test } from "node:test";
 import type { PortMap } from "../api/types/container.ts";
+import { bindSocket } from "../kernel/netns.ts";
 import { applyRuleset } from "../kernel/nftables.ts";
+import { killProcess, pipe, spawn } from "../kernel/spawn.ts";
 import { makeNames } from "./names.ts";
 import { inside, kernelOf, makeWorld, requestFor, skip } from "./networks.fixture.ts";
+import type { Sandbox } from "./networks.ts";
 import { ask, askFrom, makeMachine, serve } from "./traffic.fixture.ts";
 
 const BOTH = ["tcp", "udp"] as const;
@@ -12,6 +17,8 @@ const refused = /ECONNREFUSED|no answer|closed without/;
 
 /** The tests of this file run one after another; others beside them use other ports. */
 const [PORT, OTHER] = [21873, 21874];
+
+const bindings = (port: number) => ["0.0.0.0", "::"].map((HostIp) => ({ HostIp, HostPort: String(port) }));
 
 function publish(port: number, hostIp = ""): PortMap {
   const bindings = [{ HostIp: hostIp, HostPort: String(port) }];
@@ -28,7 +35,7 @@ test("a published port answers on every address of the host, and from everywhere
   const settings = sandbox.endpoints.bridge;
   const [gateway, address] = [settings?.Gateway ?? "", settings?.IPAddress ?? ""];
   using _server = await serve(sandbox.netns ?? "", 80);
-  assert.deepEqual(sandbox.ports["80/tcp"], [{ HostIp: "0.0.0.0", HostPort: String(PORT) }]);
+  assert.deepEqual(sandbox.ports["80/tcp"], bindings(PORT));
   for (const transport of BOTH) {
     await t.test(`${transport}: 127.0.0.1`, async () => assert.equal(await ask(transport, "127.0.0.1", PORT), gateway));
     await t.test(`${transport}: another address of the host`, async () =>
@@ -82,7 +89,7 @@ test("containers do not reach the host's own loopback, however hard they try", {
     await inside(sandbox, "ip", "route", "add", "127.0.0.1/32", "via", Gateway, "dev", "eth0");
     const attempt = () => askFrom(sandbox.netns ?? "", "tcp", "127.0.0.1", OTHER);
     await assert.rejects(attempt(), refused);
-    await applyRuleset(`flush chain inet ${makeNames(world.paths.dataRoot).table} raw\n`);
+    await applyRuleset(`flush set inet ${makeNames(world.paths.dataRoot).table} bridges\n`);
     assert.equal(await attempt(), "secret", "the rule is what keeps them from it");
   } finally {
     server.close();
@@ -141,7 +148,7 @@ test("ranges and random ports find what is free; exposed ports that are not publ
     requestFor("one", { portBindings: { "80": [{ HostPort: range }] }, exposedPorts: ["80/tcp", "443/tcp"] });
   const ports = async () => (await world.networks.open(ask())).ports;
   const first = await ports();
-  assert.deepEqual(first, { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: String(PORT) }], "443/tcp": null });
+  assert.deepEqual(first, { "80/tcp": bindings(PORT), "443/tcp": null });
   assert.equal((await ports())["80/tcp"]?.[0]?.HostPort, String(PORT + 1));
   await ports();
   await assert.rejects(ports(), /port is already allocated/);
@@ -164,13 +171,16 @@ test("published ports work again after someone flushed the firewall, and after t
   const check = async () => {
     for (const transport of BOTH) assert.ok(await ask(transport, "127.0.0.1", PORT));
   };
-  await flush();
-  await assert.rejects(ask("tcp", "127.0.0.1", PORT), refused);
   const other = requestFor("other", { portBindings: { "81/tcp": [{ HostPort: String(OTHER) }] } });
+  await flush();
   await world.networks.open(other);
-  await check();
+  assert.equal((await kernelOf(world)).published, 3);
   await flush();
   await world.networks.close(other.containerId);
+  await check();
+  assert.equal((await kernelOf(world)).published, 2);
+  await flush();
+  while ((await kernelOf(world)).published !== 2) await new Promise((resolve) => setTimeout(resolve, 50));
   await check();
   await flush();
   await world.next();
@@ -178,24 +188,117 @@ test("published ports work again after someone flushed the firewall, and after t
   await check();
 });
 
-test("a published port over IPv6 reaches a container that has an address for it", { skip }, async () => {
-  await using world = await makeWorld({ ipv6: true });
+test("a published port over IPv6 reaches every container, and keeps the caller's address where it can", {
+  skip,
+}, async () => {
+  await using world = await makeWorld();
+  await world.networks.create({ Name: "six", EnableIPv6: true });
+  const four = await world.networks.open(requestFor("four", { portBindings: publish(PORT) }));
+  const six = await world.networks.open(requestFor("six", { primary: "six", portBindings: publish(OTHER) }));
+  using _four = await serve(four.netns ?? "", 80);
+  using _six = await serve(six.netns ?? "", 80);
+  const host = six.endpoints.six?.IPv6Gateway ?? "";
+  for (const transport of BOTH) {
+    for (const port of [PORT, OTHER])
+      for (const address of ["127.0.0.1", "::1", host])
+        assert.ok(await ask(transport, address, port), `${address} ${port}`);
+    assert.equal(await ask(transport, "::1", PORT), four.endpoints.bridge?.Gateway, "passed on to IPv4");
+    assert.equal(await ask(transport, "::1", OTHER), host, "passed on to IPv6");
+    assert.equal(await ask(transport, host, OTHER), host, "translated by the kernel");
+  }
+  const answers = await Promise.all(Array.from({ length: 50 }, () => ask("tcp", "::1", PORT)));
+  assert.equal(answers.length, 50);
+});
+
+test("without proxies IPv6 alone reaches who has IPv6", { skip }, async () => {
+  await using world = await makeWorld({ userlandProxy: false });
+  const four = await world.networks.open(requestFor("four", { portBindings: publish(PORT) }));
+  assert.deepEqual(four.ports["80/tcp"], [{ HostIp: "0.0.0.0", HostPort: String(PORT) }]);
+  await assert.rejects(ask("tcp", "::1", PORT), refused);
+  const far = requestFor("far", { portBindings: publish(OTHER, "fd00::99") });
+  await assert.rejects(world.networks.open(far), { kind: "invalid", message: /has no IPv6 address/ });
+});
+
+test("without the firewall's rules a process passes on what comes in at a port", { skip }, async () => {
+  await using world = await makeWorld({ iptables: false });
   const sandbox = await world.networks.open(requestFor("web", { portBindings: publish(PORT) }));
   using _server = await serve(sandbox.netns ?? "", 80);
-  assert.deepEqual(
-    sandbox.ports["80/tcp"]?.map(({ HostIp }) => HostIp),
-    ["0.0.0.0", "::"],
-  );
-  const gateway = sandbox.endpoints.bridge?.IPv6Gateway ?? "";
-  for (const transport of BOTH) {
-    assert.ok(await ask(transport, "127.0.0.1", PORT));
-    assert.equal(await ask(transport, gateway, PORT), gateway);
+  assert.equal((await kernelOf(world)).published, undefined);
+  for (const transport of BOTH)
+    for (const address of ["127.0.0.1", "::1"]) assert.ok(await ask(transport, address, PORT));
+});
+
+test("published ports obey the host's input rules when they are told to", { skip }, async () => {
+  using machine = await makeMachine("10.213.10");
+  const table = `gantry_input_${process.pid}`;
+  const rules = `table inet ${table} {
+  chain input {
+    type filter hook input priority 0
+    ip saddr ${machine.address} meta l4proto { tcp, udp } th dport ${PORT} drop
+  }
+}\n`;
+  await applyRuleset(rules);
+  try {
+    for (const publishThrough of ["forward", "input"] as const) {
+      await using world = await makeWorld({ publishThrough });
+      const portBindings = { ...publish(PORT), "81/tcp": [{ HostPort: String(OTHER) }] };
+      const sandbox = await world.networks.open(requestFor("web", { portBindings }));
+      using _server = await serve(sandbox.netns ?? "", 80);
+      using _other = await serve(sandbox.netns ?? "", 81);
+      for (const transport of BOTH) {
+        assert.ok(await ask(transport, "127.0.0.1", PORT));
+        const outside = askFrom(machine.netns, transport, machine.hostAddress, PORT);
+        if (publishThrough === "forward") assert.equal(await outside, machine.address);
+        else await assert.rejects(outside, refused);
+      }
+      assert.ok(await askFrom(machine.netns, "tcp", machine.hostAddress, OTHER), "what the rules allow");
+    }
+  } finally {
+    await applyRuleset(`delete table inet ${table}\n`);
   }
 });
 
-test("without the firewall's rules a port is held and nothing more", { skip }, async () => {
-  await using world = await makeWorld({ iptables: false });
-  await world.networks.open(requestFor("web", { portBindings: publish(PORT) }));
-  assert.equal((await kernelOf(world)).published, undefined);
-  assert.ok(world.logs.some((line) => line.startsWith("warn ports are not reachable")));
+test("who sends datagrams all the time reaches the container that has the port now", { skip }, async () => {
+  await using world = await makeWorld();
+  using machine = await makeMachine("10.213.11");
+  const talker = `
+    const socket = require("node:dgram").createSocket("udp4");
+    let last;
+    socket.on("message", (message) => { if (String(message) !== last) console.log(last = String(message)); });
+    socket.bind(0, () => setInterval(() => socket.send("x", ${PORT}, "${machine.hostAddress}"), 20));
+    setTimeout(() => process.exit(), 20_000);`;
+  const first = requestFor("first", { portBindings: publish(PORT) });
+  const one = await world.networks.open(first);
+  const [read, write] = pipe();
+  const child = spawn({
+    file: "nsenter",
+    args: [`--net=${machine.netns}`, process.execPath, "-e", talker],
+    stdio: ["null", write, 2],
+  });
+  closeSync(write);
+  try {
+    const said = (new Socket({ fd: read, readable: true, writable: false }) as AsyncIterable<Buffer>)[
+      Symbol.asyncIterator
+    ]();
+    {
+      using _server = await answerUdp(one, "first");
+      assert.equal(String((await said.next()).value).trim(), "first");
+    }
+    await world.networks.close(first.containerId);
+    await world.networks.open(requestFor("between"));
+    const two = await world.networks.open(requestFor("second", { portBindings: publish(PORT) }));
+    using _server = await answerUdp(two, "second");
+    assert.equal(String((await said.next()).value).trim(), "second");
+  } finally {
+    killProcess(child.pid, 9);
+  }
 });
+
+/** Answers every datagram at port 80 of the sandbox with the word. */
+async function answerUdp(sandbox: Sandbox, word: string): Promise<Disposable> {
+  const socket = createSocket("udp4");
+  const fd = bindSocket({ netns: sandbox.netns, type: "datagram", address: Uint8Array.of(0, 0, 0, 0), port: 80 });
+  socket.on("message", (_, from) => socket.send(word, from.port, from.address));
+  await new Promise<void>((resolve) => socket.bind({ fd }, resolve));
+  return { [Symbol.dispose]: () => void socket.close() };
+}

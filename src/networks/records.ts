@@ -83,6 +83,14 @@ export interface PortRecord {
   readonly containerPort: number;
 }
 
+/** A container port that may be reached at the container's own address. */
+export interface OpenPort {
+  readonly protocol: Protocol;
+  readonly containerIp: string;
+  readonly containerPort: number;
+  readonly endpointId: string;
+}
+
 type Row = Readonly<Record<string, string & number>>;
 
 const NETWORK = "SELECT id, name, driver, created, config FROM networks";
@@ -90,6 +98,8 @@ const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports, config
 const ENDPOINT =
   "SELECT id, container_id, network_id, network_name, position, host_link, settings, joined FROM endpoints";
 const PORT = "SELECT protocol, host_ip, host_port, endpoint_id, container_ip, container_port FROM ports";
+
+const OPENED = "SELECT protocol, container_ip, container_port, endpoint_id FROM opened";
 
 export class Records {
   readonly #store: Store;
@@ -208,10 +218,6 @@ export class Records {
     return this.#store.all<Row>(PORT).map(portOf);
   }
 
-  portsOfEndpoint(endpointId: string): PortRecord[] {
-    return this.#store.all<Row>(`${PORT} WHERE endpoint_id = ?`, endpointId).map(portOf);
-  }
-
   portsOfContainer(containerId: string): PortRecord[] {
     const ofContainer = "endpoint_id IN (SELECT id FROM endpoints WHERE container_id = ?)";
     return this.#store.all<Row>(`${PORT} WHERE ${ofContainer}`, containerId).map(portOf);
@@ -254,8 +260,32 @@ export class Records {
     );
   }
 
-  deletePorts(endpointId: string): void {
-    this.#store.run("DELETE FROM ports WHERE endpoint_id = ?", endpointId);
+  opened(): OpenPort[] {
+    return this.#store.all<Row>(OPENED).map(openOf);
+  }
+
+  openedOfContainer(containerId: string): OpenPort[] {
+    const ofContainer = "endpoint_id IN (SELECT id FROM endpoints WHERE container_id = ?)";
+    return this.#store.all<Row>(`${OPENED} WHERE ${ofContainer}`, containerId).map(openOf);
+  }
+
+  putOpened({ protocol, containerIp, containerPort, endpointId }: OpenPort): void {
+    this.#store.run(
+      "INSERT OR REPLACE INTO opened (protocol, container_ip, container_port, endpoint_id) VALUES (?, ?, ?, ?)",
+      protocol,
+      containerIp,
+      containerPort,
+      endpointId,
+    );
+  }
+
+  deleteOpened({ protocol, containerIp, containerPort }: OpenPort): void {
+    this.#store.run(
+      "DELETE FROM opened WHERE container_ip = ? AND protocol = ? AND container_port = ?",
+      containerIp,
+      protocol,
+      containerPort,
+    );
   }
 
   transaction<T>(work: () => T): T {
@@ -310,5 +340,14 @@ function portOf(row: Row): PortRecord {
     endpointId: row.endpoint_id ?? "",
     containerIp: row.container_ip ?? "",
     containerPort: row.container_port ?? 0,
+  };
+}
+
+function openOf(row: Row): OpenPort {
+  return {
+    protocol: (row.protocol ?? "tcp") as Protocol,
+    containerIp: row.container_ip ?? "",
+    containerPort: row.container_port ?? 0,
+    endpointId: row.endpoint_id ?? "",
   };
 }

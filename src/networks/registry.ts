@@ -5,6 +5,7 @@ import { checkAdmission, checkSettings } from "./admission.ts";
 import { userNetwork } from "./definitions.ts";
 import type { Driver } from "./drivers.ts";
 import { ensureForwarding } from "./forwarding.ts";
+import { checkGatewayModes } from "./gateway-mode.ts";
 import { NO_BRIDGE } from "./names.ts";
 import { hasRival, hostSubnets, networkSubnets, type Parts } from "./parts.ts";
 import type { NetworkRecord } from "./records.ts";
@@ -127,6 +128,7 @@ export class Registry {
       throw new EngineError("conflict", `network with name ${name} already exists`);
     if (request.ConfigOnly || request.ConfigFrom?.Network)
       throw new EngineError("not-implemented", "configuration-only networks are not supported");
+    checkGatewayModes(request);
     const driver = this.#parts.drivers[kind || "bridge"];
     if (driver === undefined)
       throw new EngineError("not-found", `could not find plugin ${kind} in v1 plugin registry: plugin not found`);

@@ -21,7 +21,6 @@ export async function restoreKernel(parts: Parts): Promise<void> {
     );
     await firewall?.rebuild();
     if (claimBridge(parts)) await firewall?.rebuild();
-    await warnOfOthers(parts);
   } else if (settings.iptables) await firewall?.remove();
   sweep(parts, networks);
   await sweepAbandoned(parts).catch((error) =>
@@ -63,27 +62,16 @@ async function holdPorts({ records, holder, logger }: Parts): Promise<void> {
   }
 }
 
-async function warnOfOthers({ firewall, logger }: Parts): Promise<void> {
-  const chains = (await firewall?.droppingForwarders()) ?? [];
-  if (chains.length === 0) return;
-  logger.log(
-    "warn",
-    "another firewall drops forwarded packets: containers may reach nothing until it accepts those of our bridges",
-    {
-      chains: chains.join(", "),
-    },
-  );
-}
-
 /**
  * When the engine goes and no container uses a network, nothing of it stays in the kernel; the next start makes it again from the
  * database. With a container that runs on, all stays.
  */
 export async function leaveKernel(parts: Parts): Promise<void> {
-  const { records, firewall } = parts;
+  const { records, firewall, foreign } = parts;
   if (records.sandboxes().length > 0) return;
   sweep(parts, []);
   await firewall?.remove();
+  if (firewall !== undefined) await foreign.leave();
 }
 
 /** Bridges of ours that the database does not know. */

@@ -128,9 +128,11 @@ export class Sandboxes {
       const named = endpoints.some((endpoint) => this.#endpoints.hasNames(endpoint));
       const dns = named ? this.#parts.dns.start(sandbox) : undefined;
       dns?.catch(() => {});
+      // Ports first: one that is taken is refused before anything is changed.
+      const asked = Object.keys(portBindings).length + publishAll.length + exposedPorts.length > 0;
+      const plan = asked ? await this.#published.prepare(sandbox, endpoints) : undefined;
       for (const endpoint of endpoints) this.#endpoints.join({ sandbox, endpoint, gateways, inside, pair });
-      if (Object.keys(portBindings).length + publishAll.length + exposedPorts.length > 0)
-        await this.#published.update(sandbox, endpoints);
+      await plan?.enforce();
       await dns;
     }
     for (const endpoint of endpoints) this.#endpoints.announce("connect", endpoint);

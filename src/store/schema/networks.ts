@@ -8,6 +8,7 @@ import type { Migration } from "../store.ts";
  * endpoints  a sandbox's ends; `settings` is JSON, the API's EndpointSettings; not `joined`: being made or taken away, while others work
  * addresses  what is taken of a network, `value` 32 hexadecimal digits; those without an endpoint are the network's own (gateways)
  * ports      host ports taken
+ * opened     container ports that may be reached at the container's own address
  */
 export const migrations: readonly Migration[] = [
   {
@@ -65,4 +66,17 @@ export const migrations: readonly Migration[] = [
     `,
   },
   { id: "networks/3", sql: "ALTER TABLE sandboxes ADD COLUMN dns_port INTEGER NOT NULL DEFAULT 0;" },
+  {
+    id: "networks/4",
+    sql: `
+      CREATE TABLE opened (
+        container_ip TEXT NOT NULL,
+        protocol TEXT NOT NULL,
+        container_port INTEGER NOT NULL,
+        endpoint_id TEXT NOT NULL REFERENCES endpoints (id) ON DELETE CASCADE,
+        PRIMARY KEY (container_ip, protocol, container_port)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX opened_of_endpoint ON opened (endpoint_id);
+    `,
+  },
 ];
