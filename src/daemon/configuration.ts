@@ -84,6 +84,19 @@ export class Configuration {
     return (this.#values.get("default-address-pools") as AddressPool[] | undefined) ?? [];
   }
 
+  /** By driver: option → value. A flag is "driver=option=value". */
+  get networkOptions(): Readonly<Record<string, Readonly<Record<string, string>>>> {
+    const given = this.#values.get("default-network-opts") ?? {};
+    if (!Array.isArray(given)) return given as Record<string, Record<string, string>>;
+    const options: Record<string, Record<string, string>> = {};
+    for (const text of given as string[]) {
+      const [, driver = "", key = "", value = ""] = /^([^=]+)=([^=]+)=(.*)$/s.exec(text) ?? [];
+      if (driver === "") throw new EngineError("invalid", `invalid key value pair format in driver options: ${text}`);
+      options[driver] = { ...options[driver], [key]: value };
+    }
+    return options;
+  }
+
   get logLevel(): LogLevel {
     if (this.flag("debug") === true) return "debug";
     return (this.text("log-level") ?? "info") as LogLevel;
@@ -127,6 +140,7 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   "log-format": ["text", "json"],
   "default-ipc-mode": ["private", "shareable"],
   "default-cgroupns-mode": ["private", "host"],
+  "publish-through": ["forward", "input"],
 };
 
 const CHOICE_ERRORS: Readonly<Record<string, (value: string) => string>> = {
@@ -147,6 +161,9 @@ function validate(configuration: Configuration): void {
     if (value !== undefined && value < 0)
       throw new EngineError("invalid", `invalid ${key.replaceAll("-", " ")}: ${value}`);
   }
+  const mark = configuration.text("bridge-accept-fwmark");
+  if (mark !== undefined && !/^(0x[0-9a-f]{1,8}|\d{1,10})(\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i.test(mark))
+    throw new EngineError("invalid", `invalid firewall mark ${JSON.stringify(mark)}`);
   for (const label of configuration.list("labels"))
     if (!/^[^=]+=/.test(label)) throw new EngineError("invalid", `bad attribute format: ${label}`);
   if (configuration.text("bridge") !== undefined && configuration.text("bip") !== undefined)

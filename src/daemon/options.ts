@@ -68,7 +68,7 @@ export const OPTIONS: readonly Option[] = [
   option("runtimes", "runtimes", "Adds an OCI runtime, `name=path`; containers choose it with `--runtime`.", {
     flag: "add-runtime",
   }),
-  idle("allow-direct-routing", "bool", "containers are always reachable by their address from where a route leads."),
+  option("allow-direct-routing", "bool", "Published ports may also be reached at the container's own address."),
   option(
     "authorization-plugins",
     "list",
@@ -78,7 +78,7 @@ export const OPTIONS: readonly Option[] = [
   option("bip", "string", "Address and subnet of the default bridge, `172.30.0.1/16`."),
   option("bip6", "string", "IPv6 address and subnet of the default bridge."),
   option("bridge", "string", "Name of the default bridge; `none`: no default bridge.", { short: "b" }),
-  idle("bridge-accept-fwmark", "string", "packets are not filtered by mark."),
+  option("bridge-accept-fwmark", "string", "Packets with this mark reach every container: `0x1` or `0x1/0x3`."),
   idle("builder", "json", NO_BUILDER, { flag: null }),
   idle("cdi-spec-dirs", "list", "CDI devices are not supported.", { flag: "cdi-spec-dir" }),
   option("cgroup-parent", "string", "Control group under which those of containers are made."),
@@ -115,9 +115,14 @@ export const OPTIONS: readonly Option[] = [
     "string",
     "`private` or `shareable`: the IPC namespace of containers that don't say (default `private`).",
   ),
-  idle("default-network-opts", "mapmap", "networks take their options when they are created.", {
-    flag: "default-network-opt",
-  }),
+  option(
+    "default-network-opts",
+    "mapmap",
+    "Options of new networks, by driver: `bridge=com.docker.network.driver.mtu=1400`.",
+    {
+      flag: "default-network-opt",
+    },
+  ),
   option(
     "default-runtime",
     "string",
@@ -171,7 +176,11 @@ export const OPTIONS: readonly Option[] = [
   ),
   option("ip", "string", "Host address of published ports that don't say (default `0.0.0.0`)."),
   option("ip-forward", "bool", "Turns IP forwarding on (default true)."),
-  idle("ip-forward-no-drop", "bool", "the policy of forwarding is left as it is."),
+  option(
+    "ip-forward-no-drop",
+    "bool",
+    "Lets the host forward between its other interfaces too when forwarding had to be turned on.",
+  ),
   option("ip-masq", "bool", "Masquerades what leaves the default bridge (default true)."),
   option("ip6tables", "bool", "Writes the IPv6 part of the firewall rules (default true)."),
   option("iptables", "bool", "Writes firewall rules: masquerading, published ports, isolation (default true)."),
@@ -214,6 +223,11 @@ export const OPTIONS: readonly Option[] = [
     { short: "p" },
   ),
   option("proxies", "json", "The three proxy options in one object.", { flag: null, reloads: true }),
+  option(
+    "publish-through",
+    "string",
+    "`forward`: published ports are translated by the kernel; `input`: they obey the host's input rules (default `forward`).",
+  ),
   idle("raw-logs", "bool", "the daemon's log has full times and no colours always."),
   option("registries", "json", "Rules for registries: mirrors in order, other places, blocks; see registries.md.", {
     flag: null,
@@ -244,8 +258,12 @@ export const OPTIONS: readonly Option[] = [
   option("tlscert", "string", "The server's certificate (default `cert.pem` there)."),
   option("tlskey", "string", "Its key (default `key.pem` there)."),
   option("tlsverify", "bool", "Speaks TLS and lets only clients with a certificate of that authority in."),
-  idle("userland-proxy", "bool", "published ports are always in the kernel, on loopback too."),
-  idle("userland-proxy-path", "string", "published ports are always in the kernel, on loopback too."),
+  option(
+    "userland-proxy",
+    "bool",
+    "Passes on to containers what the kernel cannot: from IPv6 to IPv4, from `::1` (default true).",
+  ),
+  idle("userland-proxy-path", "string", "the daemon itself passes on what the kernel cannot."),
   idle("userns-remap", "string", "user namespaces are not supported yet."),
   option("validate", "bool", "Checks the configuration and exits.", { flagOnly: true }),
   option("version", "bool", "Prints the version.", { flagOnly: true, short: "v" }),

@@ -2,6 +2,7 @@
 import { EngineError } from "../base/errors.ts";
 import type { EngineSettings } from "../engine/engine.ts";
 import type { PartialSettings } from "../engine/settings.ts";
+import type { NetworkSettings } from "../networks/networks.ts";
 import type { Configuration } from "./configuration.ts";
 import { remoteSettings } from "./registries.ts";
 
@@ -48,11 +49,17 @@ export function engineSettings(
       mtu: configuration.number("mtu") === 0 ? undefined : configuration.number("mtu"),
       icc: flag("icc"),
       ipForward: flag("ip-forward"),
+      ipForwardNoDrop: flag("ip-forward-no-drop"),
       // Masquerading is a firewall rule.
       ipMasq: flag("iptables") === false ? false : flag("ip-masq"),
       iptables: flag("iptables"),
       ip6tables: flag("ip6tables"),
       ipv6: flag("ipv6"),
+      userlandProxy: flag("userland-proxy"),
+      allowDirectRouting: flag("allow-direct-routing"),
+      publishThrough: text("publish-through") as NetworkSettings["publishThrough"] | undefined,
+      acceptMark: text("bridge-accept-fwmark"),
+      defaultOptions: configuration.networkOptions,
     }),
   });
 }

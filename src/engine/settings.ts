@@ -25,6 +25,8 @@ const NETWORK: NetworkSettings = {
   userlandProxy: true,
   allowDirectRouting: false,
   publishThrough: "forward",
+  acceptMark: undefined,
+  defaultOptions: {},
 };
 
 const DEFAULTS: EngineSettings = {

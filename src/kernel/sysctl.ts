@@ -35,3 +35,8 @@ export function hostHasIpv6(): boolean {
     return false;
   }
 }
+
+/** Another one each time that the machine is started. */
+export function readBootId(): string {
+  return readSysctl("kernel/random/boot_id") ?? "";
+}

@@ -6,6 +6,7 @@ import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { applyRuleset, type Element, NftSocket, type TableHead } from "../kernel/nftables.ts";
 import { ipBytes, parseIp } from "./addresses.ts";
+import type { ForeignFirewalls } from "./foreign-firewalls.ts";
 import type { OpenPort, PortRecord, Protocol } from "./records.ts";
 import { type FirewallState, isAny, mapOf, openSetOf, type RulesetOptions, ruleset } from "./ruleset.ts";
 
@@ -13,8 +14,8 @@ export interface FirewallOptions extends RulesetOptions {
   readonly logger: Logger;
   /** What must be in force now; asked when everything is written anew. */
   state(): FirewallState;
-  /** Tells other firewalls of the host to let our packets pass. */
-  befriend(): Promise<void>;
+  /** Tells other firewalls of the host to let our packets pass; `silent`: whether there are some whose changes nobody is told of. */
+  readonly foreign: Pick<ForeignFirewalls, "befriend" | "silent">;
 }
 
 export interface PortChange {
@@ -26,6 +27,8 @@ export interface PortChange {
 
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 const LOOK_EVERY_MS = 1000;
+/** Every how many looks those are asked who do not say when they changed. */
+const LOOKS_AT_SILENT = 5;
 
 export class Firewall {
   readonly #options: FirewallOptions;
@@ -37,6 +40,7 @@ export class Firewall {
   #rules: number | undefined;
   #watch: NodeJS.Timeout | undefined;
   #generation: number | undefined;
+  #looks = 0;
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -48,7 +52,7 @@ export class Firewall {
       this.#next = undefined;
       await applyRuleset(ruleset(this.#options, this.#options.state()));
       this.#rules = this.#nft.countRules(this.#options.table);
-      await this.#options.befriend();
+      await this.#options.foreign.befriend();
       this.#watch ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
     };
     if (this.#next === undefined) {
@@ -62,12 +66,14 @@ export class Firewall {
   #look(): void {
     if (this.#rules === undefined || this.#next !== undefined) return;
     try {
+      const { table, logger, foreign } = this.#options;
       const generation = this.#nft.generation();
-      if (generation === this.#generation) return;
+      this.#looks++;
+      const changed = generation !== this.#generation || (this.#looks % LOOKS_AT_SILENT === 0 && foreign.silent());
+      if (!changed) return;
       this.#generation = generation;
-      const { table, logger } = this.#options;
       if (this.#nft.countRules(table) === this.#rules) {
-        void this.#options.befriend().catch((error) => this.#complain(error));
+        void foreign.befriend().catch((error) => this.#complain(error));
         return;
       }
       logger.log("warn", "the firewall table was changed by someone else; writing it anew", { table });

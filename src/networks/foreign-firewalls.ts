@@ -11,6 +11,8 @@ import { run } from "../kernel/spawn.ts";
 /** A bit of the packet's mark, of which nobody is known to make use. */
 export const PASS_MARK = "0x20000000";
 const COMMENT = "gantry: what its own rules have let pass";
+/** What nft reads as a name. */
+const WORD = /^[A-Za-z_][A-Za-z0-9_/\\.-]*$/;
 const OURS = /^gantry_[0-9a-f]{6}$/;
 
 interface Chain extends BaseChain {
@@ -21,6 +23,8 @@ interface Chain extends BaseChain {
 export interface ForeignFirewalls {
   /** Every chain that drops what is forwarded lets ours pass. What cannot be told so is said in the log, once. */
   befriend(): Promise<void>;
+  /** Whether there are firewalls that nftables knows nothing of: their changes are not among its own. */
+  silent(): boolean;
   /** Takes our rules out of the others' chains, unless another engine needs them. */
   leave(): Promise<void>;
 }
@@ -55,6 +59,7 @@ export function foreignFirewalls({
         }
       }
     },
+    silent: () => legacyChains(ipv6).length > 0,
     async leave() {
       if (tables().some((name) => OURS.test(name))) return;
       for (const chain of droppers(true)) await remove(chain).catch(() => {});
@@ -77,6 +82,7 @@ function droppers(ipv6: boolean): Chain[] {
     const chains = socket
       .baseChains()
       .filter(({ hook, drops, table }) => hook === "forward" && drops && !OURS.test(table))
+      .filter(({ table, name }) => WORD.test(table) && WORD.test(name))
       .filter(({ family }) => family === "ip" || family === "inet" || (family === "ip6" && ipv6))
       .map((chain) => ({ ...chain, program: keeperOf(chain) }));
     return [...chains, ...legacyChains(ipv6)];
@@ -164,7 +170,7 @@ async function handlesOf(chain: Chain): Promise<string[]> {
 }
 
 function place({ family, table, name }: Chain): string {
-  return `${family} "${table}" "${name}"`;
+  return `${family} ${table} ${name}`;
 }
 
 function nameOf({ family, table, name, program }: Chain): string {

@@ -36,6 +36,8 @@ export const DEFAULTS: NetworkSettings = {
   userlandProxy: true,
   allowDirectRouting: false,
   publishThrough: "forward",
+  acceptMark: undefined,
+  defaultOptions: {},
 };
 
 export const skip = process.getuid?.() === 0 ? false : "needs root";

@@ -46,6 +46,10 @@ export interface NetworkSettings {
    * "input": through those rules, as if the host itself listened; callers look like the gateway then.
    */
   readonly publishThrough: "forward" | "input";
+  /** "0x1" or "0x1/0x3": packets with this mark reach every container. */
+  readonly acceptMark: string | undefined;
+  /** Driver → options of its new networks that don't say. */
+  readonly defaultOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export interface SandboxRequest {

@@ -68,6 +68,7 @@ export function makeParts({ store, settings, events, logger, hostServers = hostN
         table: names.table,
         owner: names.alias,
         ipv6: settings.ip6tables,
+        acceptMark: settings.acceptMark,
         throughInput: settings.publishThrough === "input",
         logger,
         state: () => ({
@@ -75,7 +76,7 @@ export function makeParts({ store, settings, events, logger, hostServers = hostN
           ports: records.ports(),
           opened: records.opened(),
         }),
-        befriend: () => foreign.befriend(),
+        foreign,
       })
     : undefined;
   const flows = new Flows(logger);

@@ -288,6 +288,14 @@ export class Records {
     );
   }
 
+  fact(name: string): string | undefined {
+    return this.#store.get<{ value: string }>("SELECT value FROM network_facts WHERE name = ?", name)?.value;
+  }
+
+  putFact(name: string, value: string): void {
+    this.#store.run("INSERT OR REPLACE INTO network_facts (name, value) VALUES (?, ?)", name, value);
+  }
+
   transaction<T>(work: () => T): T {
     return this.#store.transaction(work);
   }

@@ -80,7 +80,9 @@ export class Registry {
     return records.networks().map((record) => networkView(record, records.endpointsOfNetwork(record.id)));
   }
 
-  async create(request: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
+  async create(wished: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
+    const standard = this.#parts.settings.defaultOptions[wished.Driver || "bridge"];
+    const request = standard === undefined ? wished : { ...wished, Options: { ...standard, ...wished.Options } };
     const driver = this.#creatable(request);
     const { Id } = await this.#make(request, driver);
     this.#parts.events.publish({
@@ -103,7 +105,7 @@ export class Registry {
     });
     try {
       driver.ensure(network);
-      ensureForwarding(this.#parts, network.ipv6);
+      await ensureForwarding(this.#parts, network.ipv6);
       await firewall?.rebuild();
       if (network.ownSubnets || tries >= MAX_TRIES || !hasRival(host, network)) return { Id: network.id };
     } catch (error) {

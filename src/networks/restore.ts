@@ -1,7 +1,7 @@
 /** Kernel and database brought together: what should be there is made where it is missing, what nobody knows is removed. */
 import { errorMessage } from "../base/errors.ts";
 import { deleteLink, setLink } from "../kernel/netlink.ts";
-import { ensureForwarding } from "./forwarding.ts";
+import { ensureForwarding, ensureGuard } from "./forwarding.ts";
 import { sweepAbandoned } from "./leftovers.ts";
 import type { Parts } from "./parts.ts";
 import { claimBridge } from "./predefined.ts";
@@ -15,7 +15,8 @@ export async function restoreKernel(parts: Parts): Promise<void> {
   for (const network of networks) ensure(parts, network);
   await holdPorts(parts);
   if (networks.some(({ driver }) => driver === "bridge")) {
-    ensureForwarding(
+    await ensureGuard(parts);
+    await ensureForwarding(
       parts,
       networks.some(({ driver, ipv6 }) => driver === "bridge" && ipv6),
     );

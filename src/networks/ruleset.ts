@@ -44,6 +44,8 @@ export interface RulesetOptions {
   readonly ipv6: boolean;
   /** Whether what comes from outside goes through the host's own input rules, to a process that passes it on. */
   readonly throughInput: boolean;
+  /** "0x1" or "0x1/0x3": packets with this mark are let pass to every container. */
+  readonly acceptMark: string | undefined;
 }
 
 const FAMILIES = [4, 6] as const;
@@ -51,7 +53,7 @@ const IP = { 4: "ip", 6: "ip6" } as const;
 
 /** Replaces the table, whatever was in it, in one step. */
 export function ruleset(options: RulesetOptions, state: FirewallState): string {
-  const { table, owner, ipv6, throughInput } = options;
+  const { table, owner, ipv6, throughInput, acceptMark } = options;
   const { bridges } = state;
   const families = ipv6 ? FAMILIES : ([4] as const);
   return `
@@ -87,6 +89,7 @@ chain inwards {
   ct status dnat accept
   iifname . oifname @friends accept
 ${families.map((family) => `  ${IP[family]} daddr . meta l4proto . th dport @open${family} accept`).join("\n")}
+  ${acceptMark === undefined ? "" : `${markMatch(acceptMark)} accept`}
   iifname @bridges drop
   meta nfproto ipv4 oifname @unprotected4 accept
   meta nfproto ipv6 oifname @unprotected6 accept
@@ -105,6 +108,11 @@ chain forward {
 }
 }
 `;
+}
+
+function markMatch(text: string): string {
+  const [mark, mask = "0xffffffff"] = text.split("/");
+  return `meta mark & ${mask} == ${mark}`;
 }
 
 /** nft takes no longer ones. */

@@ -8,6 +8,7 @@ import type { Migration } from "../store.ts";
  * endpoints  a sandbox's ends; `settings` is JSON, the API's EndpointSettings; not `joined`: being made or taken away, while others work
  * addresses  what is taken of a network, `value` 32 hexadecimal digits; those without an endpoint are the network's own (gateways)
  * ports      host ports taken
+ * network_facts  what an engine did to the host, by name
  * opened     container ports that may be reached at the container's own address
  */
 export const migrations: readonly Migration[] = [
@@ -78,5 +79,9 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX opened_of_endpoint ON opened (endpoint_id);
     `,
+  },
+  {
+    id: "networks/5",
+    sql: "CREATE TABLE network_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
   },
 ];
