@@ -64,6 +64,7 @@ export class NetlinkSocket {
    * out each of them whatever became of the ones before; the first error that is not tolerated is thrown, with its `code`.
    */
   exchange(requests: readonly NetlinkRequest[]): NetlinkMessage[] {
+    if (requests.length === 0) return [];
     return answersOf(requests, native.netlinkExchange(this.#fd, Buffer.concat(requests.map(encode))));
   }
 
@@ -72,6 +73,7 @@ export class NetlinkSocket {
    * what `exchange` does meanwhile is not ordered with it. Not after `close`.
    */
   exchangeAside(requests: readonly NetlinkRequest[]): Promise<NetlinkMessage[]> {
+    if (requests.length === 0) return Promise.resolve([]);
     this.#asideFd ??= this.#open();
     const fd = this.#asideFd;
     const message = Buffer.concat(requests.map(encode));

@@ -25,44 +25,12 @@ import {
   makeCidr,
   parseIp,
 } from "./addresses.ts";
+import { isOn, mtuOf, OPTION } from "./bridge-options.ts";
 import { gatewayMode } from "./gateway-mode.ts";
 import { readSubnet } from "./ipam.ts";
 import type { Names } from "./names.ts";
 import type { Pair } from "./namespaces.ts";
 import type { NetworkRecord } from "./records.ts";
-
-/** Docker's names of a bridge network's options. */
-export const OPTION = {
-  name: "com.docker.network.bridge.name",
-  icc: "com.docker.network.bridge.enable_icc",
-  masquerade: "com.docker.network.bridge.enable_ip_masquerade",
-  hostIp: "com.docker.network.bridge.host_binding_ipv4",
-  mtu: "com.docker.network.driver.mtu",
-  defaultBridge: "com.docker.network.bridge.default_bridge",
-  hostIpv4: "com.docker.network.host_ipv4",
-  hostIpv6: "com.docker.network.host_ipv6",
-  inhibitIpv4: "com.docker.network.bridge.inhibit_ipv4",
-  trusted: "com.docker.network.bridge.trusted_host_interfaces",
-  interfacePrefix: "com.docker.network.container_iface_prefix",
-} as const;
-
-const DEFAULT_MTU = 1500;
-
-export function mtuOf(network: NetworkRecord): number {
-  return Number(network.options[OPTION.mtu] ?? DEFAULT_MTU) || DEFAULT_MTU;
-}
-
-/** A boolean option, as Go's ParseBool reads it; true when absent. */
-export function isOn(network: NetworkRecord, option: string): boolean {
-  return !/^(?:0|f|F|false|False|FALSE)$/.test(network.options[option] ?? "true");
-}
-
-const LINK_NAME = /^[^\s/:"]{1,15}$/;
-
-/** Links of the host from which all ports of the network's containers may be reached: "eth0:eth1". */
-export function trustedLinks({ options }: Pick<NetworkRecord, "options">): string[] {
-  return (options[OPTION.trusted] ?? "").split(":").filter((name) => LINK_NAME.test(name));
-}
 
 /**
  * The bridge is there afterwards, up, with the network's gateways as its addresses; answers its index. Idempotent.

@@ -3,8 +3,9 @@ import type { IPAMConfig, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { type Cidr, contains, formatCidr, formatIp, overlaps, parseCidr, parseIp } from "./addresses.ts";
-import { OPTION } from "./bridges.ts";
+import { OPTION } from "./bridge-options.ts";
 import { GATEWAY_KEY } from "./drivers.ts";
+import { gatewayMode } from "./gateway-mode.ts";
 import type { NetworkSettings } from "./networks.ts";
 import { DEFAULT_POOLS, firstAddress, freeSubnet, localIpv6Subnet } from "./pools.ts";
 import type { NetworkConfig, NetworkRecord } from "./records.ts";
@@ -158,6 +159,12 @@ export function userNetwork({ request, settings, taken, owned }: UserNetwork): N
   if (ipv4 && !has(4)) chosen.push(withGateway(poolSubnet(settings, taken)));
   if (ipv6 && !has(6)) chosen.push(withGateway(poolSubnet6(settings, taken, id)));
   const options = request.Options ?? {};
+  // Nobody of the host is on an isolated bridge.
+  const subnets = [...named, ...chosen].map((config) => {
+    const family = parseCidr(config.Subnet ?? "")?.family ?? 4;
+    const wished = request.IPAM?.Config?.some(({ Gateway, Subnet }) => Gateway && Subnet === config.Subnet);
+    return gatewayMode({ options }, family) === "isolated" && !wished ? { ...config, Gateway: undefined } : config;
+  });
   return {
     id,
     name: request.Name ?? "",
@@ -167,7 +174,7 @@ export function userNetwork({ request, settings, taken, owned }: UserNetwork): N
     ipv6,
     internal: request.Internal ?? false,
     attachable: request.Attachable ?? false,
-    subnets: [...named, ...chosen],
+    subnets,
     ownSubnets: named.length > 0,
     ipamDriver: request.IPAM?.Driver || "default",
     ipamOptions: request.IPAM?.Options ?? {},

@@ -2,7 +2,8 @@
 
 import type { EndpointSettings } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
-import type { EndpointRecord } from "./records.ts";
+import { OPTION as NETWORK_OPTION } from "./bridge-options.ts";
+import type { EndpointRecord, NetworkRecord } from "./records.ts";
 
 /** Docker's names. */
 const OPTION = {
@@ -13,14 +14,24 @@ const OPTION = {
 const INTERFACE_NAME = /^[^\s/:%]{1,15}$/;
 const SYSCTL = /^net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.([a-z0-9_]+)=([^=,\s]+)$/;
 
-/** The name of the endpoint's interface inside its container. */
-export function interfaceName({ settings, position }: Pick<EndpointRecord, "settings" | "position">): string {
-  return settings.DriverOpts?.[OPTION.name] || `eth${position}`;
+/** The name of a new interface: the wished one, or the first free one of the network's prefix. "conflict" when the wished one is taken. */
+export function newInterfaceName(
+  { DriverOpts }: EndpointSettings,
+  network: Pick<NetworkRecord, "options">,
+  present: readonly Pick<EndpointRecord, "interface">[],
+): string {
+  const taken = new Set(present.map((endpoint) => endpoint.interface));
+  const wished = DriverOpts?.[OPTION.name];
+  if (wished !== undefined && taken.has(wished))
+    throw new EngineError("conflict", `the container has an interface ${wished} already`);
+  if (wished) return wished;
+  const prefix = network.options[NETWORK_OPTION.interfacePrefix] || "eth";
+  for (let number = 0; ; number++) if (!taken.has(`${prefix}${number}`)) return `${prefix}${number}`;
 }
 
 /** The kernel parameters of the interface: "net/ipv4/conf/eth0/log_martians" → "1". */
 export function interfaceSysctls(
-  endpoint: Pick<EndpointRecord, "settings" | "position">,
+  endpoint: Pick<EndpointRecord, "settings" | "interface">,
 ): [name: string, value: string][] {
   const text = endpoint.settings.DriverOpts?.[OPTION.sysctls] ?? "";
   return text
@@ -28,7 +39,7 @@ export function interfaceSysctls(
     .filter((one) => one !== "")
     .map((one) => {
       const [, family, kind, key, value = ""] = SYSCTL.exec(one) ?? [];
-      return [`net/${family}/${kind}/${interfaceName(endpoint)}/${key}`, value];
+      return [`net/${family}/${kind}/${endpoint.interface}/${key}`, value];
     });
 }
 

@@ -5,7 +5,7 @@ import { newId } from "../base/ids.ts";
 import type { RouteSocket } from "../kernel/netlink.ts";
 import { writeSysctlInside } from "../kernel/sysctl.ts";
 import { checkSettings } from "./admission.ts";
-import { interfaceName, interfaceSysctls } from "./endpoint-options.ts";
+import { interfaceSysctls, newInterfaceName } from "./endpoint-options.ts";
 import { type Gateways, gatewaysThrough } from "./gateways.ts";
 import type { Pair } from "./namespaces.ts";
 import type { Parts } from "./parts.ts";
@@ -17,7 +17,8 @@ export interface AssignRequest {
   readonly sandbox: SandboxRecord;
   readonly network: NetworkRecord;
   readonly wished: EndpointSettings;
-  readonly position: number;
+  /** The sandbox's other endpoints. */
+  readonly present: readonly EndpointRecord[];
   /** The host's end of a pair made ahead. */
   readonly hostLink?: string | undefined;
   readonly joined: boolean;
@@ -42,7 +43,7 @@ export class Endpoints {
   }
 
   /** Chooses addresses and writes the row; within a transaction, after whose failure `ipam.released` is called. */
-  assign({ sandbox, network, wished, position, hostLink, joined }: AssignRequest): EndpointRecord {
+  assign({ sandbox, network, wished, present, hostLink, joined }: AssignRequest): EndpointRecord {
     checkSettings(network, wished);
     const driver = this.#registry.driverOf(network);
     const id = newId();
@@ -52,7 +53,8 @@ export class Endpoints {
       containerId: sandbox.containerId,
       networkId: network.id,
       networkName: network.name,
-      position,
+      position: present.reduce((highest, { position }) => Math.max(highest, position + 1), 0),
+      interface: driver.wired ? newInterfaceName(wished, network, present) : "",
       hostLink: driver.wired ? (hostLink ?? this.#parts.namespaces.newLinkName()) : "",
       settings: endpointView(
         { ...wished, DNSNames: dnsNames({ ...sandbox.config, ...sandbox }, network, wished) },
@@ -73,7 +75,7 @@ export class Endpoints {
       endpoint,
       netns,
       inside,
-      name: interfaceName(endpoint),
+      name: endpoint.interface,
       pair: pair?.hostLink === endpoint.hostLink ? pair : undefined,
       gateways: gatewaysThrough(endpoint, gateways),
       published: publishes(sandbox.config),

@@ -1,7 +1,6 @@
 /** Which of a sandbox's endpoints gives the way out, and takes the published ports. */
 import { deleteDefaultRoute, type RouteSocket, setDefaultRoute } from "../kernel/netlink.ts";
 import { type Family, ipBytes, parseIp } from "./addresses.ts";
-import { interfaceName } from "./endpoint-options.ts";
 import type { EndpointRecord } from "./records.ts";
 
 export type Gateways = Readonly<Record<Family, EndpointRecord | undefined>>;
@@ -32,7 +31,7 @@ export function changeRoutes(inside: RouteSocket, before: Gateways, after: Gatew
     const endpoint = after[family];
     if (endpoint?.id === before[family]?.id) continue;
     const ip = endpoint === undefined ? undefined : parseIp(gatewayOf(endpoint, family));
-    const link = endpoint === undefined ? undefined : inside.link(interfaceName(endpoint))?.index;
+    const link = endpoint === undefined ? undefined : inside.link(endpoint.interface)?.index;
     if (ip !== undefined && link !== undefined) inside.run(setDefaultRoute(link, ipBytes(ip)));
     else inside.run(deleteDefaultRoute(family));
   }

@@ -4,7 +4,6 @@ import { EngineError, errorMessage } from "../base/errors.ts";
 import { shortId } from "../base/ids.ts";
 import { RouteSocket } from "../kernel/netlink.ts";
 import { checkAdmission } from "./admission.ts";
-import { interfaceName } from "./endpoint-options.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { changeRoutes, chooseGateways } from "./gateways.ts";
 import type { Parts } from "./parts.ts";
@@ -35,10 +34,8 @@ export class Membership {
     const inside = new RouteSocket(namespaces.path(sandbox.sandboxId));
     let endpoint: EndpointRecord | undefined;
     try {
-      const position = lowestFree(present);
-      refuseSameName(interfaceName({ settings: wished, position }), present);
       endpoint = records.transaction(() =>
-        this.#endpoints.assign({ sandbox, network, wished, position, joined: false }),
+        this.#endpoints.assign({ sandbox, network, wished, present, joined: false }),
       );
       const all = [...present, endpoint];
       const plan = await this.#published.prepare(sandbox, all);
@@ -134,15 +131,4 @@ export class Membership {
   async settle(): Promise<void> {
     await Promise.all(this.#leaving.values());
   }
-}
-
-function refuseSameName(name: string, present: readonly EndpointRecord[]): void {
-  if (present.some((endpoint) => interfaceName(endpoint) === name))
-    throw new EngineError("conflict", `the container has an interface ${name} already`);
-}
-
-function lowestFree(endpoints: readonly EndpointRecord[]): number {
-  const positions = new Set(endpoints.map(({ position }) => position));
-  const names = new Set(endpoints.map(interfaceName));
-  for (let position = 0; ; position++) if (!positions.has(position) && !names.has(`eth${position}`)) return position;
 }

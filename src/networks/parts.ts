@@ -4,7 +4,7 @@ import type { Events } from "../events/events.ts";
 import { RouteSocket } from "../kernel/netlink.ts";
 import type { Store } from "../store/store.ts";
 import { type Cidr, type Family, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
-import { isOn, OPTION, trustedLinks } from "./bridges.ts";
+import { isOn, OPTION, trustedLinks } from "./bridge-options.ts";
 import { Dns } from "./dns/dns.ts";
 import { type Driver, makeDrivers } from "./drivers.ts";
 import { Firewall } from "./firewall.ts";

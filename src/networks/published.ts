@@ -1,7 +1,7 @@
 /** A sandbox's published ports: they lead to the endpoints that have its gateways, whichever those are now. */
 import type { PortMap } from "../api/types/container.ts";
 import { EngineError, errorMessage } from "../base/errors.ts";
-import { OPTION } from "./bridges.ts";
+import { OPTION } from "./bridge-options.ts";
 import type { Parts } from "./parts.ts";
 import { containerPorts, familyOf, portMap, type Targets } from "./ports.ts";
 import type { EndpointRecord, OpenPort, PortRecord, SandboxRecord } from "./records.ts";

@@ -63,8 +63,10 @@ export interface EndpointRecord {
   readonly networkId: string;
   /** The key under which the container knows the network. */
   readonly networkName: string;
-  /** 0, 1, …: the interface is eth<position>. */
+  /** 0, 1, …: the order in which they were joined. */
   readonly position: number;
+  /** Its name inside: "eth0". */
+  readonly interface: string;
   /** The end on the host's side; "" without one. */
   readonly hostLink: string;
   readonly settings: EndpointSettings;
@@ -96,7 +98,7 @@ type Row = Readonly<Record<string, string & number>>;
 const NETWORK = "SELECT id, name, driver, created, config FROM networks";
 const SANDBOX = "SELECT container_id, sandbox_id, name, own_netns, ports, config, dns_port FROM sandboxes";
 const ENDPOINT =
-  "SELECT id, container_id, network_id, network_name, position, host_link, settings, joined FROM endpoints";
+  "SELECT id, container_id, network_id, network_name, position, host_link, settings, joined, interface FROM endpoints";
 const PORT = "SELECT protocol, host_ip, host_port, endpoint_id, container_ip, container_port FROM ports";
 
 const OPENED = "SELECT protocol, container_ip, container_port, endpoint_id FROM opened";
@@ -187,16 +189,18 @@ export class Records {
   endpointsOfNetwork(networkId: string): (EndpointRecord & { containerName: string })[] {
     return this.#store
       .all<Row>(
-        "SELECT e.id, e.container_id, e.network_id, e.network_name, e.position, e.host_link, e.settings, e.joined, s.name FROM endpoints e JOIN sandboxes s USING (container_id) WHERE e.network_id = ?",
+        "SELECT e.id, e.container_id, e.network_id, e.network_name, e.position, e.host_link, e.settings, e.joined, e.interface, s.name FROM endpoints e JOIN sandboxes s USING (container_id) WHERE e.network_id = ?",
         networkId,
       )
       .map((row) => ({ ...endpointOf(row), containerName: row.name ?? "" }));
   }
 
-  putEndpoint({ id, containerId, networkId, networkName, position, hostLink, settings, joined }: EndpointRecord): void {
+  putEndpoint(endpoint: EndpointRecord): void {
+    const { id, containerId, networkId, networkName, position, hostLink, settings, joined } = endpoint;
     this.version++;
     this.#store.run(
-      `INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings, joined) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings, joined, interface)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, joined = excluded.joined`,
       id,
       containerId,
@@ -206,6 +210,7 @@ export class Records {
       hostLink,
       JSON.stringify(settings),
       joined ? 1 : 0,
+      endpoint.interface,
     );
   }
 
@@ -337,6 +342,7 @@ function endpointOf(row: Row): EndpointRecord {
     hostLink: row.host_link ?? "",
     settings: JSON.parse(row.settings ?? "{}") as EndpointSettings,
     joined: row.joined !== 0,
+    interface: row.interface || `eth${row.position ?? 0}`,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { checkAdmission, checkSettings } from "./admission.ts";
+import { checkBridgeOptions } from "./bridge-options.ts";
 import { userNetwork } from "./definitions.ts";
 import type { Driver } from "./drivers.ts";
 import { ensureForwarding } from "./forwarding.ts";
@@ -130,6 +131,7 @@ export class Registry {
       throw new EngineError("conflict", `network with name ${name} already exists`);
     if (request.ConfigOnly || request.ConfigFrom?.Network)
       throw new EngineError("not-implemented", "configuration-only networks are not supported");
+    checkBridgeOptions(request.Options ?? {});
     checkGatewayModes(request);
     const driver = this.#parts.drivers[kind || "bridge"];
     if (driver === undefined)

@@ -113,10 +113,12 @@ export class Sandboxes {
     try {
       endpoints = records.transaction(() => {
         records.putSandbox(sandbox);
-        return wanted.map(({ network, wished }, position) => {
-          const hostLink = position === 0 ? namespace?.pair?.hostLink : undefined;
-          return this.#endpoints.assign({ sandbox, network, wished, position, hostLink, joined: true });
-        });
+        const present: EndpointRecord[] = [];
+        for (const { network, wished } of wanted) {
+          const hostLink = present.length === 0 ? namespace?.pair?.hostLink : undefined;
+          present.push(this.#endpoints.assign({ sandbox, network, wished, present, hostLink, joined: true }));
+        }
+        return present;
       });
     } catch (error) {
       ipam.released();

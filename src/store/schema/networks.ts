@@ -84,4 +84,5 @@ export const migrations: readonly Migration[] = [
     id: "networks/5",
     sql: "CREATE TABLE network_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
   },
+  { id: "networks/6", sql: "ALTER TABLE endpoints ADD COLUMN interface TEXT NOT NULL DEFAULT ''" },
 ];
