@@ -1,0 +1,146 @@
+/** kill -9 of gantryd while it builds: nothing is leaked past the next start, and what was finished is found. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { mountTable } from "../kernel/mounts.ts";
+import { makeContext } from "../testing/build-harness.ts";
+import { processesOf, startDaemon, type TestDaemon } from "../testing/daemon.ts";
+
+const CLI = join(import.meta.dirname, "..", "..", "bin", "gantry");
+
+function startBuild(daemon: TestDaemon, root: string, ...args: string[]): ChildProcess & { said: string } {
+  const env = { ...process.env, DOCKER_HOST: daemon.host, HOME: daemon.folder };
+  const child = Object.assign(spawn(CLI, ["build", "--progress=plain", ...args, root], { env }), { said: "" });
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => {
+      child.said += chunk.toString();
+    });
+  return child;
+}
+
+async function until(condition: () => boolean, what: () => string): Promise<void> {
+  for (let turn = 0; turn < 600; turn++) {
+    if (condition()) return;
+    await sleep(50);
+  }
+  assert.fail(what());
+}
+
+/** What lies on the disk and in the kernel, beyond what rows name. */
+function leftovers({ dataRoot, execRoot, folder }: TestDaemon) {
+  const database = new DatabaseSync(join(dataRoot, "gantry.db"), { readOnly: true });
+  const folders = (table: string) =>
+    database
+      .prepare(`SELECT folder FROM ${table}`)
+      .all()
+      .map(({ folder: name }) => String(name));
+  const named = new Set([...folders("layers"), ...folders("snapshots"), ...folders("init_trees")]);
+  const snapshots = database.prepare("SELECT key FROM snapshots").all().length;
+  database.close();
+  return {
+    snapshots,
+    trees: readdirSync(join(dataRoot, "snapshots")).filter((name) => !named.has(name)),
+    bundles: readdirSync(join(execRoot, "containers")),
+    containers: readdirSync(join(dataRoot, "containers")),
+    ingests: readdirSync(join(dataRoot, "content/ingest")),
+    fetched: readdirSync(join(dataRoot, "tmp")).filter((name) => name !== "empty"),
+    mounts: mountTable()
+      .filter(({ target, type }) => target.startsWith(folder) && type !== "nsfs")
+      .map(({ target }) => target),
+    processes: processesOf(folder),
+  };
+}
+
+const NOTHING = {
+  snapshots: 0,
+  trees: [],
+  bundles: [],
+  containers: [],
+  ingests: [],
+  fetched: [],
+  mounts: [],
+  processes: [],
+};
+
+test("a daemon that is killed while steps run leaves nothing past its next start", async (t) => {
+  await using daemon = await startDaemon();
+  const root = makeContext(t, {
+    Dockerfile: `FROM busybox AS a
+RUN echo first > /first
+RUN --mount=type=cache,target=/c --mount=type=secret,id=s,required echo A RUNS; sleep 300
+FROM busybox AS b
+RUN dd if=/dev/zero of=/big bs=1M count=20 && echo B RUNS && sleep 300
+FROM busybox
+COPY --from=a /first /
+COPY --from=b /big /
+`,
+    secret: "s",
+  });
+  const child = startBuild(daemon, root, "--secret", `id=s,src=${join(root, "secret")}`);
+  await until(
+    () => child.said.includes("A RUNS\n") && child.said.includes("B RUNS\n"),
+    () => child.said,
+  );
+  await daemon.kill();
+  await daemon.start();
+  await until(
+    () => processesOf(daemon.folder).length === 0,
+    () => "the steps' processes go on",
+  );
+  await until(
+    () => leftovers(daemon).trees.length === 0,
+    () => JSON.stringify(leftovers(daemon)),
+  );
+  assert.deepEqual(leftovers(daemon), NOTHING);
+  const again = startBuild(daemon, root, "--target", "a", "--secret", `id=s,src=${join(root, "secret")}`);
+  await until(
+    () => again.said.includes("A RUNS\n"),
+    () => again.said,
+  );
+  assert.match(again.said, /CACHED/);
+  again.kill("SIGINT");
+  await until(
+    () => again.exitCode !== null,
+    () => again.said,
+  );
+  await until(
+    () => leftovers(daemon).bundles.length === 0,
+    () => "the interrupted build goes on",
+  );
+});
+
+test("killed at any moment of a quick build, the daemon starts clean and builds the same", async (t) => {
+  await using daemon = await startDaemon();
+  const files = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`src/${i}`, `${i}`.repeat(1000)]));
+  const root = makeContext(t, {
+    ...files,
+    Dockerfile: "FROM busybox\nWORKDIR /w\nCOPY src .\nRUN cat * > /all\nRUN wc -c /all > /size\nENV A=b\n",
+  });
+  for (let round = 0; round < 6; round++) {
+    const child = startBuild(daemon, root, "--no-cache", "-t", "crashed");
+    await sleep(150 + round * 130);
+    await daemon.kill();
+    child.kill("SIGKILL");
+    await daemon.start();
+    await until(
+      () => processesOf(daemon.folder).length === 0,
+      () => "a step's process goes on",
+    );
+    // Trees are removed behind the start's back.
+    await until(
+      () => leftovers(daemon).trees.length === 0,
+      () => JSON.stringify(leftovers(daemon)),
+    );
+    assert.deepEqual(leftovers(daemon), NOTHING, `round ${round}`);
+  }
+  const last = startBuild(daemon, root, "-t", "whole");
+  await until(
+    () => last.exitCode !== null,
+    () => last.said,
+  );
+  assert.equal(last.exitCode, 0, last.said);
+});
