@@ -23,8 +23,15 @@ export interface Ingest {
   /** Its file; what was written can be read there until it is committed or aborted. */
   readonly path: string;
   write(chunk: Uint8Array): Promise<void>;
-  /** Post-condition: the blob is stored under its digest. "invalid" when size or digest differ from what was expected; nothing is kept then. Committing what is already stored is no error. */
-  commit(expected?: { readonly digest?: Digest | undefined; readonly size?: number | undefined }): Promise<BlobInfo>;
+  /**
+   * Post-condition: the blob is stored under its digest. "invalid" when size or digest differ from what was expected; nothing is kept then.
+   * Committing what is already stored is no error. `sync: false`: call `Content.sync` before something that lasts refers to it.
+   */
+  commit(expected?: {
+    readonly digest?: Digest | undefined;
+    readonly size?: number | undefined;
+    readonly sync?: boolean | undefined;
+  }): Promise<BlobInfo>;
   /** Closes; keeps the bytes for a later resume. */
   close(): Promise<void>;
   /** Closes and removes the bytes. */
@@ -47,10 +54,10 @@ export interface Content {
    * otherwise call `sync` before something that lasts refers to it. Idempotent for what is stored already.
    */
   adopt(path: string, blob: { readonly digest: Digest; readonly size: number }, sync: boolean): Promise<BlobInfo>;
-  /** Brings blobs to the disk that were adopted without it. */
+  /** Brings blobs to the disk that were adopted, committed or put without it, all at once. Others cost nothing. */
   sync(digests: Iterable<Digest>): Promise<void>;
-  /** Stores a value held in memory. */
-  put(data: Uint8Array): Promise<BlobInfo>;
+  /** Stores a value held in memory. `sync` as for `Ingest.commit`. */
+  put(data: Uint8Array, options?: { readonly sync?: boolean | undefined }): Promise<BlobInfo>;
   /** Bytes on the disk of what is no blob yet: under way, or kept for a resume. */
   unfinished(): number;
   /** Removes what is kept for a resume and nobody writes now. Returns the bytes that the disk got back. */

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, type Stats } from "node:fs";
+import type { Stats } from "node:fs";
 import { chmod, type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Digest, digestOf, parseDigest } from "../base/digest.ts";
@@ -30,6 +30,8 @@ export interface IngestOptions {
   readonly resume: boolean;
   /** Where a digest's blob lives. */
   target(digest: Digest): string;
+  /** Called when a blob gets its name without being on the disk yet. */
+  unsynced(digest: Digest): void;
   /** Called once, when the file is no longer written. */
   released(): void;
 }
@@ -96,19 +98,19 @@ class FileIngest implements Ingest {
     }
   }
 
-  async commit(
-    expected: { readonly digest?: Digest | undefined; readonly size?: number | undefined } = {},
-  ): Promise<BlobInfo> {
+  async commit(expected: Parameters<Ingest["commit"]>[0] = {}): Promise<BlobInfo> {
+    const { sync = true } = expected;
     this.#checkOpen();
     try {
       const digest = await this.#verified(expected);
       const target = this.#options.target(digest);
-      await this.#file.sync();
+      if (sync) await this.#file.sync();
+      else this.#options.unsynced(digest);
       await this.#settle();
       await chmod(this.#options.path, 0o444);
       await rename(this.#options.path, target);
       this.#letGo();
-      syncFolder(dirname(target));
+      if (sync) await syncFolder(dirname(target));
       const { mtime, blocks } = await stat(target);
       return { digest, size: this.#size, allocated: blocks * 512, createdAt: mtime.toISOString() };
     } catch (error) {
@@ -182,11 +184,16 @@ class FileIngest implements Ingest {
 }
 
 /** A rename lasts only when its folder is on the disk too. */
-export function syncFolder(path: string): void {
-  const fd = openSync(path, "r");
+export function syncFolder(path: string): Promise<void> {
+  return syncPath(path);
+}
+
+/** Waits for the disk, on another thread. */
+export async function syncPath(path: string): Promise<void> {
+  const file = await open(path, "r");
   try {
-    fsyncSync(fd);
+    await file.sync();
   } finally {
-    closeSync(fd);
+    await file.close();
   }
 }

@@ -1,5 +1,5 @@
 import { chmodSync, createReadStream, mkdirSync, readdirSync, renameSync, rmSync, type Stats, statSync } from "node:fs";
-import { open, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { type Digest, digestOf, parseDigest } from "../base/digest.ts";
@@ -7,7 +7,7 @@ import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Paths } from "../store/paths.ts";
 import type { BlobInfo, Content, Ingest } from "./content.ts";
-import { ingestName, isResumable, isStaleIngest, openIngest, syncFolder } from "./ingest.ts";
+import { ingestName, isResumable, isStaleIngest, openIngest, syncFolder, syncPath } from "./ingest.ts";
 
 const ALGORITHMS = ["sha256", "sha512"] as const;
 const DEFAULT_READ_LIMIT = 8 << 20;
@@ -72,6 +72,7 @@ class FileContent implements Content {
         path: this.#paths.ingest(name),
         resume: options.resume === true,
         target: (digest) => this.#file(digest),
+        unsynced: (digest) => this.#unsynced.add(digest),
         released: () => this.#open.delete(name),
       });
     } catch (error) {
@@ -93,28 +94,28 @@ class FileContent implements Content {
     const actual = statSync(path).size;
     if (actual !== size) throw new EngineError("internal", `blob ${digest} has ${actual} bytes, expected ${size}`);
     chmodSync(path, 0o444);
-    if (sync) await syncFile(path);
+    if (sync) await syncPath(path);
     renameSync(path, this.#file(digest));
-    if (sync) syncFolder(dirname(this.#file(digest)));
+    if (sync) await syncFolder(dirname(this.#file(digest)));
     else this.#unsynced.add(digest);
     return infoOf(digest, statSync(this.#file(digest)));
   }
 
   async sync(digests: Iterable<Digest>): Promise<void> {
     const due = [...new Set(digests)].filter((digest) => this.#unsynced.has(digest));
-    await Promise.all(due.map((digest) => syncFile(this.#file(digest))));
-    for (const folder of new Set(due.map((digest) => dirname(this.#file(digest))))) syncFolder(folder);
+    await Promise.all(due.map((digest) => syncPath(this.#file(digest))));
+    await Promise.all([...new Set(due.map((digest) => dirname(this.#file(digest))))].map(syncFolder));
     for (const digest of due) this.#unsynced.delete(digest);
   }
 
-  async put(data: Uint8Array): Promise<BlobInfo> {
+  async put(data: Uint8Array, { sync }: { readonly sync?: boolean | undefined } = {}): Promise<BlobInfo> {
     const digest = digestOf(data);
     const stored = this.info(digest);
     if (stored !== undefined) return stored;
     const ingest = await this.ingest(`put-${newId()}`);
     try {
       await ingest.write(data);
-      return await ingest.commit({ digest });
+      return await ingest.commit({ digest, sync });
     } catch (error) {
       await ingest.abort();
       throw error;
@@ -164,15 +165,6 @@ class FileContent implements Content {
 
 function infoOf(digest: Digest, stats: Stats): BlobInfo {
   return { digest, size: stats.size, allocated: stats.blocks * 512, createdAt: stats.mtime.toISOString() };
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, "r");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }
 
 function missing(digest: Digest): EngineError {

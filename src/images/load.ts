@@ -98,6 +98,10 @@ async function unpack(
   const shown = found.flatMap(({ read }) => read.images.get(read.imageId) ?? []);
   const meter = new Meter(onProgress);
   await unpackLayers(shop, lease, shown, { signal, onUnpack: (layer, bytes) => meter.at(layer, bytes) });
+  // A pull that runs at the same time may have stored some of them without.
+  await shop.content.sync(
+    found.flatMap(({ read }) => [...read.documents, ...read.parts.flatMap(({ blobs }) => blobs)]),
+  );
 }
 
 const WHOLE = Number.POSITIVE_INFINITY;

@@ -148,6 +148,8 @@ class Download {
       await this.#fetch(ingest, start);
       await this.#commit(ingest);
       this.#advance(this.#blob.size);
+      // While it is still being unpacked. Whoever records the image waits for it, and hears of its failure.
+      void this.#content.sync([this.#blob.digest]).catch(() => {});
     } catch (error) {
       await this.#putAway(ingest, error);
       throw this.#suspended ? new EngineError("unavailable", SUSPENDED, { cause: error }) : error;
@@ -167,7 +169,7 @@ class Download {
   async #commit(ingest: Ingest): Promise<void> {
     const { digest, size } = this.#blob;
     try {
-      await ingest.commit({ digest, size });
+      await ingest.commit({ digest, size, sync: false });
     } catch (error) {
       if (errorKind(error) !== "invalid") throw error;
       const message = `the registry's blob is not what its manifest says: ${errorMessage(error)}`;

@@ -31,8 +31,8 @@ interface PulledLayer {
 /** Post-condition: everything that the image needs is stored, unpacked, and held by the lease. */
 export async function fetchImage(fetching: Fetching): Promise<void> {
   const { shop, lease, chosen } = fetching;
-  for (const { bytes } of [...chosen.indexes, chosen.manifest]) await lease.store(() => shop.content.put(bytes));
-  await lease.store(() => shop.content.put(chosen.config.bytes));
+  const documents = [...chosen.indexes, chosen.manifest, chosen.config];
+  for (const { bytes } of documents) await lease.store(() => shop.content.put(bytes, { sync: false }));
   const layers = layersOf(fetching);
   await lease.hold(layers.flatMap(({ blob, chainId }) => [blob.digest, chainId]));
   announce(shop, layers);

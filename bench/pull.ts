@@ -1,0 +1,151 @@
+/**
+ * A pull with everything that belongs to it (both digests, the blob kept, the layer unpacked), beside the same work by hand:
+ * `curl | tee >(sha256sum) | gunzip | tar -x`, from the same registry on loopback to the same disk.
+ * Usage: node bench/pull.ts [rounds; default 5] [case …: debian, small, random]
+ * Rounds alternate, so that the ratio means something where the machine is busy. The debian case needs mmdebstrap and a mirror.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { digestOf } from "../src/base/digest.ts";
+import { MEDIA } from "../src/oci/media-types.ts";
+import { HOST_PLATFORM } from "../src/oci/platform.ts";
+import { openRemote, REMOTE_DEFAULTS } from "../src/remote/open.ts";
+import { startDaemon } from "../src/testing/daemon.ts";
+import { startDebianRegistry } from "../src/testing/debian-registry.ts";
+import { median, printFigures } from "./lib/table.ts";
+
+const [roundsText = "5", ...chosen] = process.argv.slice(2);
+const work = mkdtempSync(join(tmpdir(), "gantry-bench-pull-"));
+
+/** Each writes a tar.gz. */
+const CASES: Readonly<Record<string, { readonly title: string; readonly make: (path: string) => void }>> = {
+  debian: { title: "Debian base", make: makeDebian },
+  small: { title: "50,000 small files", make: makeSmall },
+  random: { title: "500 MB of random data", make: makeRandom },
+};
+
+const registry = await startDebianRegistry();
+const daemon = await startDaemon({ image: false });
+const remote = openRemote({ settings: REMOTE_DEFAULTS });
+try {
+  const figures = [];
+  for (const [name, { title, make }] of Object.entries(CASES)) {
+    if (chosen.length > 0 && !chosen.includes(name)) continue;
+    const archive = join(work, `${name}.tar.gz`);
+    make(archive);
+    const blob = await publish(name, archive);
+    rmSync(archive);
+    const { hand, gantry } = await compare(name, blob);
+    const floor = { what: "by hand", value: hand };
+    figures.push({ what: `${title}: pull and unpack`, value: gantry, unit: "ms", floor, most: 1.3 });
+    figures.push({ what: `${title}: gantryd's peak memory`, value: peakMemory(), unit: "MiB", most: 220 });
+  }
+  printFigures(figures);
+} finally {
+  await remote.close();
+  await daemon[Symbol.asyncDispose]();
+  await registry[Symbol.asyncDispose]();
+  rmSync(work, { recursive: true, force: true });
+}
+
+async function compare(name: string, blob: string): Promise<{ hand: number; gantry: number }> {
+  const times = { hand: [] as number[], gantry: [] as number[] };
+  for (let round = -1; round < Number(roundsText); round++) {
+    const hand = await timed(() => byHand(`http://${registry.host}/v2/${name}/blobs/${blob}`));
+    execFileSync("rm", ["-rf", join(work, "target")]);
+    // What one wrote and removed must not go to the disk in the time of the other.
+    execFileSync("sync");
+    const gantry = await timed(() =>
+      daemon.call("POST", `/images/create?fromImage=${encodeURIComponent(`${registry.host}/${name}`)}&tag=1`),
+    );
+    await daemon.call("DELETE", `/images/${registry.host}/${name}:1?force=1`);
+    execFileSync("sync");
+    // The first ones warm up.
+    if (round < 0) continue;
+    times.hand.push(hand);
+    times.gantry.push(gantry);
+    if (process.env.VERBOSE) console.log(name, Math.round(hand), Math.round(gantry));
+  }
+  return { hand: median(times.hand), gantry: median(times.gantry) };
+}
+
+function byHand(url: string): void {
+  const target = join(work, "target");
+  mkdirSync(target);
+  const script = `set -o pipefail; curl -sf '${url}' | tee >(sha256sum >'${work}/sum') | gunzip | tar -x -C '${target}'`;
+  const { status } = spawnSync("bash", ["-c", script]);
+  if (status !== 0) throw new Error(`the work by hand ended with ${status}`);
+}
+
+async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** An image of this one layer; the layer's digest. */
+async function publish(name: string, archive: string): Promise<string> {
+  const repository = remote.repository({ domain: registry.host, path: name, tag: "1" }, { access: "push" });
+  const digest = `sha256:${execFileSync("sha256sum", [archive], { encoding: "utf8" }).slice(0, 64)}`;
+  const plain = execFileSync("sh", ["-c", 'gzip -dc "$1" | sha256sum', "sh", archive], { encoding: "utf8" });
+  const config = Buffer.from(
+    JSON.stringify({ ...HOST_PLATFORM, rootfs: { type: "layers", diff_ids: [`sha256:${plain.slice(0, 64)}`] } }),
+  );
+  const layer = { mediaType: MEDIA.ociLayerGzip, digest, size: statSync(archive).size };
+  const configBlob = { mediaType: MEDIA.ociConfig, digest: digestOf(config), size: config.length };
+  await repository.send({ ...layer, open: (start, end) => createReadStream(archive, { start, end: end - 1 }) });
+  const configFile = join(work, "config");
+  writeFileSync(configFile, config);
+  await repository.send({ ...configBlob, open: () => createReadStream(configFile) });
+  const bytes = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociManifest, config: configBlob, layers: [layer] }),
+  );
+  const descriptor = { mediaType: MEDIA.ociManifest, digest: digestOf(bytes), size: bytes.length };
+  await repository.putManifest({ tag: "1" }, { descriptor, bytes });
+  return digest;
+}
+
+function peakMemory(): number {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
+}
+
+function makeDebian(path: string): void {
+  const options = ["--quiet", "--variant=minbase", "--mode=root", "bookworm", join(work, "debian.tar")];
+  execFileSync("mmdebstrap", options, { stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync("sh", ["-c", 'gzip -c "$1" > "$2"', "sh", join(work, "debian.tar"), path]);
+  rmSync(join(work, "debian.tar"));
+}
+
+function makeSmall(path: string): void {
+  const root = join(work, "small");
+  for (let at = 0; at < 50_000; at++) {
+    const parent = join(root, `d${Math.floor(at / 100)}`);
+    if (at % 100 === 0) mkdirSync(parent, { recursive: true });
+    writeFileSync(join(parent, `file-${at}`), `${at} `.repeat(at % 500));
+  }
+  execFileSync("tar", ["-czf", path, "-C", root, "."]);
+  execFileSync("rm", ["-rf", root]);
+}
+
+function makeRandom(path: string): void {
+  const file = join(work, "random");
+  const fd = openSync(file, "w");
+  for (let at = 0; at < 500; at++) writeSync(fd, randomBytes(1_000_000));
+  closeSync(fd);
+  execFileSync("tar", ["-czf", path, "-C", work, "random"]);
+  rmSync(file);
+}
