@@ -12,7 +12,7 @@ import { EngineError, errorMessage } from "../base/errors.ts";
 import { newId, shortId } from "../base/ids.ts";
 import { timestamp } from "../base/time.ts";
 import type { Image } from "../images/images.ts";
-import { parsePlatform } from "../oci/platform.ts";
+import { formatPlatform, HOST_PLATFORM, parsePlatform, platformRank } from "../oci/platform.ts";
 import { validateCreate } from "../runtime/validate.ts";
 import { prepareImageMounts, removeImageMounts } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
@@ -138,7 +138,16 @@ function define(
     ),
     platform: image.config.os || "linux",
   };
-  return { definition, image, mounts, warnings };
+  return { definition, image, mounts, warnings: [...platformWarning(image, platform), ...warnings] };
+}
+
+/** Of an image that this machine does not run by itself, and that nobody asked for. */
+function platformWarning({ config }: Image, wished: string | undefined): string[] {
+  if (wished || platformRank(HOST_PLATFORM, config) > 0) return [];
+  const [image, machine] = [formatPlatform(config), formatPlatform(HOST_PLATFORM)];
+  return [
+    `The requested image's platform (${image}) does not match the detected host platform (${machine}) and no specific platform was requested`,
+  ];
 }
 
 /** A container's name in a mode may change hands; its id may not. Throws "not-found". */

@@ -105,6 +105,12 @@ for (const [name, program] of [
       run("rmi", "example.com/multi:1");
       run("load", "-q", "-i", one);
       assert.equal(id("example.com/multi:1"), multi.other.id);
+      const warned = ask("create", "example.com/multi:1", "x");
+      assert.match(
+        warned.err,
+        /WARNING: The requested image's platform \(\S+\) does not match the detected host platform/,
+      );
+      run("rm", warned.out.trim());
       run("rmi", "example.com/multi:1");
     });
 

@@ -340,6 +340,65 @@ test("recording what is not whole changes nothing, and says what is missing", as
   assert.deepEqual(await list(harness), []);
 });
 
+/** Blobs beside a good image, and what the layout's index names first. */
+const BAD: Readonly<Record<string, (good: TestImage) => { readonly blobs: readonly Buffer[]; readonly top: unknown }>> =
+  {
+    "indexes that lie too deep in each other": (good) => {
+      const blobs = [ociIndex([ociDescriptor({ image: good })])];
+      for (let depth = 0; depth < 6; depth++) blobs.unshift(ociIndex([describe(blobs[0] as Buffer)]));
+      return { blobs, top: describe(blobs[0] as Buffer) };
+    },
+    "an index that is a manifest": (good) => ({
+      blobs: [],
+      top: { ...ociDescriptor({ image: good }), mediaType: MEDIA.ociIndex },
+    }),
+    "a manifest that is an index": (good) => {
+      const index = ociIndex([ociDescriptor({ image: good })]);
+      return { blobs: [index], top: { ...describe(index), mediaType: MEDIA.ociManifest } };
+    },
+    "an index that is no JSON": () => {
+      const bytes = Buffer.from("no JSON");
+      return { blobs: [bytes], top: describe(bytes) };
+    },
+    "an index that lies about a manifest's size": (good) => {
+      const index = ociIndex([{ ...ociDescriptor({ image: good }), size: 7 }]);
+      return { blobs: [index], top: describe(index) };
+    },
+    "an index whose images are all missing": () => {
+      const index = ociIndex([{ mediaType: MEDIA.ociManifest, digest: digestOf("x"), size: 1, platform: HOST }]);
+      return { blobs: [index], top: describe(index) };
+    },
+    "an index of more manifests than anybody has": () => {
+      const many = Array.from({ length: 1100 }, (_, at) => ({
+        mediaType: MEDIA.ociManifest,
+        digest: digestOf(`${at}`),
+        size: 1,
+      }));
+      const index = ociIndex(many);
+      return { blobs: [index], top: describe(index) };
+    },
+  };
+
+function describe(bytes: Buffer) {
+  return { mediaType: MEDIA.ociIndex, digest: digestOf(bytes), size: bytes.length };
+}
+
+for (const [what, make] of Object.entries(BAD))
+  test(`${what}: refused, and nothing is left`, async (t) => {
+    const { load, blobs, images } = openTestImages(t);
+    const good = await makeImage();
+    const { blobs: extra, top } = make(good);
+    const files = [
+      OCI_LAYOUT_FILE,
+      ["index.json", ociIndex([top])] as const,
+      ...extra.map(blobFile),
+      ...ociBlobs([good]),
+    ];
+    await assert.rejects(load(files), { kind: "invalid" });
+    assert.deepEqual(blobs(), []);
+    assert.equal(await images.layersSize(), 0);
+  });
+
 async function savedBlobs(archive: ReturnType<ImagesHarness["images"]["save"]>): Promise<Map<string, number>> {
   const blobs = new Map<string, number>();
   for await (const { header } of readTar((await archive) as AsyncIterable<Buffer>)) {
