@@ -259,6 +259,63 @@ RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
     assert.equal((await gantry.run("build", "-q", place)).out, "");
   });
 
+  test("limits, networks and hosts reach the steps", async () => {
+    const place = folder({
+      Dockerfile:
+        "FROM busybox\nRUN echo $(ulimit -n) $(df -k /dev/shm | awk 'END{print $2}') $(cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null) $(grep -c named.example /etc/hosts) $(ls /sys/class/net)\n",
+    });
+    const limits = [
+      "-m",
+      "64m",
+      "--ulimit",
+      "nofile=77:88",
+      "--shm-size",
+      "10m",
+      "--add-host",
+      "named.example:1.2.3.4",
+    ];
+    for (const cli of both()) {
+      const { code, out, err } = await cli.run("build", "--no-cache", "--network", "none", ...limits, place);
+      assert.equal(code, 0, err);
+      assert.match(out + err, /77 10240 67108864 1 lo\n/);
+    }
+  });
+
+  test("with SOURCE_DATE_EPOCH the same inputs give the same digest", async () => {
+    const place = folder({
+      Dockerfile: 'FROM busybox\nCOPY f /f\nRUN mkdir /d && date > /dev/null && echo x > /d/x\nCMD ["x"]\n',
+      f: "1",
+    });
+    const once = async () =>
+      (await runWith({ SOURCE_DATE_EPOCH: "1000" }, root, "build", "-q", "--no-cache", place)).out;
+    const id = await once();
+    assert.match(id, /^sha256:/);
+    execFileSync("touch", [join(place, "f")]);
+    assert.equal(await once(), id);
+    assert.equal((await runWith({ SOURCE_DATE_EPOCH: "1000" }, root, "build", "--verify", place)).code, 0);
+    const { code, err } = await gantry.run("build", "--verify", place);
+    assert.equal(code, 1);
+    assert.match(err, /The two builds differ:\n - configuration created: /);
+  });
+
+  test("the cache is shown and pruned", async () => {
+    const place = folder({
+      Dockerfile: "FROM busybox\nRUN --mount=type=cache,target=/c echo x > /c/x\nRUN echo y > /y\n",
+    });
+    for (const cli of both()) {
+      await gantry.ok("build", "-q", place);
+      assert.match(await cli.ok("system", "df"), /Build Cache +[1-9]/);
+      assert.match(await cli.ok("system", "df", "-v"), /exec.cachemount/);
+      assert.match(
+        await cli.ok("builder", "prune", "-af"),
+        /Deleted build cache objects:\n[\s\S]*Total reclaimed space: [^0]/,
+      );
+      assert.match(await cli.ok("system", "df"), /Build Cache +0 +0 +0B +0B/);
+    }
+    assert.match((await gantry.run("build", "--provenance=true", place)).err, /attestations are not supported/);
+    assert.equal((await gantry.run("build", "--provenance=false", "--call", "check", place)).code, 0);
+  });
+
   test("hostile contexts are refused, and harm nothing", async () => {
     const place = folder({ Dockerfile: "FROM busybox\nCOPY link /x\n" });
     symlinkSync("/etc/passwd", join(place, "link"));

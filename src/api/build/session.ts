@@ -88,14 +88,24 @@ async function serveBuild(
   const { builder } = serving.engine;
   const wire = readWireBuild(request);
   await using stack = new AsyncDisposableStack();
+  if (call === "check") return await check(wire, lines, serving, stack);
   const onProgress = (event: BuildEvent) => lines.event(event);
   const build = await requestOf(wire, serving, stack, transferEvents(onProgress));
-  if (call === "check") return await lines.end({ warnings: await builder.check(build) });
   if (call === "verify") {
     const { result, differences } = await verify(builder, build, { signal, onProgress });
     return await lines.end({ result: { ...wireResult(result), differences } });
   }
   await lines.end({ result: wireResult(await builder.build(build, { signal, onProgress })) });
+}
+
+/** Only the Dockerfile is wanted: no file of a context is asked for where the client sends its text. */
+async function check(wire: WireBuild, lines: BuildLines, serving: Serving, stack: AsyncDisposableStack): Promise<void> {
+  const { target, buildArgs, dockerfile } = wire;
+  const needed = dockerfile.text === undefined ? wire : { dockerfile };
+  const build = await requestOf(needed, serving, stack, () => {});
+  await lines.end({
+    warnings: await serving.engine.builder.check({ ...build, target: target || undefined, buildArgs }),
+  });
 }
 
 /** The request with its contexts here, and its secrets, agents and outputs at the client. */

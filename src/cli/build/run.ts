@@ -34,7 +34,7 @@ export async function runBuild(context: Context, flags: ParsedFlags): Promise<nu
   const stop = () => controller.abort(new EngineError("cancelled", "the build was interrupted"));
   process.once("SIGINT", stop).once("SIGTERM", stop);
   try {
-    if (flags.bool("check")) return await check(context, prepared, controller.signal);
+    if (checks(flags)) return await check(context, prepared, controller.signal);
     return await build(context, flags, prepared, controller.signal);
   } catch (error) {
     prepared.display.finish();
@@ -49,7 +49,8 @@ export async function runBuild(context: Context, flags: ParsedFlags): Promise<nu
 
 async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> {
   const [place = "."] = flags.positional;
-  const mode = flags.bool("quiet") || flags.bool("check") ? "quiet" : flags.text("progress");
+  refuseUnknown(flags);
+  const mode = flags.bool("quiet") || checks(flags) ? "quiet" : flags.text("progress");
   const display = await makeDisplay(mode, context.err, terminalSize);
   const outputs = readOutputs({ outputs: flags.list("output"), load: flags.bool("load"), push: flags.bool("push") });
   const options = optionsFrom(flags, context.env, outputs);
@@ -72,6 +73,19 @@ async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> 
     ssh: [...agents.keys()],
   };
   return { request, call: { answers, registryConfig: await credentialsOf(context) }, outputs, display };
+}
+
+const checks = (flags: ParsedFlags): boolean => flags.bool("check") || flags.text("call") === "check";
+
+/** Pipelines switch attestations off; who wants some must know that there are none. */
+function refuseUnknown(flags: ParsedFlags): void {
+  const wanted = [flags.text("provenance"), flags.text("sbom"), ...flags.list("attest")];
+  if (wanted.some((value) => value !== "" && value !== "false" && !/(?:^|,)disabled=true/.test(value)))
+    throw new EngineError("not-implemented", "attestations are not supported", {
+      hint: "Build without --attest, --sbom and --provenance, or with --provenance=false.",
+    });
+  if (!["build", "check"].includes(flags.text("call")))
+    throw new EngineError("invalid", `invalid call: ${flags.text("call")} (build, check)`);
 }
 
 async function build(
