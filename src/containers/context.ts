@@ -29,6 +29,8 @@ export interface ContainerSettings {
   readonly cgroupParent: string | undefined;
   readonly noNewPrivileges: boolean;
   readonly seccompProfile: string | undefined;
+  /** Folders of CDI specifications; the later goes before. */
+  readonly cdiFolders: readonly string[];
   readonly dns: readonly string[];
   readonly dnsOptions: readonly string[];
   readonly dnsSearch: readonly string[];

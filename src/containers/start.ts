@@ -108,8 +108,8 @@ function userFilesOf(root: string, mounts: readonly ContainerMount[]): UserFiles
 }
 
 function specDefaults({ settings }: Context) {
-  const { defaultUlimits: ulimits, noNewPrivileges, seccompProfile, init, initPath } = settings;
-  return { ulimits, noNewPrivileges, seccompProfile, init, initPath };
+  const { defaultUlimits: ulimits, noNewPrivileges, seccompProfile, init, initPath, cdiFolders } = settings;
+  return { ulimits, noNewPrivileges, seccompProfile, init, initPath, cdiFolders };
 }
 
 export function consoleSize(size: readonly number[] | null | undefined): [number, number] | undefined {

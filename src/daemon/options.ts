@@ -80,7 +80,12 @@ export const OPTIONS: readonly Option[] = [
   option("bridge", "string", "Name of the default bridge; `none`: no default bridge.", { short: "b" }),
   option("bridge-accept-fwmark", "string", "Packets with this mark reach every container: `0x1` or `0x1/0x3`."),
   idle("builder", "json", NO_BUILDER, { flag: null }),
-  idle("cdi-spec-dirs", "list", "CDI devices are not supported.", { flag: "cdi-spec-dir" }),
+  option(
+    "cdi-spec-dirs",
+    "list",
+    "Folders of CDI specifications, for `--device vendor/class=name` and `--gpus` (default `/etc/cdi`, `/var/run/cdi`).",
+    { flag: "cdi-spec-dir" },
+  ),
   option("cgroup-parent", "string", "Control group under which those of containers are made."),
   option(
     "config-file",

@@ -28,6 +28,7 @@ export function engineSettings(
     cgroupParent: text("cgroup-parent"),
     noNewPrivileges: flag("no-new-privileges"),
     seccompProfile: text("seccomp-profile") === "builtin" ? undefined : text("seccomp-profile"),
+    cdiFolders: configuration.has("cdi-spec-dirs") ? configuration.list("cdi-spec-dirs") : undefined,
     labels: configuration.list("labels"),
     dns: configuration.list("dns"),
     dnsOptions: configuration.list("dns-opts"),

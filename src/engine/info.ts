@@ -8,6 +8,7 @@ import type { CgroupFeatures, CgroupTree } from "../kernel/cgroups.ts";
 import type { Host } from "../kernel/host.ts";
 import { LOG_DRIVERS } from "../logs/drivers.ts";
 import type { Remote, RemoteSettings } from "../remote/remote.ts";
+import { readCdi } from "../runtime/cdi-specs.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { EngineSettings } from "./engine.ts";
@@ -73,8 +74,8 @@ export async function systemInfo(sources: InfoSources): Promise<SystemInfo> {
     SecurityOptions: securityOptions(host, settings),
     DefaultAddressPools: settings.network.defaultAddressPools.map(({ base, size }) => ({ Base: base, Size: size })),
     FirewallBackend: { Driver: settings.network.iptables ? "nftables" : "none", Info: [] },
-    DiscoveredDevices: [],
-    CDISpecDirs: [],
+    DiscoveredDevices: [...readCdi(settings.cdiFolders).devices.keys()].map((ID) => ({ Source: "cdi", ID })),
+    CDISpecDirs: [...settings.cdiFolders],
     Containerd: {},
     Warnings: warnings(cgroups.features, host),
   };

@@ -1,6 +1,7 @@
 import type { NetworkSettings } from "../networks/networks.ts";
 import { REMOTE_DEFAULTS } from "../remote/open.ts";
 import type { RemoteSettings } from "../remote/remote.ts";
+import { CDI_FOLDERS } from "../runtime/cdi-specs.ts";
 import type { EngineSettings } from "./engine.ts";
 
 /** dockerd's defaults, where Gantry has no better one. */
@@ -44,6 +45,7 @@ const DEFAULTS: EngineSettings = {
   cgroupParent: undefined,
   noNewPrivileges: false,
   seccompProfile: undefined,
+  cdiFolders: CDI_FOLDERS,
   selinuxEnabled: false,
   labels: [],
   dns: [],

@@ -63,6 +63,9 @@ export interface Hook {
 export interface Hooks {
   prestart?: Hook[];
   createRuntime?: Hook[];
+  createContainer?: Hook[];
+  startContainer?: Hook[];
+  poststart?: Hook[];
   poststop?: Hook[];
 }
 

@@ -1,9 +1,11 @@
 import type { ContainerConfig, HostConfig } from "../api/types/container.ts";
-import { EngineError } from "../base/errors.ts";
 import { type Host, mayRaiseLimits } from "../kernel/host.ts";
 import { capabilitySets, resolveCapabilities } from "./capabilities.ts";
+import { withCdi } from "./cdi-edits.ts";
+import { readCdi } from "./cdi-specs.ts";
 import { arrangeMounts, type ContainerMount, rootPropagation, specMount, tmpfsMounts } from "./container-mounts.ts";
 import { defaultMounts, type ShmSource } from "./default-mounts.ts";
+import { requestedCdi } from "./device-requests.ts";
 import { allDevices, type Devices, requestedDevices } from "./devices.ts";
 import { type NamespaceChoices, specNamespaces } from "./namespaces.ts";
 import { environment, specUser } from "./process.ts";
@@ -50,15 +52,21 @@ export interface SpecDefaults {
   readonly init: boolean;
   /** On the host; bound to /sbin/docker-init in containers that want it. Default: gantry-init. */
   readonly initPath: string | undefined;
+  /** Where specifications of devices by name are; default CDI's own folders. */
+  readonly cdiFolders?: readonly string[] | undefined;
 }
 
 const INIT_TARGET = "/sbin/docker-init";
 const INIT_PATH = new URL("../../native/build/gantry-init", import.meta.url).pathname;
 
-/** Pure but for looks at the host's /dev. Throws "invalid" with Docker's texts for what cannot be given. */
+/** Pure but for looks at the host's /dev and its CDI specifications. Throws "invalid" with Docker's texts for what cannot be given. */
 export function buildSpec(input: SpecInput): Spec {
+  const devices = requestedCdi(input.hostConfig.DeviceRequests ?? [], () => readCdi(input.defaults.cdiFolders));
+  return withCdi(basicSpec(input), devices);
+}
+
+function basicSpec(input: SpecInput): Spec {
   const { hostConfig, host } = input;
-  refuseDeviceRequests(hostConfig);
   const privileged = hostConfig.Privileged === true;
   const security = parseSecurityOptions(hostConfig.SecurityOpt ?? []);
   const capabilities = resolveCapabilities({
@@ -88,19 +96,6 @@ export function buildSpec(input: SpecInput): Spec {
       ...protectedPaths(hostConfig, security),
     },
   };
-}
-
-function refuseDeviceRequests({ DeviceRequests }: HostConfig): void {
-  const request = DeviceRequests?.[0];
-  if (request === undefined) return;
-  const capabilities = (request.Capabilities ?? []).map((set) => `[${set.join(" ")}]`).join(" ");
-  throw new EngineError(
-    "invalid",
-    `could not select device driver "${request.Driver ?? ""}" with capabilities: [${capabilities}]`,
-    {
-      hint: "GPU requests are not supported; give the device nodes by --device",
-    },
-  );
 }
 
 function wantsInit({ hostConfig, defaults, namespaces }: SpecInput): boolean {
