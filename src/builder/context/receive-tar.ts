@@ -1,7 +1,7 @@
 /** A context that comes as a tar. */
 import type { Readable } from "node:stream";
 import { decompress } from "../../base/decompress.ts";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, errnoOf } from "../../base/errors.ts";
 import { cleanEntryPath } from "../../base/tar/names.ts";
 import { TarParser } from "../../base/tar/parser.ts";
 import type { TarHeader, TarSink } from "../../base/tar/tar.ts";
@@ -28,6 +28,10 @@ export async function receiveTar(source: Readable, root: string, signal?: AbortS
       parser.write(chunk);
     }
     parser.end();
+  } catch (error) {
+    // Node's word for a request whose client went away.
+    if (errnoOf(error) !== "ECONNRESET") throw error;
+    throw new EngineError("cancelled", "the client stopped sending the build context", { cause: error });
   } finally {
     unpacker.abandon();
   }
