@@ -4,6 +4,7 @@ import { type Digest, digestOf } from "../base/digest.ts";
 import { newId } from "../base/ids.ts";
 import { timestamp } from "../base/time.ts";
 import type { BlobInfo } from "../content/content.ts";
+import { unpackBy } from "../kernel/unpack-tools.ts";
 import { chainIds } from "../oci/chain.ts";
 import { MEDIA } from "../oci/media-types.ts";
 import { HOST_PLATFORM } from "../oci/platform.ts";
@@ -34,7 +35,7 @@ export async function importImage(shop: Workshop, from: Readable | URL, options:
   const source = incoming(tar, options.signal);
   const created = timestamp();
   const comment = options.message || `Imported from ${from instanceof URL ? from.href : "-"}`;
-  return await build(shop, decompress(source), {
+  return await build(shop, decompress(source, unpackBy), {
     parent: undefined,
     reference,
     signal: options.signal,

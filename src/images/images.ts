@@ -154,7 +154,7 @@ export interface Images {
     options: { readonly force: boolean; readonly prune: boolean; readonly platforms?: readonly Platform[] | undefined },
   ): Promise<ImageDeleteItem[]>;
   prune(filters: Filters): Promise<ImagePruneResult>;
-  /** Docker archives and OCI layouts; plain, gzip, zstd. "invalid" for what is neither; nothing is left then. The archive is read, not closed. */
+  /** Docker archives and OCI layouts; plain, gzip, zstd, bzip2, xz. "invalid" for what is neither; nothing is left then. The archive is read, not closed. */
   load(
     archive: Readable,
     options: {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -57,6 +58,22 @@ for (const [name, compress] of [
       assert.equal(images.get("fwd:1").id, image.id);
       assert.equal(images.get("rev:1").id, image.id);
     });
+
+for (const tool of ["xz", "bzip2"] as const)
+  test(`an archive and a root file system packed by ${tool} are read`, {
+    skip: spawnSync(tool, ["--version"], { input: "" }).error === undefined ? false : `no ${tool} here`,
+  }, async (t) => {
+    const { images, load } = openTestImages(t);
+    const image = await makeImage({ layers: ["a", "b"] });
+    const packed = (tar: Buffer) => spawnSync(tool, ["-c"], { input: tar }).stdout;
+    await load(packed(await makeTar(dockerFiles([[image, "packed:1"]]))));
+    assert.equal(images.get("packed:1").id, image.id);
+    const id = await images.import(streamOf(packed(await makeTar([["f", "x"]]))), { changes: [] });
+    assert.equal(images.get(id).config.rootfs.diff_ids.length, 1);
+    await assert.rejects(load(packed(await makeTar(dockerFiles([[image, "cut:1"]]))).subarray(0, 200)), {
+      kind: "invalid",
+    });
+  });
 
 test("layers larger than what is kept in memory are spooled, and stored once", async (t) => {
   const { images, load, blobs, snapshots } = openTestImages(t);

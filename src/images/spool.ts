@@ -7,6 +7,7 @@ import { newId } from "../base/ids.ts";
 import { cleanEntryPath } from "../base/tar/names.ts";
 import { readTar, type TarEntry } from "../base/tar/reader.ts";
 import type { BlobInfo, Content } from "../content/content.ts";
+import { unpackBy } from "../kernel/unpack-tools.ts";
 import type { Lease } from "./images.ts";
 
 /** Files up to this size are kept in memory (they are the JSON documents), as long as all of them fit into the total. Bytes. */
@@ -36,10 +37,10 @@ export class Spool {
     this.#lease = lease;
   }
 
-  /** Reads the archive to its end: plain, gzip or zstd. "invalid" for what is no tar. */
+  /** Reads the archive to its end: plain, gzip, zstd, bzip2 or xz. "invalid" for what is no tar. */
   static async read(archive: Readable, content: Content, lease: Lease): Promise<Spool> {
     const spool = new Spool(content, lease);
-    for await (const entry of readTar(decompress(archive))) {
+    for await (const entry of readTar(decompress(archive, unpackBy))) {
       if (spool.#files.size >= ENTRIES)
         throw new EngineError("invalid", `the archive has more than ${ENTRIES} entries: it is no image archive`);
       await spool.#take(entry);
