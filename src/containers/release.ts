@@ -5,6 +5,7 @@ import { unmountShm } from "../runtime/shm.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { releaseMounts } from "./mount-sources.ts";
+import { notifyVolumes } from "./notify.ts";
 
 /** Lets go of all that a run held: network, volumes, mounts, bundle. Idempotent; never rejects: what fails is tried again at the next start of the engine. */
 export async function releaseRun(context: Context, container: Container): Promise<void> {
@@ -12,7 +13,9 @@ export async function releaseRun(context: Context, container: Container): Promis
   const { id } = container;
   const steps: readonly (() => Promise<void> | void)[] = [
     () => networks.close(id),
-    () => rootfs.release(id, container),
+    async () => {
+      if (await rootfs.release(id, container)) notifyVolumes(context, container, "unmount");
+    },
     () => releaseMounts(context, container),
     () => (container.definition.hostConfig.IpcMode === "shareable" ? unmountShm(paths.shm(id)) : undefined),
   ];

@@ -38,12 +38,15 @@ export class RootfsMounts {
     this.#users.set(id, new Set([user]));
   }
 
-  async release(id: string, user: unknown): Promise<void> {
-    await this.#locks.run(id, async () => {
+  /** False for one that did not use it. */
+  release(id: string, user: unknown): Promise<boolean> {
+    return this.#locks.run(id, async () => {
       const users = this.#users.get(id);
-      if (users === undefined || !users.delete(user) || users.size > 0) return;
+      if (users === undefined || !users.delete(user)) return false;
+      if (users.size > 0) return true;
       this.#users.delete(id);
       await this.#unmount(id);
+      return true;
     });
   }
 

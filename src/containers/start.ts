@@ -16,7 +16,7 @@ import { forwardLog, logSubject } from "./log-subject.ts";
 import { prepareMounts } from "./mount-sources.ts";
 import { chooseNamespaces } from "./namespaces.ts";
 import { networkFileMounts, openNetwork } from "./network-setup.ts";
-import { notify } from "./notify.ts";
+import { notify, notifyVolumes } from "./notify.ts";
 import { releaseRun } from "./release.ts";
 import { removeInBackground } from "./remove.ts";
 import { isRunning } from "./state.ts";
@@ -65,6 +65,7 @@ async function launch(context: Context, container: Container): Promise<Task> {
     mounts: await prepareMounts(context, container, root),
   }));
   const [network, { root, mounts }] = await bothDone(openNetwork(context, container), files);
+  notifyVolumes(context, container, "mount");
   const spec: Spec = buildSpec({
     config,
     hostConfig,

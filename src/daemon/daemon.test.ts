@@ -209,6 +209,16 @@ test("SIGHUP reloads the file and says what changed; a wrong file changes nothin
   assert.match(daemon.log(), /options=mtu/);
   const info = JSON.parse((await get(daemon.socket, "/info")).text) as { Labels: string[]; Debug: boolean };
   assert.deepEqual([info.Labels, info.Debug], [["b=2"], true]);
+  let told = "";
+  while (!told.includes('"Action":"reload"'))
+    told = (
+      await get(
+        daemon.socket,
+        `/events?since=1&until=${Date.now() / 1000}&filters=${encodeURIComponent('{"type":["daemon"]}')}`,
+      )
+    ).text;
+  const { Actor } = JSON.parse(told.split("\n")[0] ?? "{}") as { Actor: { Attributes: Record<string, string> } };
+  assert.deepEqual([Actor.Attributes.debug, Actor.Attributes.labels], ["true", '["b=2"]']);
 });
 
 test("SIGUSR1 writes diagnostics without the environment", { skip }, async (t) => {

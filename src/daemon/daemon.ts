@@ -13,6 +13,7 @@ import { parseHost } from "./hosts.ts";
 import { listen } from "./listen.ts";
 import { withLiveFacts } from "./live-facts.ts";
 import type { LineLogger } from "./logger.ts";
+import { OPTIONS } from "./options.ts";
 import { takePidfile } from "./pidfile.ts";
 import { remoteSettings } from "./registries.ts";
 import { changedKeys, reloadable } from "./reload.ts";
@@ -190,12 +191,33 @@ function reload(before: Configuration, options: DaemonOptions, engine: Engine | 
     logger.level = after.logLevel;
     const { taken, ignored } = changedKeys(before, after, reread());
     logger.log("info", "Reloaded configuration", { changed: taken.join(",") || "nothing" });
+    if (engine !== undefined) void tellReload(after, engine, logger);
     if (ignored.length > 0)
       logger.log("warn", "these options take effect at the next start", { options: ignored.join(",") });
     return after;
   } catch (error) {
     logger.log("error", errorMessage(error));
     return before;
+  }
+}
+
+/** With what can change while the daemon runs, as dockerd tells it. */
+async function tellReload(configuration: Configuration, engine: Engine, logger: LineLogger): Promise<void> {
+  try {
+    const { ID, Name } = await engine.system.info();
+    const values = OPTIONS.filter(({ reloads }) => reloads).map(({ key }) => [key, configuration.raw(key)] as const);
+    const given = values.filter(([, value]) => value !== undefined);
+    const attributes = Object.fromEntries(
+      given.map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
+    );
+    engine.events.publish({
+      type: "daemon",
+      action: "reload",
+      id: ID ?? "",
+      attributes: { ...attributes, name: Name ?? "" },
+    });
+  } catch (error) {
+    logger.log("warn", "the reload was not told", { error: errorMessage(error) });
   }
 }
 

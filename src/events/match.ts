@@ -14,6 +14,11 @@ const TESTS: Readonly<Record<string, Test>> = {
   network: ofType("network"),
   plugin: ofType("plugin"),
   volume: ofType("volume"),
+  // Of a swarm, which never has any here.
+  config: ofType("config"),
+  node: ofType("node"),
+  secret: ofType("secret"),
+  service: ofType("service"),
   image: matchesImage,
   label: matchesLabel,
 };
