@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 /* Runs in a thread of its own: the namespace of Node's threads never changes. The calls of one job are one step. */
+struct bytes;
+
 struct job {
   int (*run)(struct job *);
   const char *path;
@@ -24,6 +26,7 @@ struct job {
   const struct sockaddr *address;
   socklen_t address_length;
   const char *file, *text;
+  struct bytes *content;
   const char *step;
   int error, result;
 };
@@ -43,7 +46,7 @@ static int in_thread(struct job *job) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, 65536);
+  pthread_attr_setstacksize(&attributes, 131072);
   job->step = "pthread_create";
   int error = pthread_create(&thread, &attributes, job_thread, job);
   pthread_attr_destroy(&attributes);
@@ -126,6 +129,39 @@ static int write_inside(struct job *job) {
   close(file);
   errno = error;
   return result;
+}
+
+struct bytes {
+  uint8_t *data;
+  size_t length, capacity;
+};
+
+static bool append(struct bytes *bytes, const uint8_t *data, size_t length) {
+  if (bytes->length + length > bytes->capacity) {
+    size_t capacity = (bytes->length + length) * 2;
+    uint8_t *grown = realloc(bytes->data, capacity);
+    if (grown == NULL) return false;
+    bytes->data = grown;
+    bytes->capacity = capacity;
+  }
+  memcpy(bytes->data + bytes->length, data, length);
+  bytes->length += length;
+  return true;
+}
+
+static int read_inside(struct job *job) {
+  if (enter(job) < 0) return -1;
+  job->step = "open";
+  int file = open(job->file, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  job->step = "read";
+  uint8_t buffer[16384];
+  ssize_t count;
+  while ((count = read(file, buffer, sizeof buffer)) > 0 && append(job->content, buffer, (size_t)count)) continue;
+  int error = count > 0 ? ENOMEM : errno;
+  close(file);
+  errno = error;
+  return count == 0 ? 0 : -1;
 }
 
 struct namespace_work {
@@ -251,6 +287,23 @@ static napi_value write_file_inside(napi_env env, napi_callback_info info) {
   return value;
 }
 
+/* readFileInside(netnsPath, file): Buffer */
+static napi_value read_file_inside(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0), *file = arg_string(&call, 1);
+  napi_value value = NULL;
+  if (!call.failed && path != NULL && file != NULL) {
+    struct bytes content = {0};
+    struct job job = {.run = read_inside, .path = path, .file = file, .content = &content};
+    value = in_thread(&job) < 0 ? throw_errno(env, job.error, job.step, file)
+                                : value_bytes(env, content.data, content.length);
+    free(content.data);
+  }
+  free(path);
+  free(file);
+  return value;
+}
+
 /* How many answers the requests in a buffer will get: one message with an error code, or a dump's end, for each. */
 static size_t expected_answers(const uint8_t *data, size_t length) {
   size_t count = 0;
@@ -265,24 +318,6 @@ static size_t expected_answers(const uint8_t *data, size_t length) {
     length -= step;
   }
   return count;
-}
-
-struct bytes {
-  uint8_t *data;
-  size_t length, capacity;
-};
-
-static bool append(struct bytes *bytes, const uint8_t *data, size_t length) {
-  if (bytes->length + length > bytes->capacity) {
-    size_t capacity = (bytes->length + length) * 2;
-    uint8_t *grown = realloc(bytes->data, capacity);
-    if (grown == NULL) return false;
-    bytes->data = grown;
-    bytes->capacity = capacity;
-  }
-  memcpy(bytes->data + bytes->length, data, length);
-  bytes->length += length;
-  return true;
 }
 
 /* Sends the requests and gathers all answers; 0, or an error number with its step. The caller frees the bytes in either case. */
@@ -387,6 +422,7 @@ void init_network(napi_env env, napi_value exports) {
       {"openSocket", open_socket},
       {"bindSocket", bind_socket},
       {"writeFileInside", write_file_inside},
+      {"readFileInside", read_file_inside},
       {"netlinkExchange", netlink_exchange},
       {"netlinkExchangeAside", netlink_exchange_aside},
   };

@@ -14,6 +14,7 @@ export interface NetworksClient {
   connect(network: string, container: string, endpoint: Wire.EndpointSettings): Promise<void>;
   disconnect(network: string, container: string, force: boolean): Promise<void>;
   prune(filters: Filters): Promise<Wire.NetworkPruneResult>;
+  exposure(): Promise<Wire.NetworkExposure>;
 }
 
 export function networksClient(transport: Transport): NetworksClient {
@@ -34,6 +35,7 @@ export function networksClient(transport: Transport): NetworksClient {
     disconnect: async (network, container, force) => {
       await transport.text("POST", at(network, "/disconnect"), { json: { Container: container, Force: force } });
     },
+    exposure: () => transport.json("GET", "/gantry/networks/exposure"),
     prune: (filters) => transport.json("POST", "/networks/prune", { query: { filters } }),
   };
 }

@@ -48,6 +48,7 @@ export interface Native {
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;
   bindSocket(netns: string | null, type: number, protocol: number, address: Uint8Array, port: number): number;
   sendUnixDatagram(fd: number, path: string, bytes: Buffer): void;
+  readFileInside(netns: string, file: string): Buffer;
   writeFileInside(netns: string, file: string, text: string): void;
   netlinkExchange(fd: number, requests: Buffer): Buffer;
   netlinkExchangeAside(fd: number, requests: Buffer): Promise<Buffer>;

@@ -11,7 +11,7 @@
  */
 
 import type { PortMap } from "../api/types/container.ts";
-import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
+import type { EndpointSettings, Network, NetworkCreateRequest, NetworkExposure } from "../api/types/network.ts";
 
 /** What the daemon's flags set of networks; dockerd's names and meanings. */
 export interface NetworkSettings {
@@ -121,6 +121,9 @@ export interface Networks {
   ): { readonly name: string; readonly id: string };
   /** The running container is found under another name from now on. */
   rename(containerId: string, name: string): Promise<void>;
+
+  /** What of the running containers is reachable now, and from where. */
+  exposure(): NetworkExposure;
 
   /** What the container's files say: called before each start and after each change. */
   files(

@@ -1,5 +1,6 @@
 import { EngineError, errorMessage } from "../base/errors.ts";
 import { parseIp } from "./addresses.ts";
+import { exposure } from "./exposure.ts";
 import { type FileContext, type FileOptions, hostsFile, resolvConfFile } from "./files.ts";
 import type { Networks, Sandbox, SandboxRequest } from "./networks.ts";
 import { makeParts, type Parts, type PartsOptions } from "./parts.ts";
@@ -94,6 +95,10 @@ class OpenNetworks implements Networks {
 
   rename(containerId: string, name: string) {
     return this.#sandboxes.rename(containerId, name);
+  }
+
+  exposure() {
+    return exposure(this.#parts);
   }
 
   files(request: SandboxRequest, sandbox: Sandbox, options: FileOptions) {

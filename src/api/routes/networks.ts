@@ -23,6 +23,7 @@ export const networkRoutes: readonly Route[] = [
     query: { filters: filters(ACCEPTED.pruneNetworks) },
     handle: async ({ engine, query }) => json(await engine.pruneNetworks(query.filters)),
   }),
+  route("GET", "/gantry/networks/exposure", { handle: ({ engine }) => json(engine.networks.exposure()) }),
   route("GET", "/networks/{id}", { handle: ({ engine, path }) => json(engine.networks.inspect(path.id)) }),
   route("POST", "/networks/{id}/connect", {
     handle: async ({ engine, path, ...call }) => {

@@ -99,3 +99,35 @@ export interface NetworkCreateRequest {
 export interface NetworkPruneResult {
   NetworksDeleted: string[] | null;
 }
+
+/** Gantry's own: GET /gantry/networks/exposure. */
+export interface NetworkExposure {
+  /** Base chains of the host's firewall, "ip filter INPUT", by which published ports go past. Empty when they obey them, or there are none. */
+  PassedBy: string[];
+  Ports: ExposedPort[];
+}
+
+export interface ExposedPort {
+  ContainerID: string;
+  /** Without "/". */
+  ContainerName: string;
+  /** "80/tcp"; "" for a container that shares the host's network. */
+  Port: string;
+  /** "0.0.0.0:8080", "[::1]:80", "172.18.0.2:80"; "" for a container that shares the host's network. */
+  At: string;
+  /**
+   * anywhere  every network that the host is in
+   * address   the network of that address of the host
+   * route     who has a route to the container's address
+   * link      the network of the host's link on which it is
+   * networks  the container's own networks, and this host
+   * host      this host alone
+   */
+  From: "anywhere" | "address" | "route" | "link" | "networks" | "host";
+  /** The host's addresses ("192.0.2.2 on eth0"), its link, or the container's networks. */
+  Where: string[];
+  /** Whether something in the container listens there now. */
+  Listens: boolean;
+  /** Whether a process of the engine passes it on, so that callers look like the gateway. */
+  Relayed: boolean;
+}

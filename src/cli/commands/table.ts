@@ -365,6 +365,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./network-disconnect.ts")).command,
   },
   {
+    names: ["network exposure"],
+    summary: "Show what of the containers is reachable, and from where",
+    load: async () => (await import("./network-exposure.ts")).command,
+  },
+  {
     names: ["network inspect"],
     summary: "Show networks in full",
     load: async () => (await import("./network-inspect.ts")).command,
