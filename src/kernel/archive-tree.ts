@@ -24,17 +24,30 @@ export function archiveTree(root: number, path: string, name: string, writer: Ta
   return archive(root, latin1(path), latin1(name), { writer, links: new Map() });
 }
 
-/** Adds what is in the folder at `path`, without the folder's own entry. */
-export async function archiveContent(root: number, path: string, writer: TarWriter): Promise<void> {
-  const out = { writer, links: new Map<string, string>() };
+export interface ContentOptions {
+  /** Before each name: "linux_amd64/". */
+  readonly prefix?: string | undefined;
+  /** Nanoseconds since the epoch; what is newer gets this time. */
+  readonly latest?: bigint | undefined;
+}
+
+/** Adds what is in the folder at `path`, without the folder's own entry, sorted by the names' bytes. */
+export async function archiveContent(
+  root: number,
+  path: string,
+  writer: TarWriter,
+  { prefix = "", latest }: ContentOptions = {},
+): Promise<void> {
+  const out = { writer, links: new Map<string, string>(), latest };
   const folder = latin1(path);
-  for (const name of namesIn(root, folder)) await archive(root, posix.join(folder, name), name, out);
+  for (const name of namesIn(root, folder)) await archive(root, posix.join(folder, name), prefix + name, out);
 }
 
 interface Output {
   readonly writer: TarWriter;
   /** Inode to the name of its first entry. */
   readonly links: Map<string, string>;
+  readonly latest?: bigint | undefined;
 }
 
 /** Paths in here have a character for each byte: names need not be UTF-8. */
@@ -48,8 +61,9 @@ async function archive(root: number, path: string, name: string, out: Output): P
   }
   try {
     const stat = fstatSync(fd, { bigint: true });
-    const header = headerOf(root, path, name, stat);
-    if (header === undefined) return;
+    const found = headerOf(root, path, name, stat);
+    if (found === undefined) return;
+    const header = out.latest !== undefined && found.mtime > out.latest ? { ...found, mtime: out.latest } : found;
     const inode = `${stat.dev}:${stat.ino}`;
     const first = stat.nlink > 1n && !stat.isDirectory() ? out.links.get(inode) : undefined;
     if (first !== undefined)
@@ -109,7 +123,7 @@ function headerOf(
   path: string,
   name: string,
   stat: BigIntStats,
-): (TarInput & { size: number }) | undefined {
+): (TarInput & { size: number; mtime: bigint }) | undefined {
   const type = typeOf(stat);
   if (type === undefined) return undefined;
   const device = deviceNumbers(stat.rdev);

@@ -1,9 +1,7 @@
 /** An image's files as one tar. */
-import { type BigIntStats, createReadStream, lstatSync, readdirSync, readlinkSync } from "node:fs";
-import type { TarInput, TarType } from "../../base/tar/tar.ts";
+import { closeSync, constants, openSync } from "node:fs";
 import { TarWriter } from "../../base/tar/writer.ts";
-import { deviceNumbers } from "../../kernel/nodes.ts";
-import { getXattr, listXattrs } from "../../kernel/xattrs.ts";
+import { archiveContent, type ContentOptions } from "../../kernel/archive-tree.ts";
 import type { BuiltImage, ExportInput } from "../builder.ts";
 import type { Sink } from "./exporters.ts";
 import { sending } from "./sending.ts";
@@ -28,7 +26,7 @@ export async function writeTree({ input, sink, split }: TreeOptions): Promise<Re
       for (const image of images) {
         const prefix = apart ? `${folderName(image)}/` : "";
         if (apart) await writer.add({ path: prefix, type: "directory" });
-        await input.withTree(image, (root) => new Walk(writer, root, prefix, latest(input)).folder(""));
+        await input.withTree(image, (root) => content(root, writer, { prefix, latest: latest(input) }));
       }
       await writer.finish();
     },
@@ -42,74 +40,11 @@ const folderName = ({ platform: { os, architecture, variant } }: BuiltImage): st
 const latest = ({ sourceDateEpoch }: ExportInput): bigint | undefined =>
   sourceDateEpoch === undefined ? undefined : BigInt(sourceDateEpoch) * 1_000_000_000n;
 
-class Walk {
-  readonly #writer: TarWriter;
-  readonly #root: string;
-  readonly #prefix: string;
-  readonly #latest: bigint | undefined;
-  /** Inode to the first name of it. */
-  readonly #links = new Map<string, string>();
-
-  constructor(writer: TarWriter, root: string, prefix: string, latestTime: bigint | undefined) {
-    this.#writer = writer;
-    this.#root = root;
-    this.#prefix = prefix;
-    this.#latest = latestTime;
+async function content(root: string, writer: TarWriter, options: ContentOptions): Promise<void> {
+  const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await archiveContent(fd, "/", writer, options);
+  } finally {
+    closeSync(fd);
   }
-
-  async folder(path: string): Promise<void> {
-    for (const name of readdirSync(`${this.#root}/${path}`).sort()) {
-      const below = path === "" ? name : `${path}/${name}`;
-      if (await this.#entry(below)) await this.folder(below);
-    }
-  }
-
-  /** Whether it is a folder. */
-  async #entry(path: string): Promise<boolean> {
-    const full = `${this.#root}/${path}`;
-    const stat = lstatSync(full, { bigint: true });
-    const type = typeOf(stat);
-    if (type === undefined) return false;
-    const name = `${this.#prefix}${path}`;
-    const inode = `${stat.dev}:${stat.ino}`;
-    const first = stat.nlink > 1n && type !== "directory" ? this.#links.get(inode) : undefined;
-    const header = this.#header(name, full, stat, type);
-    if (first !== undefined) await this.#writer.add({ ...header, type: "hardlink", linkPath: first, size: 0 });
-    else if (type === "file" && header.size !== 0)
-      await this.#writer.add(header, createReadStream(full, { highWaterMark: 1 << 18 }));
-    else await this.#writer.add(header);
-    if (first === undefined && stat.nlink > 1n) this.#links.set(inode, name);
-    return type === "directory";
-  }
-
-  #header(name: string, full: string, stat: BigIntStats, type: TarType): TarInput {
-    const mtime = this.#latest !== undefined && stat.mtimeNs > this.#latest ? this.#latest : stat.mtimeNs;
-    return {
-      path: type === "directory" ? `${name}/` : name,
-      type,
-      linkPath: type === "symlink" ? readlinkSync(full) : undefined,
-      mode: Number(stat.mode) & 0o7777,
-      uid: Number(stat.uid),
-      gid: Number(stat.gid),
-      size: type === "file" ? Number(stat.size) : 0,
-      mtime,
-      ...(type === "char" || type === "block" ? deviceNumbers(stat.rdev) : {}),
-      xattrs: attributes(full),
-    };
-  }
-}
-
-function attributes(full: string): Map<string, Buffer> {
-  const kept = listXattrs(full).filter((name) => name === "security.capability" || name.startsWith("user."));
-  return new Map(kept.map((name) => [name, getXattr(full, name) ?? Buffer.alloc(0)]));
-}
-
-/** Sockets belong to processes and are left out. */
-function typeOf(stat: BigIntStats): TarType | undefined {
-  if (stat.isFile()) return "file";
-  if (stat.isDirectory()) return "directory";
-  if (stat.isSymbolicLink()) return "symlink";
-  if (stat.isCharacterDevice()) return "char";
-  if (stat.isBlockDevice()) return "block";
-  return stat.isFIFO() ? "fifo" : undefined;
 }
