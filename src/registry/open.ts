@@ -8,6 +8,7 @@ import type { Registry, RegistryOptions } from "./registry.ts";
 import { openStorage } from "./storage/open.ts";
 import { PullThrough } from "./upstream/pull-through.ts";
 import { openUpstream } from "./upstream/remote-upstream.ts";
+import { Webhooks } from "./webhooks/webhooks.ts";
 
 /** Opens a root, making it when it is missing. Throws "conflict" when another process writes it, "invalid" for wrong settings. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -29,7 +30,10 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     upstream: openUpstream(config, options.remote ?? {}, logger),
   }));
   const cache = closers.adopt(new PullThrough({ storage, quotas, logger, places }), (opened) => opened.close());
-  const services = Object.freeze({ storage, auth, quotas, cache, lender: options.lender, logger });
+  const hooks = readOnly ? [] : (options.webhooks ?? []);
+  const parts = { folder: storage.layout.webhooks, logger };
+  const webhooks = closers.adopt(await Webhooks.open(hooks, parts), (opened) => opened.close());
+  const services = Object.freeze({ storage, auth, quotas, cache, webhooks, lender: options.lender, logger });
   const owned = closers.move();
   return Object.freeze({
     handle: (request, response) => dispatch(services, request, response),

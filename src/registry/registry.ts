@@ -24,6 +24,7 @@ import type { RetentionRule } from "./gc/retention.ts";
 import type { Lender } from "./lend.ts";
 import type { Quota } from "./quotas.ts";
 import type { UpstreamConfig } from "./upstream/upstream.ts";
+import type { WebhookConfig } from "./webhooks/queue.ts";
 
 export interface RegistryOptions {
   readonly root: string;
@@ -42,6 +43,7 @@ export interface RegistryOptions {
   readonly upstreams?: readonly UpstreamConfig[] | undefined;
   /** How upstreams are reached: proxies, certificates. */
   readonly remote?: Partial<RemoteSettings> | undefined;
+  readonly webhooks?: readonly WebhookConfig[] | undefined;
   /** A store on this machine whose blobs need not be sent. */
   readonly lender?: Lender | undefined;
 }

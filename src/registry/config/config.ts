@@ -6,6 +6,7 @@ import type { Action } from "../http/routes.ts";
 import { isName } from "../names.ts";
 import type { Quota } from "../quotas.ts";
 import type { UpstreamConfig } from "../upstream/upstream.ts";
+import type { WebhookConfig } from "../webhooks/queue.ts";
 import {
   bytes,
   count,
@@ -75,6 +76,7 @@ export interface RegistryConfig {
   readonly retention?: readonly RetentionRule[] | undefined;
   readonly quotas?: readonly Quota[] | undefined;
   readonly upstreams?: readonly UpstreamConfig[] | undefined;
+  readonly webhooks?: readonly WebhookConfig[] | undefined;
 }
 
 /** What holds where nothing is said, for a registry of its own and one in the daemon. */
@@ -128,6 +130,21 @@ const upstream = object<UpstreamConfig>(
   ["prefix", "url"],
 );
 
+const webhook = object<WebhookConfig>(
+  {
+    url,
+    events: list(oneOf("push", "delete")),
+    repositories: patterns,
+    headers: mapOf(text),
+    secret: text,
+    timeout: duration,
+    backoff: duration,
+    giveUp: duration,
+    queue: count,
+  },
+  ["url"],
+);
+
 const config = object<RegistryConfig>({
   root: text,
   listen: addresses,
@@ -138,6 +155,7 @@ const config = object<RegistryConfig>({
   collection: object<CollectionConfig>({ every: duration, grace: duration, uploadsExpire: duration }),
   retention: list(retention),
   upstreams: list(upstream),
+  webhooks: list(webhook),
   quotas: list(object<Quota>({ repositories: patterns, bytes, each: flag }, ["repositories", "bytes"])),
 });
 

@@ -6,6 +6,7 @@ import type { Lender, Loan } from "../lend.ts";
 import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
 import type { PullThrough } from "../upstream/pull-through.ts";
+import type { Webhooks } from "../webhooks/webhooks.ts";
 
 /** What the handlers share. */
 export interface Services {
@@ -14,6 +15,7 @@ export interface Services {
   readonly quotas: Quotas;
   /** Of upstreams; it answers for repositories that are no copies too. */
   readonly cache: PullThrough;
+  readonly webhooks: Webhooks;
   readonly lender: Lender | undefined;
   readonly logger: Logger;
 }

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { type Digest, digestOf } from "../../base/digest.ts";
 import { RegistryError } from "../errors.ts";
 import { MANIFEST_LIMIT, readManifest } from "../manifest.ts";
-import { deleteManifest, deleteTag, pushManifest } from "../manifests.ts";
+import { deleteManifest, deleteTag, findManifest, pushManifest } from "../manifests.ts";
 import { checkDigest, isTag, parseReference, type Reference } from "../names.ts";
+import type { EventTarget } from "../webhooks/events.ts";
 import { readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { sendEmpty } from "./reply.ts";
@@ -50,6 +51,8 @@ export async function putManifest(exchange: Exchange): Promise<void> {
     precondition: precondition(exchange),
     loan: exchange.loan,
   });
+  const target = { repository: name, digest, mediaType: facts.mediaType, size: bytes.length };
+  for (const tag of tags.length === 0 ? [undefined] : tags) await tell(exchange, "push", { ...target, tag });
   sendEmpty(response, 201, {
     Location: `/v2/${name}/manifests/${reference.kind === "tag" ? reference.tag : digest}`,
     "Docker-Content-Digest": digest,
@@ -59,16 +62,31 @@ export async function putManifest(exchange: Exchange): Promise<void> {
 }
 
 /** A tag goes alone, a digest with all its tags. */
-export async function removeManifest({ storage, response, name, params }: Exchange): Promise<void> {
+export async function removeManifest(exchange: Exchange): Promise<void> {
+  const { storage, response, name, params } = exchange;
   const reference = parseReference(params.reference ?? "");
   if (!(await storage.repositories.exists(name)))
     throw new RegistryError("NAME_UNKNOWN", "repository name not known to registry", { detail: { name } });
+  const found = reference && (await findManifest(storage, name, reference));
   const removed =
     reference?.kind === "tag"
       ? await deleteTag(storage, name, reference.tag)
       : reference !== undefined && (await deleteManifest(storage, name, reference.digest));
   if (!removed) throw unknown(name, params.reference ?? "");
+  if (found !== undefined) {
+    const { digest, mediaType, size } = found;
+    const tag = reference?.kind === "tag" ? reference.tag : undefined;
+    await tell(exchange, "delete", { repository: name, digest, mediaType, size, tag });
+  }
   sendEmpty(response, 202);
+}
+
+function tell(
+  { webhooks, request, actor: { user } }: Exchange,
+  action: "push" | "delete",
+  target: EventTarget,
+): Promise<void> {
+  return webhooks.tell({ action, target, request, user });
 }
 
 function pushReference(text: string): Reference {

@@ -13,6 +13,7 @@
  *       manifests/<algorithm>/<hex>                 JSON: media type, size, time
  *       referrers/<algorithm>/<encoded>/<algorithm>-<hex>    JSON: a descriptor, by the subject's digest
  *       tags/<tag>                                  JSON: digest, time
+ *     webhooks/<hash of the URL>/<time>-….json      events that a webhook has not taken yet
  *     tmp/                                          emptied by the next writer
  *
  * Every file appears by a rename or is empty, and is replaced by a rename or removed: whoever reads needs no lock. A repository's
@@ -32,6 +33,7 @@ export interface Layout {
   readonly unsyncedFolder: string;
   readonly uploads: string;
   readonly repositories: string;
+  readonly webhooks: string;
   readonly tmp: string;
   blob(digest: Digest): string;
   unsynced(digest: Digest): string;
@@ -64,6 +66,7 @@ export function makeLayout(root: string): Layout {
     unsyncedFolder: at("unsynced"),
     uploads: at("uploads"),
     repositories: at("repositories"),
+    webhooks: at("webhooks"),
     tmp: at("tmp"),
     blob: (digest: Digest) => {
       const { algorithm, hex } = parseDigest(digest);
