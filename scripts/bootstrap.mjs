@@ -40,6 +40,7 @@ const TESTING = [
   { what: "bzip2", found: () => program("bzip2"), package: "bzip2" },
   { what: "mmdebstrap", found: () => program("mmdebstrap"), package: "mmdebstrap" },
   { what: "python3", found: () => program("python3"), package: "python3-minimal" },
+  { what: "python3-docker", found: () => existsSync("/usr/lib/python3/dist-packages/docker"), package: "python3-docker" },
 ];
 
 function main() {
