@@ -25,7 +25,11 @@ export function readConfigFile(path: string, required: boolean, flags: Values): 
     refuseConflicts(values, flags);
     return values;
   } catch (error) {
-    throw fail(errorMessage(error));
+    const { message } = fail(errorMessage(error));
+    throw new EngineError("invalid", message, {
+      cause: error,
+      hint: error instanceof EngineError ? error.hint : undefined,
+    });
   }
 }
 
@@ -54,8 +58,38 @@ function readValues(document: unknown): Map<string, unknown> {
     throw new EngineError(
       "invalid",
       `the following directives don't match any configuration option: ${unknown.join(", ")}`,
+      { hint: unknown.map(suggestion).join(" ") },
     );
   return values;
+}
+
+/** The key that was meant, as far as letters tell. */
+function suggestion(written: string): string {
+  const plain = (key: string) =>
+    key
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]/g, "")
+      .replace(/s$/, "");
+  const letters = plain(written);
+  const byFlag = OPTIONS.find(({ flag, flagOnly }) => !flagOnly && flag !== undefined && plain(flag) === letters);
+  const meant =
+    byFlag?.key ?? [...BY_KEY.keys()].find((key) => plain(key) === letters || oneApart(plain(key), letters));
+  if (meant !== undefined) return `Did you mean ${JSON.stringify(meant)} instead of ${JSON.stringify(written)}?`;
+  return `Take ${JSON.stringify(written)} out; docs/daemon.md has every key.`;
+}
+
+/** One letter more, less, other, or two changed about. */
+function oneApart(one: string, other: string): boolean {
+  if (Math.abs(one.length - other.length) > 1) return false;
+  let start = 0;
+  while (start < one.length && one[start] === other[start]) start++;
+  const rest = (text: string, from: number) => text.slice(start + from);
+  return (
+    rest(one, 1) === rest(other, 1) ||
+    rest(one, 1) === rest(other, 0) ||
+    rest(one, 0) === rest(other, 1) ||
+    (one[start] === other[start + 1] && one[start + 1] === other[start] && rest(one, 2) === rest(other, 2))
+  );
 }
 
 function refuseConflicts(values: Values, flags: Values): void {
@@ -67,5 +101,8 @@ function refuseConflicts(values: Values, flags: Values): void {
   throw new EngineError(
     "invalid",
     `the following directives are specified both as a flag and in the configuration file: ${shown.join(", ")}`,
+    {
+      hint: "Give each in one place: take it out of the file, or the flag out of what starts the daemon (systemctl cat).",
+    },
   );
 }

@@ -106,6 +106,28 @@ test("a wrong file is refused with dockerd's words", (t) => {
   });
 });
 
+test("a key that was written otherwise is told by the name that was meant", (t) => {
+  for (const [written, hint] of [
+    ["insecure-registry", 'Did you mean "insecure-registries" instead of "insecure-registry"?'],
+    ["log_driver", 'Did you mean "log-driver" instead of "log_driver"?'],
+    ["storage-drvier", 'Did you mean "storage-driver" instead of "storage-drvier"?'],
+    ["lables", 'Did you mean "labels" instead of "lables"?'],
+    ["graph-of-things", 'Take "graph-of-things" out; docs/daemon.md has every key.'],
+  ] as const)
+    assert.throws(() => configure(["--config-file", file(t, { [written]: "x" })], "gantryd"), { hint });
+});
+
+test("what builds may keep is read from builder.gc", (t) => {
+  const limit = (builder: unknown) =>
+    engineSettings(configure(["--config-file", file(t, { builder })], "gantryd")).buildCacheLimit;
+  assert.equal(limit({ gc: { defaultKeepStorage: "10GB" } }), 10e9);
+  assert.equal(limit({ gc: { enabled: true, reservedSpace: 4096 } }), 4096);
+  assert.equal(limit({ gc: { enabled: false } }), Number.MAX_SAFE_INTEGER);
+  assert.equal(limit({}), undefined);
+  assert.throws(() => limit({ gc: { defaultKeepStorage: "lots" } }), /invalid size: "lots"/);
+  assert.throws(() => limit({ gc: [] }), /builder\.gc: expected an object/);
+});
+
 test("every key and every flag of the table is accepted", (t) => {
   const samples: Record<string, { json: unknown; flag: string }> = {
     bool: { json: true, flag: "true" },

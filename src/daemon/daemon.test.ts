@@ -221,6 +221,30 @@ test("SIGHUP reloads the file and says what changed; a wrong file changes nothin
   assert.deepEqual([Actor.Attributes.debug, Actor.Attributes.labels], ["true", '["b=2"]']);
 });
 
+test("SIGHUP takes up runtimes and the default among them; one that isn't there changes nothing", {
+  skip,
+}, async (t) => {
+  const folder = folderOf(t);
+  const [file, runtime] = [join(folder, "daemon.json"), join(folder, "my-runtime")];
+  writeFileSync(file, "{}");
+  writeFileSync(runtime, '#!/bin/sh\nexec runc "$@"\n', { mode: 0o755 });
+  const daemon = launch(t, ["--config-file", file], { folder });
+  await daemon.until("API listen on");
+  const runtimes = async () => {
+    const info = JSON.parse((await get(daemon.socket, "/info")).text) as { Runtimes: object; DefaultRuntime: string };
+    return [Object.keys(info.Runtimes).includes("mine"), info.DefaultRuntime === "mine"];
+  };
+  assert.deepEqual(await runtimes(), [false, false]);
+  writeFileSync(file, JSON.stringify({ runtimes: { mine: { path: runtime } }, "default-runtime": "mine" }));
+  daemon.child.kill("SIGHUP");
+  await daemon.until("Runtimes taken up");
+  assert.deepEqual(await runtimes(), [true, true]);
+  writeFileSync(file, JSON.stringify({ runtimes: { mine: { path: runtime } }, "default-runtime": "nope" }));
+  daemon.child.kill("SIGHUP");
+  await daemon.until("unknown or invalid runtime name: nope");
+  assert.deepEqual(await runtimes(), [true, true]);
+});
+
 test("SIGUSR1 writes diagnostics without the environment", { skip }, async (t) => {
   const daemon = launch(t, [], { env: { SECRET_OF_THE_TEST: "hush" } });
   await daemon.until("API listen on");

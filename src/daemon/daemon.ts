@@ -191,7 +191,8 @@ function reload(before: Configuration, options: DaemonOptions, engine: Engine | 
     logger.level = after.logLevel;
     const { taken, ignored } = changedKeys(before, after, reread());
     logger.log("info", "Reloaded configuration", { changed: taken.join(",") || "nothing" });
-    if (engine !== undefined) void tellReload(after, engine, logger);
+    if (engine !== undefined)
+      void takeUpRuntimes(after, taken, engine, logger).then(() => tellReload(after, engine, logger));
     if (ignored.length > 0)
       logger.log("warn", "these options take effect at the next start", { options: ignored.join(",") });
     return after;
@@ -219,6 +220,21 @@ async function tellReload(configuration: Configuration, engine: Engine, logger: 
   } catch (error) {
     logger.log("warn", "the reload was not told", { error: errorMessage(error) });
   }
+}
+
+/** The earlier ones stay when the new ones can't be: the log says why. */
+async function takeUpRuntimes(
+  configuration: Configuration,
+  changed: readonly string[],
+  engine: Engine,
+  logger: LineLogger,
+): Promise<void> {
+  if (!changed.some((key) => key === "runtimes" || key === "default-runtime")) return;
+  const { runtimes } = configuration;
+  await engine.system
+    .configureRuntimes({ runtimes, defaultRuntime: configuration.text("default-runtime") })
+    .then(() => logger.log("info", "Runtimes taken up", { names: Object.keys(runtimes).join(",") }))
+    .catch((error: unknown) => logger.log("error", "runtimes not taken up", { error: errorMessage(error) }));
 }
 
 function dumpDiagnostics(configuration: Configuration, logger: LineLogger): void {

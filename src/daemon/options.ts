@@ -62,11 +62,11 @@ const idle = (key: string, kind: OptionKind, why: string, extra: Extra = {}): Op
 
 const NO_CONTAINERD = "there is no containerd; the engine keeps content and runs containers itself.";
 const NO_SWARM = "there is no swarm mode.";
-const NO_BUILDER = "builds are not supported yet.";
 
 export const OPTIONS: readonly Option[] = [
   option("runtimes", "runtimes", "Adds an OCI runtime, `name=path`; containers choose it with `--runtime`.", {
     flag: "add-runtime",
+    reloads: true,
   }),
   option("allow-direct-routing", "bool", "Published ports may also be reached at the container's own address."),
   option(
@@ -79,7 +79,9 @@ export const OPTIONS: readonly Option[] = [
   option("bip6", "string", "IPv6 address and subnet of the default bridge."),
   option("bridge", "string", "Name of the default bridge; `none`: no default bridge.", { short: "b" }),
   option("bridge-accept-fwmark", "string", "Packets with this mark reach every container: `0x1` or `0x1/0x3`."),
-  idle("builder", "json", NO_BUILDER, { flag: null }),
+  option("builder", "json", "`gc.defaultKeepStorage`: how much builds may keep beyond images (default `20GB`).", {
+    flag: null,
+  }),
   option(
     "cdi-spec-dirs",
     "list",
@@ -132,6 +134,7 @@ export const OPTIONS: readonly Option[] = [
     "default-runtime",
     "string",
     "The runtime of containers that don't say (default: crun where it is installed, otherwise runc).",
+    { reloads: true },
   ),
   option("default-shm-size", "bytes", "Size of /dev/shm (default `64m`)."),
   option("default-ulimits", "ulimits", "Limits of containers that don't say, `nofile=1024:2048`.", {

@@ -1,5 +1,6 @@
 /** The configuration as the engine's settings. What is not set is left to the engine's defaults. */
 import { EngineError } from "../base/errors.ts";
+import { parseSize } from "../base/sizes.ts";
 import type { EngineSettings } from "../engine/engine.ts";
 import type { PartialSettings } from "../engine/settings.ts";
 import type { NetworkSettings } from "../networks/networks.ts";
@@ -36,6 +37,7 @@ export function engineSettings(
     hostGatewayIps: configuration.list("host-gateway-ips").flatMap((value) => value.split(",")),
     experimental: flag("experimental"),
     shutdownTimeout: configuration.number("shutdown-timeout"),
+    buildCacheLimit: buildCacheLimit(configuration.raw("builder")),
     remote: remoteSettings(configuration, env),
     network: defined({
       bridge: text("bridge"),
@@ -88,6 +90,25 @@ function storageDriver(name: string | undefined): EngineSettings["storageDriver"
 /** Numbers and booleans are written without quotes by some. */
 function logOptions(configuration: Configuration): Record<string, string> {
   return Object.fromEntries(Object.entries(configuration.map("log-opts")).map(([key, value]) => [key, String(value)]));
+}
+
+/** Of `{"gc": {"enabled": true, "defaultKeepStorage": "20GB"}}`, or of `reservedSpace`, its later name. Throws "invalid" for another shape. */
+function buildCacheLimit(builder: unknown): number | undefined {
+  const { gc = {} } = jsonObject(builder ?? {}, "builder");
+  const { enabled = true, defaultKeepStorage, reservedSpace } = jsonObject(gc, "builder.gc");
+  if (enabled === false) return Number.MAX_SAFE_INTEGER;
+  const limit = defaultKeepStorage ?? reservedSpace;
+  if (limit === undefined) return undefined;
+  const bytes = typeof limit === "number" ? limit : parseSize(String(limit));
+  if (bytes !== undefined && bytes >= 0) return bytes;
+  throw new EngineError("invalid", `builder.gc.defaultKeepStorage: invalid size: ${JSON.stringify(limit)}`, {
+    hint: 'Write a size such as "20GB".',
+  });
+}
+
+function jsonObject(value: unknown, key: string): Readonly<Record<string, unknown>> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new EngineError("invalid", `${key}: expected an object, found ${JSON.stringify(value)}`);
 }
 
 type Defined<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };

@@ -20,6 +20,7 @@ import type { Filters, Images } from "../images/images.ts";
 import type { NetworkSettings, Networks } from "../networks/networks.ts";
 import type { Plugins } from "../plugins/plugins.ts";
 import type { Remote, RemoteSettings } from "../remote/remote.ts";
+import type { RuntimeSettings } from "../runtime/runtime.ts";
 import type { CopyOptions, Volumes } from "../volumes/volumes.ts";
 import type { PartialSettings } from "./settings.ts";
 import type { ArtifactOptions } from "./volume-artifacts.ts";
@@ -66,6 +67,8 @@ export interface Engine {
   readonly system: {
     info(): Promise<SystemInfo>;
     version(): SystemVersion;
+    /** Takes up other runtimes; see `Runtime.configure`. */
+    configureRuntimes(settings: RuntimeSettings): Promise<void>;
     /** `types`: "container", "image", "volume", "build-cache"; empty: all. */
     diskUsage(types: readonly string[]): Promise<DiskUsage>;
   };

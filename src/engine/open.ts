@@ -136,6 +136,7 @@ async function compose(
     system: {
       info: () =>
         systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime, remote }),
+      configureRuntimes: (changed) => runtime.configure(changed),
       version: () => systemVersion(host, runtime.runtimes, settings.experimental),
       diskUsage: (types) => diskUsage({ ...sources, snapshots, paths }, types),
     },

@@ -118,6 +118,8 @@ function memoryStats(folder: string): CgroupStats["memory_stats"] {
   return {
     usage: readNumber(folder, "memory.current") ?? 0,
     ...(maximum === undefined ? {} : { max_usage: maximum }),
+    // As Docker fills v1's count of refused pages.
+    failcnt: readTable(folder, "memory.events").oom ?? 0,
     stats: readTable(folder, "memory.stat"),
     ...(limit === undefined ? {} : { limit }),
   };

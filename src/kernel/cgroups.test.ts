@@ -38,6 +38,7 @@ describe("a version 2 tree", () => {
       "memory.current": "4096\n",
       "memory.max": "max\n",
       "memory.stat": "anon 100\nfile 200\n",
+      "memory.events": "low 0\nhigh 0\nmax 9\noom 3\noom_kill 1\n",
       "pids.current": "2\n",
       "pids.max": "50\n",
       "io.stat": "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n",
@@ -48,7 +49,7 @@ describe("a version 2 tree", () => {
         cpu_usage: { total_usage: 1_500_000, usage_in_kernelmode: 500_000, usage_in_usermode: 1_000_000 },
         throttling_data: { periods: 4, throttled_periods: 1, throttled_time: 20_000 },
       },
-      memory_stats: { usage: 4096, stats: { anon: 100, file: 200 } },
+      memory_stats: { usage: 4096, failcnt: 3, stats: { anon: 100, file: 200 } },
       blkio_stats: {
         io_service_bytes_recursive: [
           { major: 8, minor: 0, op: "read", value: 10 },

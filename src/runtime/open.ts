@@ -10,7 +10,7 @@ import { type CommandContext, deleteCommand, execCommand, PROCESS_FILE, RUNTIME_
 import { type DetectedRuntime, detectRuntimes, selectRuntime } from "./detect.ts";
 import { encodeSpec } from "./encode.ts";
 import { openTask, runRuntime, startTask } from "./monitor.ts";
-import type { ExecRequest, Runtime, StartRequest, Task } from "./runtime.ts";
+import type { ExecRequest, Runtime, RuntimeSettings, StartRequest, Task } from "./runtime.ts";
 import type { Spec } from "./spec-types.ts";
 import { launchError } from "./start-errors.ts";
 import { limitsOf } from "./update.ts";
@@ -23,13 +23,6 @@ export interface RuntimeOptions {
   readonly cgroups?: CgroupTree | undefined;
 }
 
-export interface RuntimeSettings {
-  readonly defaultRuntime?: string | undefined;
-  readonly runtimes?: Readonly<
-    Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
-  >;
-}
-
 /** Fails with "unavailable" and a hint when no OCI runtime works here. */
 export async function openRuntime({
   paths,
@@ -37,12 +30,9 @@ export async function openRuntime({
   logger = silentLogger,
   cgroups = openCgroups(),
 }: RuntimeOptions): Promise<Runtime> {
-  const runtimes = await detectRuntimes({
-    configured: settings.runtimes ?? {},
-    preferred: settings.defaultRuntime,
-    cgroups,
-    logger,
-  });
+  const detect = ({ runtimes: configured = {}, defaultRuntime: preferred }: RuntimeSettings) =>
+    detectRuntimes({ configured, preferred, cgroups, logger });
+  const runtimes = await detect(settings);
   try {
     cgroups.delegate();
   } catch (error) {
@@ -50,7 +40,7 @@ export async function openRuntime({
       error: errorMessage(error),
     });
   }
-  return new OciRuntime({ paths, logger, cgroups, runtimes });
+  return new OciRuntime({ paths, logger, cgroups, runtimes, detect });
 }
 
 interface Parts {
@@ -58,19 +48,37 @@ interface Parts {
   readonly logger: Logger;
   readonly cgroups: CgroupTree;
   readonly runtimes: readonly DetectedRuntime[];
+  readonly detect: (settings: RuntimeSettings) => Promise<DetectedRuntime[]>;
 }
 
 class OciRuntime implements Runtime {
-  readonly runtimes: readonly DetectedRuntime[];
+  #runtimes: readonly DetectedRuntime[];
+  /** Those of earlier settings: containers may have been started by them. */
+  #former: readonly DetectedRuntime[] = [];
+  readonly #detect: Parts["detect"];
   readonly #paths: Parts["paths"];
   readonly #logger: Logger;
   readonly #cgroups: CgroupTree;
 
-  constructor({ paths, logger, cgroups, runtimes }: Parts) {
-    this.runtimes = runtimes;
+  constructor({ paths, logger, cgroups, runtimes, detect }: Parts) {
+    this.#runtimes = runtimes;
+    this.#detect = detect;
     this.#paths = paths;
     this.#logger = logger;
     this.#cgroups = cgroups;
+  }
+
+  get runtimes(): readonly DetectedRuntime[] {
+    return this.#runtimes;
+  }
+
+  async configure(settings: RuntimeSettings): Promise<void> {
+    const found = await this.#detect(settings);
+    const known = new Set(found.map(({ name }) => name));
+    this.#former = [...this.#former, ...this.#runtimes].filter(
+      ({ name }, at, all) => !known.has(name) && all.findLastIndex((other) => other.name === name) === at,
+    );
+    this.#runtimes = found;
   }
 
   prepare(): void {
@@ -168,7 +176,7 @@ class OciRuntime implements Runtime {
 
   async cleanup(id: string): Promise<void> {
     const cgroup = this.#cgroupOf(id);
-    for (const runtime of this.runtimes) {
+    for (const runtime of [...this.runtimes, ...this.#former]) {
       const context = this.#context(runtime);
       if (existsSync(join(context.state, id))) await this.#delete(context, id);
     }
@@ -181,7 +189,7 @@ class OciRuntime implements Runtime {
 
   /** The runtime that knows the container, whatever is the default by now. */
   #contextOf(id: string, name: string | undefined): CommandContext {
-    const contexts = this.runtimes.map((runtime) => this.#context(runtime));
+    const contexts = [...this.runtimes, ...this.#former].map((runtime) => this.#context(runtime));
     return (
       contexts.find(({ state }) => existsSync(join(state, id))) ?? this.#context(selectRuntime(this.runtimes, name))
     );

@@ -1,3 +1,12 @@
+import { existsSync, readdirSync } from "node:fs";
+
+/** How hot each processor is tells of what others do on it. Those of this machine that say so. */
+export function thermalPaths(folder = "/sys/devices/system/cpu"): string[] {
+  if (!existsSync(folder)) return [];
+  const processors = readdirSync(folder).filter((name) => /^cpu\d+$/.test(name));
+  return processors.map((name) => `${folder}/${name}/thermal_throttle`).filter((path) => existsSync(path));
+}
+
 /** Paths that tell of or reach into the machine; hidden from a container unless it is privileged. Docker's lists. */
 export const MASKED_PATHS: readonly string[] = [
   "/proc/asound",
@@ -12,6 +21,7 @@ export const MASKED_PATHS: readonly string[] = [
   "/proc/scsi",
   "/sys/firmware",
   "/sys/devices/virtual/powercap",
+  ...thermalPaths(),
 ];
 
 /** Paths that a container may read only. */

@@ -131,9 +131,23 @@ export interface RuntimeInfo {
   readonly version: string;
 }
 
+export interface RuntimeSettings {
+  /** Undefined: the first found. */
+  readonly defaultRuntime?: string | undefined;
+  /** Name → path of further runtimes. */
+  readonly runtimes?: Readonly<
+    Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
+  >;
+}
+
 export interface Runtime {
   /** The runtimes that were found and checked, the default first. Never empty: opening the module fails with a hint otherwise. */
   readonly runtimes: readonly RuntimeInfo[];
+  /**
+   * Looks for runtimes again, by other settings. Containers of one that is gone go on, and are still reached. Rejects with "invalid" when the default is
+   * not among them; nothing has changed then.
+   */
+  configure(settings: RuntimeSettings): Promise<void>;
   /**
    * Says that a start or an exec will follow within some milliseconds, so that the kernel's slow part of it begins now. Costs next to
    * nothing; call it where such a request comes in (create, start, exec create).

@@ -89,6 +89,15 @@ const cpu: Check = (resources, { features, host }) => {
     features.cpuCfs && CpuPeriod !== 0 && (CpuPeriod < 1000 || CpuPeriod > 1_000_000),
     "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
   );
+  const { CpuRealtimePeriod = 0, CpuRealtimeRuntime = 0 } = resources;
+  refuse(
+    (CpuRealtimePeriod !== 0 || CpuRealtimeRuntime !== 0) && !features.cpuRealtime,
+    "kernel does not support CPU real-time scheduler",
+  );
+  refuse(
+    CpuRealtimePeriod !== 0 && CpuRealtimeRuntime > CpuRealtimePeriod,
+    "cpu real-time runtime cannot be higher than cpu real-time period",
+  );
   refuse(features.cpuCfs && CpuQuota > 0 && CpuQuota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
   return warnings([
     [

@@ -34,6 +34,8 @@ const context = (features: Partial<CgroupFeatures> = {}) => ({
 const MB = 1 << 20;
 
 const refusals: [string, HostConfig, ContainerConfig?][] = [
+  ["kernel does not support CPU real-time scheduler", { CpuRealtimeRuntime: 1000 }],
+  ["--storage-opt is supported only for overlay over xfs with 'pquota' mount option", { StorageOpt: { size: "1G" } }],
   ["Minimum memory limit allowed is 6MB", { Memory: 5 * MB }],
   ["Minimum memoryswap limit should be larger than memory limit, see usage", { Memory: 64 * MB, MemorySwap: 32 * MB }],
   ["You should always set the Memory limit when using Memoryswap limit, see usage", { MemorySwap: 64 * MB }],

@@ -86,6 +86,15 @@ function checkHostConfig(hostConfig: HostConfig, { host, runtimes }: ValidationC
   if (Isolation && Isolation !== "default") {
     throw refused(`invalid isolation '${Isolation}' on linux`);
   }
+  if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0) {
+    throw new EngineError(
+      "invalid",
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+      {
+        hint: "The storage drivers limit no sizes. Keep what may grow in a volume of its own, or on a tmpfs with a size.",
+      },
+    );
+  }
   if (Annotations && Object.hasOwn(Annotations, "")) {
     throw refused("invalid Annotations: the empty string is not permitted as an annotation key");
   }
