@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -111,4 +111,13 @@ test("a deleted blob is gone, twice too", async () => {
   await content.delete(digest);
   await content.delete(digest);
   assert.equal(content.info(digest), undefined);
+});
+
+test("deleting says what the disk gets back: nothing while the file has another name", async () => {
+  const [alone, shared] = [await content.put(Buffer.alloc(50_000, 1)), await content.put(Buffer.alloc(60_000, 2))];
+  linkSync(content.path(shared.digest), join(root, "other"));
+  assert.equal(await content.delete(alone.digest), alone.allocated);
+  assert.equal(await content.delete(shared.digest), 0);
+  assert.equal(statSync(join(root, "other")).size, 60_000);
+  assert.equal(await content.delete(alone.digest), 0);
 });

@@ -63,5 +63,6 @@ export interface Content {
   /** Removes what is kept for a resume and nobody writes now. Returns the bytes that the disk got back. */
   discardUnfinished(): Promise<number>;
   walk(): Iterable<BlobInfo>;
-  delete(digest: Digest): Promise<void>;
+  /** Returns the bytes that the disk got back: none while the file has another name, as in a registry that shares it. */
+  delete(digest: Digest): Promise<number>;
 }

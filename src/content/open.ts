@@ -151,10 +151,13 @@ class FileContent implements Content {
       }
   }
 
-  async delete(digest: Digest): Promise<void> {
+  async delete(digest: Digest): Promise<number> {
     this.#unsynced.delete(digest);
+    const file = this.#file(digest);
+    const stats = statSync(file, { throwIfNoEntry: false });
     // A large file takes long to go.
-    await rm(this.#file(digest), { force: true });
+    await rm(file, { force: true });
+    return stats === undefined || stats.nlink > 1 ? 0 : stats.blocks * 512;
   }
 
   #file(digest: Digest): string {

@@ -35,12 +35,11 @@ interface Removed {
 /** Until the wish is met, or nothing more goes: an image that others were made of goes when they have gone. */
 async function removeAll(shop: Workshop, records: readonly ImageRecord[], wish: Wish): Promise<Removed> {
   const all: Removed = { items: [], freed: 0 };
-  const size = wish.keep === undefined ? Number.POSITIVE_INFINITY : shop.sizes.all(shop.catalog);
   let left = records;
   for (let before = -1; before !== all.items.length; ) {
     before = all.items.length;
     for (const record of left) {
-      if (size - all.freed <= (wish.keep ?? -1)) return all;
+      if (wish.keep !== undefined && shop.sizes.all(shop.catalog) <= wish.keep) return all;
       const { items, freed } = await removeOne(shop, record, wish);
       all.items.push(...items);
       all.freed += freed;

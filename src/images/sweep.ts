@@ -81,10 +81,8 @@ export class Sweeper {
   async #removeBlob(digest: Digest): Promise<number> {
     const { content, leases } = this.#parts;
     return await leases.alone(async () => {
-      const blob = content.info(digest);
-      if (blob === undefined || this.#reaches(digest, "blobs")) return 0;
-      await content.delete(digest);
-      return blob.allocated;
+      if (content.info(digest) === undefined || this.#reaches(digest, "blobs")) return 0;
+      return await content.delete(digest);
     });
   }
 
