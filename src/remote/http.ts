@@ -144,7 +144,8 @@ function reasonOf(error: unknown, host: string): readonly [why: string, hint?: s
   const text = deepestMessage(error);
   const known = REASONS[code] ?? (/wrong version number/i.test(text) ? REASONS.EPROTO : undefined);
   if (known !== undefined) return known(host, text);
-  if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code)) return [`its certificate is not trusted: ${text}`, TRUST(host)];
+  if (/CERT|SELF_SIGNED|ISSUER|ALTNAME|VERIFY/.test(code))
+    return [`its certificate is not trusted: ${text.replace(/; if the root CA .*/s, "")}`, TRUST(host)];
   return [text];
 }
 

@@ -82,6 +82,7 @@ function readItem(item: unknown): RegistryErrorItem {
 /** Seconds, or a date; as milliseconds from now, at most five minutes. */
 export function parseRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;
-  const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
+  const date = /^[A-Za-z]{3}/.test(header) ? Date.parse(header) : Number.NaN;
+  const wait = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : date - now;
   return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), 300_000) : undefined;
 }
