@@ -1,8 +1,10 @@
 import { silentLogger } from "../base/log.ts";
 import { openAuth } from "./auth/open.ts";
 import { openControl } from "./control.ts";
+import type { Collected } from "./gc/collect.ts";
 import { Collector } from "./gc/collector.ts";
 import { dispatch } from "./http/dispatch.ts";
+import { Metrics } from "./metrics.ts";
 import { Quotas } from "./quotas.ts";
 import type { Registry, RegistryOptions } from "./registry.ts";
 import { openStorage } from "./storage/open.ts";
@@ -19,7 +21,12 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const auth = openAuth({ config: options.auth, url: options.url, secretFile, logger });
   closers.defer(() => auth.options.passwords.close());
   const { collection: config, retention } = options;
-  const collector = closers.adopt(new Collector({ storage, config, retention, logger }), (made) => made.close());
+  const metrics = new Metrics();
+  const told = (collected: Collected) => {
+    metrics.collected(collected);
+    logger.log("info", "collected", { ...collected });
+  };
+  const collector = closers.adopt(new Collector({ storage, config, retention, logger, told }), (made) => made.close());
   if (!readOnly) {
     const control = await openControl(storage.layout.control, (wish) => collector.collect(wish), logger);
     closers.defer(() => control.close());
@@ -33,7 +40,18 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
   const hooks = readOnly ? [] : (options.webhooks ?? []);
   const parts = { folder: storage.layout.webhooks, logger };
   const webhooks = closers.adopt(await Webhooks.open(hooks, parts), (opened) => opened.close());
-  const services = Object.freeze({ storage, auth, quotas, cache, webhooks, lender: options.lender, logger });
+  const { metricsFor = "users" } = options;
+  const services = Object.freeze({
+    storage,
+    auth,
+    quotas,
+    cache,
+    webhooks,
+    metrics,
+    metricsFor,
+    lender: options.lender,
+    logger,
+  });
   const owned = closers.move();
   return Object.freeze({
     handle: (request, response) => dispatch(services, request, response),

@@ -44,6 +44,8 @@ export interface RegistryOptions {
   /** How upstreams are reached: proxies, certificates. */
   readonly remote?: Partial<RemoteSettings> | undefined;
   readonly webhooks?: readonly WebhookConfig[] | undefined;
+  /** Who may read /metrics, where there are users. Default: those. */
+  readonly metricsFor?: "anyone" | "users" | undefined;
   /** A store on this machine whose blobs need not be sent. */
   readonly lender?: Lender | undefined;
 }

@@ -1,8 +1,8 @@
 /** What each running container uses, as `stats` says it. */
 import { setImmediate as turn } from "node:timers/promises";
 import type { ContainerStats } from "../../api/types/container.ts";
+import { type Family, family, type Labels } from "../../base/exposition.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { type Family, family, type Labels } from "./exposition.ts";
 
 /** Name, kind, help and how it is read; undefined where the kernel does not say. */
 const FIGURES: readonly (readonly [

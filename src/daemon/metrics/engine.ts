@@ -1,7 +1,7 @@
 /** What the engine has and what happened in it. */
 import { statfs } from "node:fs/promises";
+import { Counter, type Family, family, type Labels } from "../../base/exposition.ts";
 import type { Engine } from "../../engine/engine.ts";
-import { Counter, type Family, family, type Labels } from "./exposition.ts";
 
 const STATES = ["created", "running", "paused", "restarting", "exited", "removing", "dead"] as const;
 /** dockerd knows three. */

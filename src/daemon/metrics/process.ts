@@ -1,7 +1,7 @@
 /** What gantryd itself uses, by the names that every Prometheus client gives. */
 import { readdirSync, readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { type Family, family } from "./exposition.ts";
+import { type Family, family } from "../../base/exposition.ts";
 
 export interface ProcessMetrics extends Disposable {
   read(): Family[];

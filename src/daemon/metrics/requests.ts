@@ -1,6 +1,6 @@
 /** What the API was asked: counts and times, by route. */
 import type { RequestObserver } from "../../api/dispatch.ts";
-import { Counter, type Family, family, Histogram } from "./exposition.ts";
+import { Counter, type Family, family, Histogram } from "../../base/exposition.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 

@@ -2,11 +2,11 @@
 import { createServer, type Server } from "node:http";
 import type { RequestObserver } from "../../api/dispatch.ts";
 import { EngineError, errnoOf, errorMessage } from "../../base/errors.ts";
+import { CONTENT_TYPE, expose } from "../../base/exposition.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { containerMetrics } from "./containers.ts";
 import { engineMetrics, eventMetrics } from "./engine.ts";
-import { CONTENT_TYPE, expose } from "./exposition.ts";
 import { processMetrics } from "./process.ts";
 import { requestMetrics } from "./requests.ts";
 

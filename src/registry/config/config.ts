@@ -77,6 +77,8 @@ export interface RegistryConfig {
   readonly quotas?: readonly Quota[] | undefined;
   readonly upstreams?: readonly UpstreamConfig[] | undefined;
   readonly webhooks?: readonly WebhookConfig[] | undefined;
+  /** Who may read /metrics, where there are users. */
+  readonly metricsFor?: "anyone" | "users" | undefined;
 }
 
 /** What holds where nothing is said, for a registry of its own and one in the daemon. */
@@ -156,6 +158,7 @@ const config = object<RegistryConfig>({
   retention: list(retention),
   upstreams: list(upstream),
   webhooks: list(webhook),
+  metricsFor: oneOf("anyone", "users"),
   quotas: list(object<Quota>({ repositories: patterns, bytes, each: flag }, ["repositories", "bytes"])),
 });
 

@@ -19,6 +19,8 @@ export interface CollectorParts {
   readonly config: CollectionConfig | undefined;
   readonly retention: readonly RetentionRule[] | undefined;
   readonly logger: Logger;
+  /** Of each collection that took something away, or could have. */
+  readonly told: (collected: Collected) => void;
 }
 
 export class Collector {
@@ -46,7 +48,7 @@ export class Collector {
         { retention, grace, uploadsExpire, dryRun, signal: this.#closing.signal },
         logger,
       );
-      if (dryRun !== true) logger.log("info", "collected", { ...collected });
+      if (dryRun !== true) this.#parts.told(collected);
       return collected;
     });
   }

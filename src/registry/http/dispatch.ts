@@ -16,18 +16,15 @@ type Call = Pick<Exchange, "query" | "params" | "name">;
 
 /** Answers; never rejects. */
 export async function dispatch(services: Services, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const observed = observe(services, request, response);
   response.setHeader("Docker-Distribution-API-Version", "registry/2.0");
   response.setHeader("X-Content-Type-Options", "nosniff");
   try {
-    const { endpoint, ...call } = callOf(services, request);
+    const { endpoint, route, ...call } = callOf(services, request);
+    observed.route = route.name;
     const namespace = call.query.get("ns");
     if (namespace !== null && call.name.startsWith(`${namespace}/`)) response.setHeader("OCI-Namespace", namespace);
-    // Tokens are asked for with credentials of another kind.
-    const isOpen = endpoint.action === undefined;
-    const actor = isOpen ? ANONYMOUS : await services.auth.identify(request);
-    if (endpoint.action !== undefined) authorise(services, { ...call, request, action: endpoint.action, actor });
-    if (endpoint.action !== undefined && endpoint.action !== "pull" && !services.storage.writable) throw readOnly();
-    if (endpoint.action === "push" && services.cache.covers(call.name)) throw copied(call.name);
+    const actor = await admit(services, { ...call, request, action: endpoint.action });
     const loan = loanFor(services.lender, request.socket, services.storage, services.quotas);
     await endpoint.handle({ ...services, ...call, request, response, actor, loan });
   } catch (error) {
@@ -37,7 +34,36 @@ export async function dispatch(services: Services, request: IncomingMessage, res
   }
 }
 
-function callOf({ cache }: Services, request: IncomingMessage): Call & { readonly endpoint: Endpoint } {
+/** Counts the request when its answer has ended; the route is filled in when it is known. */
+function observe({ metrics }: Services, request: IncomingMessage, response: ServerResponse): { route: string } {
+  const observed = { route: "none" };
+  const start = performance.now();
+  metrics.begin();
+  response.once("close", () => {
+    const seconds = (performance.now() - start) / 1000;
+    const { method = "", socket } = request;
+    metrics.end({ ...observed, method, status: response.statusCode, seconds, socket });
+  });
+  return observed;
+}
+
+/** Who it is, when he may. Throws UNAUTHORIZED, DENIED, or UNSUPPORTED for what nobody may here. */
+async function admit(services: Services, wish: Omit<Wish, "actor">): Promise<Actor> {
+  const { action, name, request } = wish;
+  // Tokens are asked for with credentials of another kind.
+  if (action === "open") return ANONYMOUS;
+  const actor = await services.auth.identify(request);
+  if (action === "any") return actor;
+  authorise(services, { ...wish, action, actor });
+  if (action !== "pull" && !services.storage.writable) throw readOnly();
+  if (action === "push" && services.cache.covers(name)) throw copied(name);
+  return actor;
+}
+
+function callOf(
+  { cache }: Services,
+  request: IncomingMessage,
+): Call & { readonly endpoint: Endpoint; readonly route: Route } {
   const { path, query } = splitUrl(request.url ?? "/");
   const found = find(path);
   if (found === undefined) throw new RegistryError("UNSUPPORTED", "no such endpoint", { status: 404 });
@@ -50,17 +76,20 @@ function callOf({ cache }: Services, request: IncomingMessage): Call & { readonl
   const name = params.name === undefined ? "" : checkName(params.name);
   // A client that takes us for a mirror of several registries says which one it means.
   const meant = endpoint.action === "pull" ? cache.nameFor(name, query.get("ns") ?? "") : undefined;
-  return { query, params, name: meant ?? name, endpoint };
+  return { query, params, name: meant ?? name, endpoint, route };
 }
 
 interface Wish extends Call {
   readonly request: IncomingMessage;
-  readonly action: Action;
+  readonly action: Endpoint["action"];
   readonly actor: Actor;
 }
 
 /** Throws UNAUTHORIZED or DENIED. A mount asks for its source too; without it, it goes on as an upload. */
-function authorise({ auth }: Services, { request, actor, name, action, query }: Wish): void {
+function authorise(
+  { auth }: Services,
+  { request, actor, name, action, query }: Wish & { readonly action: Action },
+): void {
   if (name === "") {
     auth.checkKnown(request, actor);
     return;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../../base/log.ts";
 import type { Actor, Auth } from "../auth/auth.ts";
 import type { Lender, Loan } from "../lend.ts";
+import type { Metrics } from "../metrics.ts";
 import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
 import type { PullThrough } from "../upstream/pull-through.ts";
@@ -17,6 +18,8 @@ export interface Services {
   readonly cache: PullThrough;
   readonly webhooks: Webhooks;
   readonly lender: Lender | undefined;
+  readonly metrics: Metrics;
+  readonly metricsFor: "anyone" | "users";
   readonly logger: Logger;
 }
 

@@ -7,14 +7,15 @@ import { listRepositories, listTags } from "./lists.ts";
 import { getManifest, putManifest, removeManifest } from "./manifests.ts";
 import { listReferrers } from "./referrers.ts";
 import { sendJson } from "./reply.ts";
+import { health, metrics } from "./state.ts";
 import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from "./uploads.ts";
 
 /** What a client must be allowed to. */
 export type Action = "pull" | "push" | "delete";
 
 export interface Endpoint {
-  /** Undefined: nothing, the handler looks itself. */
-  readonly action: Action | undefined;
+  /** "open": nothing; "any": the handler looks itself at who it is. */
+  readonly action: Action | "open" | "any";
   readonly handle: Handler;
 }
 
@@ -28,9 +29,11 @@ export interface Route {
 const pull = (handle: Handler): Endpoint => ({ action: "pull", handle });
 const push = (handle: Handler): Endpoint => ({ action: "push", handle });
 const remove = (handle: Handler): Endpoint => ({ action: "delete", handle });
-const open = (handle: Handler): Endpoint => ({ action: undefined, handle });
+const open = (handle: Handler): Endpoint => ({ action: "open", handle });
 
 export const ROUTES: readonly Route[] = [
+  { name: "health", path: /^\/healthz$/, methods: { GET: open(health), HEAD: open(health) } },
+  { name: "metrics", path: /^\/metrics$/, methods: { GET: { action: "any", handle: metrics } } },
   { name: "token", path: /^\/token$/, methods: { GET: open(token), POST: open(token) } },
   { name: "base", path: /^\/v2\/?$/, methods: { GET: pull(base), HEAD: pull(base) } },
   { name: "catalog", path: /^\/v2\/_catalog$/, methods: { GET: pull(listRepositories) } },

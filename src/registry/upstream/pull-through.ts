@@ -43,6 +43,7 @@ export class PullThrough {
   readonly #places: readonly Place[];
   readonly #fills = new Map<string, Promise<Fill>>();
   readonly #asking = new Map<string, Promise<CachedManifest>>();
+  readonly counts = { hits: 0, misses: 0 };
   /** Upstreams that did not answer, and until when they are left alone: milliseconds since the epoch. */
   readonly #away = new Map<Upstream, number>();
 
@@ -69,8 +70,9 @@ export class PullThrough {
     const copy = this.#copy(name);
     const found = await this.#whole(name, reference);
     if (copy === undefined || !this.#storage.writable) return { found };
-    if (found !== undefined && (reference.kind === "digest" || (await this.#isFresh(copy, name, reference.tag))))
-      return { found };
+    const isHit =
+      found !== undefined && (reference.kind === "digest" || (await this.#isFresh(copy, name, reference.tag)));
+    if (this.#counted(isHit)) return { found };
     const key = `${name} ${reference.kind === "tag" ? reference.tag : reference.digest}`;
     const asking =
       this.#asking.get(key) ?? this.#ask(copy, name, reference, found).finally(() => this.#asking.delete(key));
@@ -91,8 +93,8 @@ export class PullThrough {
   /** The download of a blob that the cache lacks; undefined when it has it (now), or nobody does. */
   async fill(name: string, digest: Digest): Promise<Fill | undefined> {
     const copy = this.#copy(name);
-    if (copy === undefined || !this.#storage.writable || (await this.#storage.repositories.hasBlob(name, digest)))
-      return undefined;
+    if (copy === undefined || !this.#storage.writable) return undefined;
+    if (this.#counted(await this.#storage.repositories.hasBlob(name, digest))) return undefined;
     const key = `${name} ${digest}`;
     const known = await this.#arriving(key);
     if (known !== undefined) return known;
@@ -112,6 +114,12 @@ export class PullThrough {
       this.#logger.log("info", "tags of an upstream not listed", { repository: name, error: errorMessage(error) });
       return undefined;
     }
+  }
+
+  /** Whether it is a hit. */
+  #counted(hit: boolean): boolean {
+    this.counts[hit ? "hits" : "misses"] += 1;
+    return hit;
   }
 
   async close(): Promise<void> {
