@@ -4,6 +4,7 @@ import type { Images } from "../images/images.ts";
 import type { CgroupTree } from "../kernel/cgroups.ts";
 import type { Host } from "../kernel/host.ts";
 import type { Networks } from "../networks/networks.ts";
+import type { Remote } from "../remote/remote.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Store } from "../store/store.ts";
@@ -34,6 +35,7 @@ export interface Toolkit {
   readonly content: Content;
   readonly snapshots: Snapshots;
   readonly images: Images;
+  readonly remote: Remote;
   readonly networks: Networks;
   readonly runtime: Runtime;
   readonly cgroups: CgroupTree;

@@ -105,6 +105,7 @@ async function compose(
     content,
     snapshots,
     images,
+    remote,
     networks,
     runtime,
     cgroups,

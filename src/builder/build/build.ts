@@ -7,6 +7,7 @@ import { formatPlatform, HOST_PLATFORM } from "../../oci/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../oci/reference.ts";
 import type { Descriptor, Platform } from "../../oci/types.ts";
 import type { BuildRequest, BuildResult, BuiltImage } from "../builder.ts";
+import type { CacheImports } from "../cache/shared/import.ts";
 import { DockerfileError, formatExcerpt } from "../dockerfile/errors.ts";
 import type { Dockerfile } from "../dockerfile/language.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
@@ -19,9 +20,10 @@ import { FetchedFolders } from "../sources/fetched.ts";
 import type { Toolkit } from "../toolkit.ts";
 import { type LayeredTree, layered, type Made, type Tree } from "../tree.ts";
 import { BaseImages } from "./base-images.ts";
+import { exportCaches, inlineCache, openImports } from "./caches.ts";
 import { exportResult } from "./export.ts";
 import { drawImage } from "./image.ts";
-import { StageCompiler } from "./stages.ts";
+import { StageCompiler, type TreeVertex } from "./stages.ts";
 import { BuildWarnings } from "./warnings.ts";
 
 export interface BuildParts {
@@ -53,14 +55,18 @@ export async function runBuild(
   try {
     return await tools.images.lease(async (lease) => {
       const { onProgress } = options;
-      const run = { fetched, parts, request, file, warnings, lease, signal, stop, onProgress, onResult };
-      const images: BuiltImage[] = [];
+      const imports = await openImports({ tools, request, signal, onProgress });
+      const run = { imports, fetched, parts, request, file, warnings, lease, signal, stop, onProgress, onResult };
+      const built: PlatformBuild[] = [];
       const wanted = request.platforms?.length ? request.platforms : [undefined];
-      for (const platform of wanted) images.push(await buildPlatform(run, platform));
-      return exportResult(
-        { tools, request, lease, names, signal, onProgress: options.onProgress, warnings: warnings.all },
+      for (const platform of wanted) built.push(await buildPlatform(run, platform));
+      const images = built.map(({ image }) => image);
+      const result = await exportResult(
+        { tools, request, lease, names, signal, onProgress, warnings: warnings.all },
         images,
       );
+      await exportCaches({ tools, request, lease, signal, onProgress }, built);
+      return result;
     });
   } finally {
     tools.steps.unpin(pinned);
@@ -74,7 +80,15 @@ function checkRequest({ dockerfile, program, tags = [] }: BuildRequest): { file:
   return { file: program ?? parseDockerfile(dockerfile.text, dockerfile.name), names };
 }
 
+export interface PlatformBuild {
+  readonly image: BuiltImage;
+  readonly session: Session<Tree, Made>;
+  /** The target's last step. */
+  readonly last: TreeVertex;
+}
+
 interface Run {
+  readonly imports: CacheImports | undefined;
   readonly parts: BuildParts;
   readonly request: BuildRequest;
   readonly file: Dockerfile;
@@ -87,8 +101,8 @@ interface Run {
   readonly onResult: (tree: LayeredTree) => void;
 }
 
-async function buildPlatform(run: Run, platform: Platform | undefined): Promise<BuiltImage> {
-  const { parts, request, file, warnings, lease, fetched, signal, stop, onProgress, onResult } = run;
+async function buildPlatform(run: Run, platform: Platform | undefined): Promise<PlatformBuild> {
+  const { imports, parts, request, file, warnings, lease, fetched, signal, stop, onProgress, onResult } = run;
   const { tools, solver, onFailed } = parts;
   const { target, buildArgs, contexts = {}, platforms = [], pull = false, credentials = {} } = request;
   const targetPlatform = platform ?? HOST_PLATFORM;
@@ -96,7 +110,7 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
   warnings.file(plan);
   warnings.refuse();
   const platformName = platforms.length > 1 ? formatPlatform(targetPlatform) : undefined;
-  const session = solver.session({ signal, onProgress });
+  const session = solver.session({ signal, onProgress }, imports && ((...asked) => imports.find(...asked)));
   const bases = new BaseImages(tools, { lease, pull, credentials });
   const orders = { plan, request, warnings, latest: latestTime(request), platformName };
   const compiler = new StageCompiler({ tools, orders, session, bases, onFailed, fetched, onResult });
@@ -108,9 +122,11 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
     const solved = await Promise.all(stages);
     warnings.refuse();
     const { stage, tree } = solved[plan.order.indexOf(plan.target.index)] as (typeof solved)[number];
-    if (!request.squash) return drawImage(stage.portrait, layered(tree));
+    const { last } = stage;
+    const extra = inlineCache(request, session, last);
+    if (!request.squash) return { image: drawImage({ ...stage.portrait, extra }, layered(tree)), session, last };
     const { vertex, portrait } = compiler.squashed(stage);
-    return drawImage(portrait, layered(await session.solve(vertex)));
+    return { image: drawImage({ ...portrait, extra }, layered(await session.solve(vertex))), session, last };
   } catch (error) {
     stop.abort(error);
     await Promise.allSettled(stages);

@@ -1,14 +1,13 @@
-import { digestOf } from "../../base/digest.ts";
 import { errorKind } from "../../base/errors.ts";
 import type { Lease } from "../../images/images.ts";
 import { familiarName, type Reference } from "../../oci/reference.ts";
 import type { Descriptor } from "../../oci/types.ts";
 import type { BuildRequest, BuildResult, BuiltImage, ExportInput } from "../builder.ts";
 import type { Warning } from "../dockerfile/language.ts";
-import { cancelled } from "../graph/slots.ts";
 import type { BuildEvent } from "../progress.ts";
 import type { Toolkit } from "../toolkit.ts";
 import { indexOf } from "./build.ts";
+import { shownWork } from "./shown.ts";
 
 export interface ExportParts {
   readonly tools: Toolkit;
@@ -27,10 +26,10 @@ export async function exportResult(parts: ExportParts, images: readonly BuiltIma
   const target = index?.descriptor ?? (images[0] as BuiltImage).manifest;
   const result = { images, target };
   if (request.store !== false)
-    await shown(parts, "exporting to image", () => store(parts, images, target, index?.bytes));
+    await shownWork(parts, "exporting to image", () => store(parts, images, target, index?.bytes));
   let metadata: Readonly<Record<string, unknown>> = {};
   for (const exporter of request.exporters ?? []) {
-    const told = await shown(parts, exporter.name, (log) => exporter.export(inputFor(parts, result, log)));
+    const told = await shownWork(parts, exporter.name, (log) => exporter.export(inputFor(parts, result, log)));
     metadata = { ...metadata, ...told };
   }
   return Object.freeze({ ...result, metadata, warnings });
@@ -85,27 +84,4 @@ function inputFor(
       chainId === undefined ? read(tools.store.paths.emptyFolder) : tools.snapshots.withLayer(chainId, read),
     log,
   };
-}
-
-/** As a vertex of the progress. */
-async function shown<T>(
-  { onProgress, signal }: ExportParts,
-  name: string,
-  work: (log: (text: string) => void) => Promise<T>,
-): Promise<T> {
-  if (signal.aborted) throw cancelled(signal);
-  const digest = digestOf(`export ${name}`);
-  const vertex = { digest, inputs: [], name, startedAt: Date.now() };
-  onProgress({ type: "vertex", vertex });
-  const log = (text: string) =>
-    onProgress({ type: "log", vertex: digest, stream: 1, data: Buffer.from(`${text}\n`), time: Date.now() });
-  try {
-    const done = await work(log);
-    onProgress({ type: "vertex", vertex: { ...vertex, completedAt: Date.now() } });
-    return done;
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    onProgress({ type: "vertex", vertex: { ...vertex, completedAt: Date.now(), error: message } });
-    throw error;
-  }
 }

@@ -14,6 +14,8 @@ export interface Portrait {
   readonly author: string | undefined;
   /** One for each of the tree's steps, in order: history's words. */
   readonly words: readonly ((note: string) => string)[];
+  /** A further field of the configuration: an inline cache. */
+  readonly extra?: Readonly<Record<string, unknown>> | undefined;
   /** What history says of one more step at the end, which put all layers into one. */
   readonly squashed?: string | undefined;
   /** RFC 3339; the last step's time when missing. */
@@ -26,7 +28,7 @@ export function configBytes(portrait: Portrait, tree: LayeredTree): Buffer {
 }
 
 function configFile(portrait: Portrait, tree: LayeredTree): ImageConfigFile {
-  const { base, platform, config, author, words, squashed, created } = portrait;
+  const { base, platform, config, author, words, squashed, created, extra } = portrait;
   const { architecture, variant, os } = platform;
   const steps = tree.steps.map(
     ({ createdAt, layer, note }, at): ImageHistory => ({
@@ -47,6 +49,7 @@ function configFile(portrait: Portrait, tree: LayeredTree): ImageConfigFile {
     config: present(config),
     rootfs: { type: "layers", diff_ids: tree.layers.map(({ diffId }) => diffId) },
     history: [...(base?.history ?? []), ...steps],
+    ...extra,
   };
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Digest } from "../../base/digest.ts";
 import { errorKind, errorMessage } from "../../base/errors.ts";
 import type { BuildEvent, Vertex as ShownVertex } from "../progress.ts";
@@ -16,6 +17,9 @@ export interface SessionOptions {
   readonly onProgress: (event: BuildEvent) => void;
 }
 
+/** Keeps elsewhere; stored here when it is found there. */
+export type Importer<T, S> = (key: Digest, inputs: readonly T[], context: OpContext) => Promise<S | undefined>;
+
 /** Solves the graphs of all builds. */
 export class Solver<T, S> {
   readonly steps: StepStore<S>;
@@ -27,8 +31,8 @@ export class Solver<T, S> {
     this.slots = new Slots(slots);
   }
 
-  session(options: SessionOptions): Session<T, S> {
-    return new Session(this, options);
+  session(options: SessionOptions, importer?: Importer<T, S> | undefined): Session<T, S> {
+    return new Session(this, options, importer);
   }
 }
 
@@ -36,13 +40,17 @@ export class Solver<T, S> {
 export class Session<T, S> {
   readonly #solver: Solver<T, S>;
   readonly #options: SessionOptions;
+  readonly #importer: Importer<T, S> | undefined;
   readonly #results = new Map<Vertex<T, S>, Promise<T>>();
+  /** What steps with keys gave, by their vertices. */
+  readonly kept = new Map<Vertex<T, S>, { readonly key: Digest; readonly made: S }>();
   /** The first step that failed by itself. */
   failure: { readonly vertex: Vertex<T, S>; readonly error: unknown } | undefined;
 
-  constructor(solver: Solver<T, S>, options: SessionOptions) {
+  constructor(solver: Solver<T, S>, options: SessionOptions, importer: Importer<T, S> | undefined) {
     this.#solver = solver;
     this.#options = options;
+    this.#importer = importer;
   }
 
   /** Shows vertices before they begin. */
@@ -75,7 +83,8 @@ export class Session<T, S> {
     if (this.#options.signal.aborted) throw cancelled(this.#options.signal);
     const report = await this.#report(vertex);
     try {
-      const { made, cached } = await this.#make(vertex, inputs, report);
+      const { made, cached, key } = await this.#make(vertex, inputs, report);
+      if (key !== undefined) this.kept.set(vertex, { key, made });
       const result = vertex.op.result(inputs, made);
       vertex.hints.onResult?.(result);
       report.update({ completedAt: Date.now(), cached, imageId: vertex.hints.imageId?.(result) });
@@ -87,25 +96,25 @@ export class Session<T, S> {
     }
   }
 
-  async #make(vertex: Vertex<T, S>, inputs: readonly T[], report: Report): Promise<{ made: S; cached: boolean }> {
+  async #make(vertex: Vertex<T, S>, inputs: readonly T[], report: Report): Promise<MadeStep<S>> {
     const { steps, slots, flights } = this.#solver;
     const { op, hints } = vertex;
     const key = await op.key(inputs, report.context);
-    const known = key === undefined || hints.ignoreCache ? undefined : steps.get(key);
-    if (known !== undefined) return { made: known, cached: true };
     const run = (context: OpContext) => slots.run(context.signal, () => op.run(inputs, context));
-    if (key === undefined) return { made: await run(report.context), cached: false };
+    if (key === undefined) return { key, made: await run(report.context), cached: false };
+    const known = hints.ignoreCache ? undefined : steps.get(key);
+    if (known !== undefined) return { key, made: known, cached: true };
+    const imported = hints.ignoreCache ? undefined : await this.#importer?.(key, inputs, report.context);
+    if (imported !== undefined) return { key, made: imported, cached: true };
     const keep = async (context: OpContext) => {
       const made = await run(context);
       steps.put(key, made, hints.name);
       return made;
     };
     // A step that must run anew is not shared: someone else's may have begun before the reason for it.
-    const name = hints.ignoreCache ? `${key} ${hints.id} ${(this.#forced++).toString()}` : key;
-    return { made: await flights.join(name, report.context, keep), cached: false };
+    const name = hints.ignoreCache ? `${key} ${randomUUID()}` : key;
+    return { key, made: await flights.join(name, report.context, keep), cached: false };
   }
-
-  #forced = 0;
 
   async #report(vertex: Vertex<T, S>): Promise<Report> {
     const { signal, onProgress } = this.#options;
@@ -132,6 +141,12 @@ export class Session<T, S> {
     if (!hints.hidden) this.#options.onProgress({ type: "vertex", vertex });
     return vertex;
   }
+}
+
+interface MadeStep<S> {
+  readonly key: Digest | undefined;
+  readonly made: S;
+  readonly cached: boolean;
 }
 
 interface Report {
