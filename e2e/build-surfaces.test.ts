@@ -316,6 +316,21 @@ RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
     assert.equal((await gantry.run("build", "--provenance=false", "--call", "check", place)).code, 0);
   });
 
+  test("a cache goes to a folder and comes back from it; squashing makes one layer", async () => {
+    const place = folder({ Dockerfile: "FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n" });
+    const cache = join(root, "cache");
+    await gantry.ok("build", "-q", "-t", "plain", "--cache-to", `type=local,dest=${cache},mode=max`, place);
+    assert.ok(existsSync(join(cache, "index.json")));
+    await gantry.ok("rmi", "plain");
+    await gantry.ok("builder", "prune", "-af");
+    const again = await gantry.run("build", "--progress", "plain", "--cache-from", `type=local,src=${cache}`, place);
+    assert.match(again.err, /RUN echo two > \/two\n(?:#\d+ [^\n]*\n)*#\d+ CACHED/);
+    await gantry.ok("build", "-q", "--squash", "-t", "squashed", place);
+    const { RootFS } = await daemon.call<{ RootFS: { Layers: string[] } }>("GET", "/images/squashed/json");
+    assert.equal(RootFS.Layers.length, 2);
+    assert.equal(await gantry.ok("run", "--rm", "squashed", "cat", "/one", "/two"), "one\ntwo");
+  });
+
   test("hostile contexts are refused, and harm nothing", async () => {
     const place = folder({ Dockerfile: "FROM busybox\nCOPY link /x\n" });
     symlinkSync("/etc/passwd", join(place, "link"));
