@@ -23,6 +23,10 @@ export class ScriptedRegistry implements AsyncDisposable {
   readonly blobs = new Map<string, Buffer>();
   /** "name/reference" → document. */
   readonly manifests = new Map<string, { readonly type: string; readonly bytes: Buffer }>();
+  /** Upload → what came so far. */
+  readonly uploads = new Map<string, Buffer[]>();
+  /** How much of each request's body comes before its connection is cut; by the test. */
+  cuts: number[] = [];
   readonly #server;
 
   private constructor(tls: TlsOptions | undefined) {
@@ -79,8 +83,12 @@ export class ScriptedRegistry implements AsyncDisposable {
     const path = decodeURIComponent(url.split("?", 1)[0] ?? "");
     const blob = /^\/v2\/(.+)\/blobs\/([^/]+)$/.exec(path);
     const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(path);
+    const upload = /^\/v2\/(.+)\/blobs\/uploads\/(\w*)$/.exec(path);
     const tags = /^\/v2\/(.+)\/tags\/list$/.exec(path);
     if (path === "/v2/") response.end("{}");
+    else if (upload !== null) await this.#upload(upload[1] ?? "", upload[2] ?? "", request, response);
+    else if (manifest !== null && method === "PUT")
+      await this.#takeManifest(manifest[1] ?? "", manifest[2] ?? "", request, response);
     else if (blob !== null) this.#sendBlob(blob[2] ?? "", method === "HEAD", request, response);
     else if (manifest !== null) this.#sendManifest(`${manifest[1]}/${manifest[2]}`, method === "HEAD", response);
     else if (tags !== null) this.#sendTags(tags[1] ?? "", response);
@@ -113,6 +121,69 @@ export class ScriptedRegistry implements AsyncDisposable {
       "Docker-Content-Digest": digestOf(bytes),
     });
     response.end(head ? undefined : bytes);
+  }
+
+  async #upload(name: string, id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method, url = "" } = request;
+    const query = new URL(url, "http://localhost").searchParams;
+    if (method === "POST") {
+      const mounted = this.blobs.get(query.get("mount") ?? "");
+      if (mounted !== undefined && query.get("from") !== null) {
+        response.writeHead(201).end();
+        return;
+      }
+      this.#answerUpload(name, `u${this.uploads.size}`, 202, response);
+      return;
+    }
+    if (method === "GET") {
+      this.#answerUpload(name, id, this.uploads.has(id) ? 204 : 404, response);
+      return;
+    }
+    await this.#takeBytes(id, request);
+    const digest = query.get("digest");
+    const bytes = Buffer.concat(this.uploads.get(id) ?? []);
+    if (method !== "PUT") this.#answerUpload(name, id, 202, response);
+    else if (digest !== digestOf(bytes)) refuse(response, 400, "DIGEST_INVALID");
+    else {
+      this.blobs.set(digest, bytes);
+      response.writeHead(201, { Location: `/v2/${name}/blobs/${digest}` }).end();
+    }
+  }
+
+  #answerUpload(name: string, id: string, status: number, response: ServerResponse): void {
+    if (!this.uploads.has(id) && status !== 404) this.uploads.set(id, []);
+    const size = this.uploads.get(id)?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+    response
+      .writeHead(status, { Location: `/v2/${name}/blobs/uploads/${id}`, Range: `0-${Math.max(0, size - 1)}` })
+      .end();
+  }
+
+  /** What came before a cut is kept. */
+  async #takeBytes(id: string, request: IncomingMessage): Promise<void> {
+    const cut = request.method === "PATCH" ? this.cuts.shift() : undefined;
+    const held = this.uploads.get(id) ?? [];
+    this.uploads.set(id, held);
+    let taken = 0;
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        held.push(chunk);
+        taken += chunk.length;
+        if (cut !== undefined && taken >= cut) request.socket.destroy();
+      }
+    } catch {
+      // The client or the test has cut it.
+    }
+  }
+
+  async #takeManifest(
+    name: string,
+    reference: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const bytes = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>));
+    const digest = this.addManifest(name, reference, bytes, request.headers["content-type"] ?? "");
+    response.writeHead(201, { "Docker-Content-Digest": digest }).end();
   }
 
   #sendTags(name: string, response: ServerResponse): void {
