@@ -115,7 +115,7 @@ function define(
   const { images, runtime, cgroups, host } = context;
   if (!wished.Image) throw new EngineError("invalid", "invalid reference format");
   const image = images.get(wished.Image, platform ? parsePlatform(platform) : undefined);
-  const asked = resolveNames(context, wishedHost ?? {});
+  const asked = withoutNetwork(wished, resolveNames(context, wishedHost ?? {}));
   const warnings = validateCreate(wished, asked, {
     features: cgroups.features,
     host,
@@ -158,6 +158,13 @@ function resolveNames({ registry }: Context, hostConfig: HostConfig): HostConfig
   };
   const { NetworkMode, IpcMode, PidMode } = hostConfig;
   return { ...hostConfig, NetworkMode: resolved(NetworkMode), IpcMode: resolved(IpcMode), PidMode: resolved(PidMode) };
+}
+
+/** Unless another network was asked for by name. */
+function withoutNetwork({ NetworkDisabled }: ContainerConfig, hostConfig: HostConfig): HostConfig {
+  const { NetworkMode = "" } = hostConfig;
+  const any = NetworkMode === "" || NetworkMode === "default" || NetworkMode === "bridge";
+  return NetworkDisabled && any ? { ...hostConfig, NetworkMode: "none" } : hostConfig;
 }
 
 /** A container in the host's network or UTS namespace has the host's name. */

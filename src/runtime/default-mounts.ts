@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { SpecMount } from "./spec-types.ts";
 
 /** Where a container's /dev/shm comes from: its own of so many bytes, a folder of the host (shared), or none at all. */
@@ -35,7 +36,8 @@ export function defaultMounts({ shm, hostIpc, privileged, writableCgroups }: Def
       source: "cgroup",
       options: [...quiet, privileged || writableCgroups ? "rw" : "ro"],
     },
-    hostIpc
+    // Where the host has them nowhere a mount of our own shows the same ones.
+    hostIpc && existsSync("/dev/mqueue")
       ? { destination: "/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["rbind", ...quiet] }
       : { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
     ...shmMount(shm),

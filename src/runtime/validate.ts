@@ -70,6 +70,8 @@ function checkHealthAction(action: string): void {
 }
 
 function checkHostConfig(hostConfig: HostConfig, { host, runtimes }: ValidationContext): void {
+  if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0)
+    throw refused("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
   const { AutoRemove, RestartPolicy, ShmSize = 0, OomScoreAdj = 0, Isolation, Annotations, Runtime } = hostConfig;
   if (AutoRemove && RestartPolicy?.Name && RestartPolicy.Name !== "no") {
     throw refused("can't create 'AutoRemove' container with restart policy");

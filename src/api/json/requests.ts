@@ -137,7 +137,7 @@ const mount = struct<Wire.Mount>("Mount", {
   TmpfsOptions: struct("TmpfsOptions", { SizeBytes: int64, Mode: uint32, Options: list(strings) }),
 });
 
-const hostConfig = struct<Wire.HostConfig>("HostConfig", {
+const hostConfigFields: Fields<Wire.HostConfig> = {
   ...resourceFields,
   Binds: strings,
   ContainerIDFile: string,
@@ -178,6 +178,14 @@ const hostConfig = struct<Wire.HostConfig>("HostConfig", {
   Isolation: string,
   MaskedPaths: strings,
   ReadonlyPaths: strings,
+};
+
+const hostConfig = struct<Wire.HostConfig>("HostConfig", hostConfigFields);
+
+/** The fields of a container that a request may set. */
+export const CONTAINER_FIELDS = Object.freeze({
+  Config: Object.keys(containerConfigFields),
+  HostConfig: Object.keys(hostConfigFields),
 });
 
 const endpointIpam = struct<EndpointIPAMConfig>("EndpointIPAMConfig", {
