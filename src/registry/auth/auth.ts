@@ -155,7 +155,11 @@ export class Auth {
   }
 
   #challenge(request: IncomingMessage, scopes: readonly Access[], error?: string): string {
-    if (this.#scheme === "basic") return 'Basic realm="Gantry registry", charset="UTF-8"';
+    if (this.#scheme === "basic") {
+      // Of a script that asks for the password itself, so that the browser does not.
+      const word = request.headers["x-requested-with"] === undefined ? "Basic" : "Page-Basic";
+      return `${word} realm="Gantry registry", charset="UTF-8"`;
+    }
     const { server } = this.#options;
     const fields = {
       realm: server?.realm ?? `${this.#options.url ?? urlOf(request)}/token`,

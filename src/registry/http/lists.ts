@@ -19,7 +19,7 @@ export async function listTags({ storage, cache, response, query, name }: Exchan
 /** Docker's extension: those that the client may pull from. */
 export async function listRepositories({ storage, auth, actor, response, query }: Exchange): Promise<void> {
   const names = (await storage.repositories.names()).filter((name) => auth.mayList(actor, name));
-  const page = pageOf(names, query, CATALOG_PAGE);
+  const page = pageOf(names, query, { usual: CATALOG_PAGE });
   sendJson(response, 200, { repositories: page.items }, linkTo("/v2/_catalog", page.next));
 }
 
@@ -28,9 +28,16 @@ interface Page {
   readonly next: URLSearchParams | undefined;
 }
 
+interface PageBounds {
+  /** Names where the client does not say. Default: all. */
+  readonly usual?: number | undefined;
+  /** Whatever the client says. */
+  readonly most?: number | undefined;
+}
+
 /** `n` names after `last`. Throws UNSUPPORTED when `n` is no count. */
-function pageOf(sorted: readonly string[], query: URLSearchParams, usual = Number.POSITIVE_INFINITY): Page {
-  const count = countOf(query.get("n"), usual);
+export function pageOf(sorted: readonly string[], query: URLSearchParams, bounds: PageBounds = {}): Page {
+  const count = countOf(query.get("n"), bounds);
   const last = query.get("last") ?? "";
   const start = last === "" ? 0 : firstAfter(sorted, last);
   const items = sorted.slice(start, start + count);
@@ -39,9 +46,9 @@ function pageOf(sorted: readonly string[], query: URLSearchParams, usual = Numbe
   return { items, next: new URLSearchParams({ n: String(count), last: end }) };
 }
 
-function countOf(text: string | null, usual: number): number {
+function countOf(text: string | null, { usual = Number.POSITIVE_INFINITY, most = PAGE_LIMIT }: PageBounds): number {
   if (text === null) return usual;
-  if (/^\d{1,15}$/.test(text)) return Math.min(Number(text), PAGE_LIMIT);
+  if (/^\d{1,15}$/.test(text)) return Math.min(Number(text), most);
   throw new RegistryError("UNSUPPORTED", `n must be a number, not ${JSON.stringify(text.slice(0, 100))}`, {
     status: 400,
   });

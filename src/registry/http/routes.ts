@@ -1,7 +1,9 @@
 /** Every endpoint: its path, and what each method does there. */
 
 import { issueToken } from "../auth/token-service.ts";
+import { goToPage, sendPage } from "../page/page.ts";
 import { getBlob, headBlob, removeBlob } from "./blobs.ts";
+import { browseTags } from "./browse.ts";
 import type { Exchange, Handler } from "./exchange.ts";
 import { listRepositories, listTags } from "./lists.ts";
 import { getManifest, putManifest, removeManifest } from "./manifests.ts";
@@ -32,11 +34,18 @@ const remove = (handle: Handler): Endpoint => ({ action: "delete", handle });
 const open = (handle: Handler): Endpoint => ({ action: "open", handle });
 
 export const ROUTES: readonly Route[] = [
+  { name: "page", path: /^\/ui\/(?<file>[^/]*)$/, methods: { GET: open(sendPage), HEAD: open(sendPage) } },
+  { name: "page", path: /^\/(?:ui)?$/, methods: { GET: open(goToPage), HEAD: open(goToPage) } },
   { name: "health", path: /^\/healthz$/, methods: { GET: open(health), HEAD: open(health) } },
   { name: "metrics", path: /^\/metrics$/, methods: { GET: { action: "any", handle: metrics } } },
   { name: "token", path: /^\/token$/, methods: { GET: open(token), POST: open(token) } },
   { name: "base", path: /^\/v2\/?$/, methods: { GET: pull(base), HEAD: pull(base) } },
   { name: "catalog", path: /^\/v2\/_catalog$/, methods: { GET: pull(listRepositories) } },
+  {
+    name: "browse",
+    path: /^\/v2\/(?<name>.+)\/_gantry\/tags\/list$/,
+    methods: { GET: pull(browseTags) },
+  },
   { name: "tags", path: /^\/v2\/(?<name>.+)\/tags\/list$/, methods: { GET: pull(listTags) } },
   {
     name: "manifest",
