@@ -21,7 +21,7 @@ import type { BuildEvent } from "./progress.ts";
 import type { Toolkit } from "./toolkit.ts";
 import type { Made, Tree } from "./tree.ts";
 
-export interface BuilderParts extends Omit<Toolkit, "steps" | "digests" | "mounts" | "workers"> {
+export interface BuilderParts extends Omit<Toolkit, "steps" | "digests" | "mounts" | "workers" | "background"> {
   /** Folders of contexts that are kept between builds: they count, and may be pruned. */
   readonly contexts?: Pick<Contexts, "records" | "remove"> | undefined;
 }
@@ -45,7 +45,14 @@ export function openBuilder({ contexts, ...parts }: BuilderParts): OpenedBuilder
   const steps = new StepCache(store, isWhole);
   const digests = new DigestMemo(store);
   digests.retain((chainId) => snapshots.layer(chainId) !== undefined);
-  const tools: Toolkit = { ...parts, steps, digests, mounts: new CacheMounts(store), workers: new FileWorkers() };
+  const tools: Toolkit = {
+    ...parts,
+    steps,
+    digests,
+    mounts: new CacheMounts(store),
+    workers: new FileWorkers(),
+    background: new Set(),
+  };
   return {
     builder: new LocalBuilder(tools, contexts),
     keeps: (digest) => steps.keeps(digest) || steps.isPinned(digest),

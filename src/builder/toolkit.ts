@@ -46,4 +46,6 @@ export interface Toolkit {
   readonly digests: DigestMemo;
   readonly mounts: CacheMounts;
   readonly workers: FileWorkers;
+  /** What finished steps still let go of; a build waits for it at its end. Never rejects. */
+  readonly background: Set<Promise<void>>;
 }

@@ -1,9 +1,10 @@
-import { type BigIntStats, lstatSync, readdirSync } from "node:fs";
+import type { BigIntStats } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { getXattr } from "../kernel/xattrs.ts";
 import { isOpaque } from "./attributes.ts";
 import { isMountPointPath } from "./init-tree.ts";
 import { isWhiteout } from "./lower.ts";
+import { bytesOf, type LowerView, MountedView, namesIn, statOf } from "./lower-view.ts";
 
 export const MODIFIED = 0;
 export const ADDED = 1;
@@ -18,8 +19,8 @@ export interface TreeChange {
 export interface Comparison {
   /** The tree that was written to. */
   readonly upper: string;
-  /** The tree below as a whole; undefined for none. */
-  readonly lower: string | undefined;
+  /** The tree below as a whole: where it is mounted, or looked up by itself; undefined for none. */
+  readonly lower: string | LowerView | undefined;
   /** "overlay": `upper` has only what differs, with whiteouts; "copy": it has everything. */
   readonly kind: "overlay" | "copy";
 }
@@ -39,14 +40,14 @@ export async function compareTrees(comparison: Comparison): Promise<TreeChange[]
 
 class Comparer {
   readonly #upper: string;
-  readonly #lower: string;
+  readonly #lower: LowerView | undefined;
   readonly #kind: Comparison["kind"];
   readonly #changes: TreeChange[];
   #until = performance.now() + SLICE;
 
   constructor({ upper, lower, kind }: Comparison, changes: TreeChange[]) {
     this.#upper = Buffer.from(upper).toString("latin1");
-    this.#lower = Buffer.from(lower ?? "").toString("latin1");
+    this.#lower = typeof lower === "string" ? new MountedView(lower) : lower;
     this.#kind = kind;
     this.#changes = changes;
   }
@@ -64,13 +65,13 @@ class Comparer {
     const hidesLower = this.#kind === "copy" || (path !== "" && isOpaque(bytesOf(this.#upper + path)));
     if (!hidesLower || !hasLower) return;
     const here = new Set(names);
-    for (const name of namesIn(this.#lower + path)) if (!here.has(name)) this.#tell(`${path}/${name}`, DELETED);
+    for (const name of this.#lower?.names(path) ?? []) if (!here.has(name)) this.#tell(`${path}/${name}`, DELETED);
   }
 
   async #entry(path: string, hasLower: boolean): Promise<void> {
     const now = statOf(this.#upper + path);
     if (now === undefined) return;
-    const before = hasLower ? statOf(this.#lower + path) : undefined;
+    const before = hasLower ? this.#lower?.stat(path) : undefined;
     if (this.#kind === "overlay" && isWhiteout(now)) {
       if (before !== undefined) this.#tell(path, DELETED);
       return;
@@ -88,8 +89,7 @@ class Comparer {
 
   #capabilityDiffers(path: string, stats: BigIntStats): boolean {
     if (!stats.isFile()) return false;
-    const [now, before] = [this.#upper, this.#lower].map((root) => capabilityOf(root + path));
-    return now !== before;
+    return capabilityOf(bytesOf(this.#upper + path)) !== capabilityOf(this.#lower?.place(path));
   }
 
   #tell(path: string, kind: TreeChange["kind"]): void {
@@ -103,22 +103,10 @@ function differs(now: BigIntStats, before: BigIntStats): boolean {
   return !now.isDirectory() && (now.size !== before.size || now.mtimeNs !== before.mtimeNs);
 }
 
-function capabilityOf(path: string): string | undefined {
+function capabilityOf(path: Buffer | undefined): string | undefined {
   try {
-    return getXattr(bytesOf(path), "security.capability")?.toString("latin1");
+    return path && getXattr(path, "security.capability")?.toString("latin1");
   } catch {
     return undefined;
   }
-}
-
-function namesIn(path: string): string[] {
-  return readdirSync(bytesOf(path), { encoding: "latin1" }).sort();
-}
-
-function statOf(path: string): BigIntStats | undefined {
-  return lstatSync(bytesOf(path), { bigint: true, throwIfNoEntry: false });
-}
-
-function bytesOf(path: string): Buffer {
-  return Buffer.from(path, "latin1");
 }

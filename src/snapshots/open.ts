@@ -23,6 +23,7 @@ import { makeMountPoints, missingMountPoints } from "./init-tree.ts";
 import type { Workplace } from "./layer-builder.ts";
 import { LayerMaker, newFolderName } from "./layer-maker.ts";
 import { writeLayer } from "./layer-tar.ts";
+import { hasFewEntries, StackView } from "./lower-view.ts";
 import { overlayDriver, overlayUnusable } from "./overlay.ts";
 import { Remover } from "./remove-tree.ts";
 import { changedBytes, sealTree } from "./seal.ts";
@@ -363,6 +364,8 @@ class EngineSnapshots implements Snapshots {
     const init = this.#driver.kind === "overlay" ? this.#tree(initFolder) : undefined;
     const stack = init === undefined ? this.#stack(parent) : [init, ...this.#stack(parent)];
     if (stack.length === 0) return compareTrees({ upper, lower: undefined, kind: this.#driver.kind });
+    if (this.#driver.kind === "overlay" && hasFewEntries(upper))
+      return compareTrees({ upper, lower: new StackView(stack), kind: "overlay" });
     return this.#withStack(stack, (lower) => compareTrees({ upper, lower, kind: this.#driver.kind }));
   }
 

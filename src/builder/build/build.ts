@@ -69,6 +69,7 @@ export async function runBuild(
       return result;
     });
   } finally {
+    await Promise.all(tools.background);
     tools.steps.unpin(pinned);
     tools.steps.flush();
   }

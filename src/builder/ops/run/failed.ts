@@ -1,5 +1,6 @@
 import { EngineError, errorMessage } from "../../../base/errors.ts";
 import type { ContainerMount } from "../../../runtime/container-mounts.ts";
+import type { Task } from "../../../runtime/runtime.ts";
 import type { ShellOptions, ShellSession } from "../../builder.ts";
 import type { OpContext } from "../../graph/graph.ts";
 import type { Toolkit } from "../../toolkit.ts";
@@ -90,10 +91,12 @@ export class FailedSteps {
     const { network } = step.op.parameters;
     const ended = withContainer(this.#tools, { id: step.id, network }, (place) =>
       this.#session(step, place, { ...options, signal }, started),
-    ).finally(() => {
-      step.busy = false;
-      this.#sessions.delete(stop);
-    });
+    )
+      .then(({ closed }) => closed)
+      .finally(() => {
+        step.busy = false;
+        this.#sessions.delete(stop);
+      });
     ended.catch(started.reject);
     const { exited, ...session } = await started.promise;
     return { ...session, exitCode: ended.then(() => exited) };
@@ -110,7 +113,7 @@ export class FailedSteps {
     place: ContainerPlace,
     options: ShellOptions & { readonly signal: AbortSignal },
     started: PromiseWithResolvers<StartedShell>,
-  ): Promise<void> {
+  ): Promise<Task> {
     const { command, extraEnv, limits, privileged } = step.op.parameters;
     await using stack = new AsyncDisposableStack();
     const given = await this.#mounts(step, place, options.signal, stack);
@@ -139,6 +142,7 @@ export class FailedSteps {
       await task.released;
       options.signal.removeEventListener("abort", kill);
     }
+    return task;
   }
 
   /** What can still be mounted: secrets and contexts may be gone with the build's client. */

@@ -108,7 +108,10 @@ function hostConfigOf({ settings, cgroups, runtime }: Toolkit, { limits, privile
   );
 }
 
-/** Lets the process go, passes its output on, and waits for its end; the signal kills it. Everything it started is gone afterwards. */
+/**
+ * Lets the process go, passes its output on, and waits for its end; the signal kills it. Every process of the step is gone afterwards (they
+ * are in its pid namespace); the runtime's state is when `task.released` resolves.
+ */
 export async function follow(
   task: Task,
   signal: AbortSignal,
@@ -125,9 +128,9 @@ export async function follow(
     return await task.exited;
   } catch (error) {
     kill();
+    await task.released;
     throw error;
   } finally {
-    await task.released;
     signal.removeEventListener("abort", kill);
   }
 }

@@ -3,6 +3,7 @@ import type { Digest } from "../../../base/digest.ts";
 import { digestOf } from "../../../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../../../base/errors.ts";
 import type { ContainerMount } from "../../../runtime/container-mounts.ts";
+import type { Task } from "../../../runtime/runtime.ts";
 import { startErrorExitCode } from "../../../runtime/start-errors.ts";
 import type { Op, OpContext } from "../../graph/graph.ts";
 import { cancelled } from "../../graph/slots.ts";
@@ -126,28 +127,30 @@ export class RunOp implements Op<Tree, Made> {
         mounts.map(({ target }) => target),
       );
       stack.defer(() => removeStubs(place.rootfs, stubs));
-      await this.#process(place, { mounts, env }, context);
+      return await this.#process(place, { mounts, env }, context);
     });
     const sealed = await snapshots.seal(id, { tar, latest, signal: context.signal });
-    const made = await storeLayer(this.tools, draft, below.chainId, sealed, { latest });
-    await closed;
-    return made;
+    this.tools.background.add(closed);
+    void closed.finally(() => this.tools.background.delete(closed));
+    return await storeLayer(this.tools, draft, below.chainId, sealed, { latest });
   }
 
   async #process(
     place: ContainerPlace,
     given: { readonly mounts: readonly ContainerMount[]; readonly env: readonly string[] },
     context: OpContext,
-  ): Promise<void> {
+  ): Promise<Task> {
     const { command, extraEnv, privileged, limits } = this.parameters;
     const env = [...extraEnv, ...command.env, ...given.env];
     const what = describe(command.args);
     try {
       const mounts = [...networkFileMounts(this.tools, place.id), ...given.mounts];
       const request = { ...place, command: { ...command, env }, limits, privileged, mounts };
-      const { exitCode, oomKilled } = await follow(await launch(this.tools, request), context.signal, context.log);
+      const task = await launch(this.tools, request);
+      const { exitCode, oomKilled } = await follow(task, context.signal, context.log);
+      if (exitCode === 0 && !context.signal.aborted) return task;
+      await task.released;
       if (context.signal.aborted) throw cancelled(context.signal);
-      if (exitCode === 0) return;
       const why = oomKilled ? " (out of memory)" : "";
       throw new RunFailure(`The command '${what}' returned a non-zero code: ${exitCode}${why}`, exitCode);
     } catch (error) {
@@ -167,13 +170,13 @@ export interface ContainerPlace extends MountPlace {
 }
 
 /**
- * Mounts a draft's tree and opens its network for the time of `work`. When it resolves the tree is not mounted any more; `closed` is when the
- * network is gone too, for which the tree need not wait.
+ * Mounts a draft's tree and opens its network for the time of `work`, which gives the task that ran. When it resolves the tree is not mounted
+ * any more; `closed` is when the network, the runtime's state and the bundle are gone too, for which nobody need wait; it never rejects.
  */
 export async function withContainer(
   tools: Toolkit,
   { id, network }: { readonly id: string; readonly network: NetworkWish },
-  work: (place: ContainerPlace) => Promise<void>,
+  work: (place: ContainerPlace) => Promise<Pick<Task, "released">>,
 ): Promise<{ readonly closed: Promise<void> }> {
   const { store, snapshots } = tools;
   const rootfs = store.paths.rootfs(id);
@@ -182,20 +185,30 @@ export async function withContainer(
     openNetwork(tools, id, network),
     snapshots.mount(id, rootfs, { ephemeral: true }),
   ]);
-  const end = async () => {
-    const closed = closeNetwork(tools, id);
-    closed.catch(() => {});
+  const end = async (released: Promise<void>) => {
+    const network = closeNetwork(tools, id);
     await snapshots.unmount(rootfs);
-    removeBundle(tools, id);
-    return { closed };
+    const bundle = released.then(() => removeBundle(tools, id));
+    return { closed: Promise.allSettled([network, bundle]).then((results) => tellFailures(tools, id, results)) };
   };
+  let task: Pick<Task, "released">;
   try {
     if (opening.status === "rejected") throw opening.reason;
     if (mounting.status === "rejected") throw mounting.reason;
-    await work({ id, rootfs, sandbox: opening.value });
+    task = await work({ id, rootfs, sandbox: opening.value });
   } catch (error) {
-    await (await end()).closed.catch(() => {});
+    await (await end(Promise.resolve())).closed;
     throw error;
   }
-  return end();
+  return end(task.released);
+}
+
+/** What could not be taken away is tried again at the engine's next start. */
+function tellFailures({ logger }: Toolkit, id: string, results: readonly PromiseSettledResult<unknown>[]): void {
+  for (const result of results)
+    if (result.status === "rejected")
+      logger.log("warn", "what a build step held could not be let go of", {
+        step: id,
+        error: errorMessage(result.reason),
+      });
 }
