@@ -121,10 +121,11 @@ function refuseConflicts(wished: Resources, current: Resources): void {
 export async function renameContainer(context: Context, container: Container, to: string): Promise<void> {
   if (to === "") throw new EngineError("invalid", "Neither old nor new names may be empty");
   const name = checkName(to);
-  await context.locks.run(container.id, () => {
+  await context.locks.run(container.id, async () => {
     const old = container.name;
     if (name === old) throw new EngineError("invalid", "Renaming a container with the same name as its current name");
     context.registry.rename(container, name);
+    await context.networks.rename(container.id, name);
     notify(context, container, "rename", { oldName: `/${old}` });
   });
 }
