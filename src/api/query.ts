@@ -130,6 +130,10 @@ export const platformText: Param<Platform | undefined> = ([value = ""]) => {
   return makePlatform(os, architecture ?? hostArchitecture(), variant);
 };
 
+/** The same, and "all": no platform has this name. */
+export const platformTextOrAll: Param<Platform | "all" | undefined> = (values, name) =>
+  values[0] === "all" ? "all" : platformText(values, name);
+
 function parsePlatformJson(value: string): Platform | undefined {
   try {
     const parsed: unknown = JSON.parse(value);

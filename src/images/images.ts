@@ -168,7 +168,8 @@ export interface Images {
   pull(
     name: string,
     options: {
-      readonly platform?: Platform | undefined;
+      /** "all": an image with several is kept whole, with what lies beside them. */
+      readonly platform?: Platform | "all" | undefined;
       readonly credentials?: Credentials | undefined;
       readonly signal?: AbortSignal | undefined;
       readonly onProgress: (line: Progress) => void;

@@ -1,4 +1,4 @@
-/** Brings the blobs of a chosen image into content and its layers into snapshots, both at the same time. */
+/** Brings the blobs of a pull into content and its image's layers into snapshots, both at the same time. */
 import type { Digest } from "../base/digest.ts";
 import { errorKind } from "../base/errors.ts";
 import { chainIds } from "../oci/chain.ts";
@@ -9,69 +9,71 @@ import type { Lease } from "./images.ts";
 import type { PullOptions } from "./pull.ts";
 import type { Joined } from "./pull-downloads.ts";
 import { LayerLines } from "./pull-lines.ts";
-import type { ChosenImage } from "./pull-plan.ts";
+import type { PullPlan } from "./pull-plan.ts";
 import type { Workshop } from "./workshop.ts";
 
 export interface Fetching {
   readonly shop: Workshop;
   readonly lease: Lease;
   readonly repository: Repository;
-  readonly chosen: ChosenImage;
+  readonly plan: PullPlan;
   readonly options: PullOptions;
 }
 
-interface PulledLayer {
+interface PulledBlob {
   readonly blob: Descriptor;
-  readonly diffId: Digest;
-  readonly chainId: Digest;
-  readonly parent: Digest | undefined;
   readonly lines: LayerLines;
+  /** What is to be unpacked of it. */
+  readonly layer?:
+    | { readonly diffId: Digest; readonly chainId: Digest; readonly parent: Digest | undefined }
+    | undefined;
 }
 
-/** Post-condition: everything that the image needs is stored, unpacked, and held by the lease. */
-export async function fetchImage(fetching: Fetching): Promise<void> {
-  const { shop, lease, chosen } = fetching;
-  const documents = [...chosen.indexes, chosen.manifest, chosen.config];
-  for (const { bytes } of documents) await lease.store(() => shop.content.put(bytes, { sync: false }));
-  const layers = layersOf(fetching);
-  await lease.hold(layers.flatMap(({ blob, chainId }) => [blob.digest, chainId]));
-  announce(shop, layers);
+/** Post-condition: everything that the pull needs is stored, its image unpacked, and all of it held by the lease. */
+export async function fetchBlobs(fetching: Fetching): Promise<void> {
+  const { shop, lease } = fetching;
+  const blobs = blobsOf(fetching);
+  await lease.hold(blobs.flatMap(({ blob, layer }) => [blob.digest, ...(layer === undefined ? [] : [layer.chainId])]));
+  announce(shop, blobs);
   try {
-    await bring(fetching, layers);
+    await bring(fetching, blobs);
   } catch (error) {
     // What another pull's credentials could not have, or an earlier attempt's remains spoilt, is tried once by itself.
     if (!(error instanceof TryAgain)) throw error;
-    await bring(fetching, layers);
+    await bring(fetching, blobs);
   }
-  for (const { lines } of layers) lines.complete();
+  for (const { lines } of blobs) lines.complete();
 }
 
 class TryAgain extends Error {}
 
-function layersOf({ chosen, options }: Fetching): PulledLayer[] {
-  const diffIds = chosen.config.file.rootfs.diff_ids;
+function blobsOf({ plan: { image, others }, options }: Fetching): PulledBlob[] {
+  const diffIds = image?.config.rootfs.diff_ids ?? [];
   const chain = chainIds(diffIds);
-  return chosen.layers.map((blob, at) => ({
-    blob,
-    diffId: diffIds[at] as Digest,
-    chainId: chain[at] as Digest,
-    parent: chain[at - 1],
-    lines: new LayerLines(blob, options.onProgress),
+  const withLines = (blob: Descriptor) => ({ blob, lines: new LayerLines(blob, options.onProgress) });
+  const layers = (image?.layers ?? []).map((blob, at) => ({
+    ...withLines(blob),
+    layer: { diffId: diffIds[at] as Digest, chainId: chain[at] as Digest, parent: chain[at - 1] },
   }));
+  const besides = others.filter(({ digest }) => !layers.some(({ blob }) => blob.digest === digest));
+  return [...layers, ...besides.map(withLines)];
 }
 
-function announce({ content, snapshots }: Workshop, layers: readonly PulledLayer[]): void {
-  for (const { blob, chainId, lines } of layers) {
-    const isHere = content.info(blob.digest) !== undefined && snapshots.layer(chainId) !== undefined;
-    if (isHere) lines.exists();
-    else lines.announce();
+/** An image that is here whole needs no word about its layers. */
+function announce({ content, snapshots }: Workshop, blobs: readonly PulledBlob[]): void {
+  const isHere = ({ blob, layer }: PulledBlob) =>
+    content.info(blob.digest) !== undefined && (layer === undefined || snapshots.layer(layer.chainId) !== undefined);
+  const allHere = blobs.every(isHere);
+  for (const one of blobs) {
+    if (!isHere(one)) one.lines.announce();
+    else one.lines.exists(allHere);
   }
 }
 
 /** Downloads what is missing and unpacks it meanwhile. When it rejects, nothing of it is under way any more. */
-async function bring(fetching: Fetching, layers: readonly PulledLayer[]): Promise<void> {
+async function bring(fetching: Fetching, blobs: readonly PulledBlob[]): Promise<void> {
   const { shop, options } = fetching;
-  const joined = joinDownloads(fetching, layers);
+  const joined = joinDownloads(fetching, blobs);
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
   const leave = () => {
@@ -80,10 +82,12 @@ async function bring(fetching: Fetching, layers: readonly PulledLayer[]): Promis
   signal.addEventListener("abort", leave, { once: true });
   if (signal.aborted) leave();
   try {
-    const downloads = [...joined].map(([digest, download]) => downloaded(download, layers, digest));
-    const missing = layers.filter(({ chainId }) => shop.snapshots.layer(chainId) === undefined);
+    const downloads = [...joined].map(([digest, download]) => downloaded(download, blobs, digest));
+    const missing = blobs.filter(
+      ({ layer }) => layer !== undefined && shop.snapshots.layer(layer.chainId) === undefined,
+    );
     const unpacking = shop.snapshots.unpack(
-      missing.map((layer) => inputOf(shop, layer, joined)),
+      missing.map((one) => inputOf(shop, one, joined)),
       { signal, onProgress: (at, bytes) => missing[at]?.lines.extracting(bytes) },
     );
     await firstErrorOf([...downloads, unpacking], () => stop.abort());
@@ -93,9 +97,9 @@ async function bring(fetching: Fetching, layers: readonly PulledLayer[]): Promis
   }
 }
 
-function joinDownloads({ shop, repository }: Fetching, layers: readonly PulledLayer[]): Map<Digest, Joined> {
+function joinDownloads({ shop, repository }: Fetching, blobs: readonly PulledBlob[]): Map<Digest, Joined> {
   const joined = new Map<Digest, Joined>();
-  for (const { blob, lines } of layers) {
+  for (const { blob, lines } of blobs) {
     if (joined.has(blob.digest) || shop.content.info(blob.digest) !== undefined) continue;
     const listener = {
       onBytes: (bytes: number) => lines.downloading(bytes),
@@ -106,7 +110,7 @@ function joinDownloads({ shop, repository }: Fetching, layers: readonly PulledLa
   return joined;
 }
 
-async function downloaded(download: Joined, layers: readonly PulledLayer[], digest: Digest): Promise<void> {
+async function downloaded(download: Joined, blobs: readonly PulledBlob[], digest: Digest): Promise<void> {
   try {
     await download.done;
   } catch (error) {
@@ -114,11 +118,11 @@ async function downloaded(download: Joined, layers: readonly PulledLayer[], dige
     if (kind === "conflict" || (download.borrowed && kind !== "cancelled")) throw new TryAgain("", { cause: error });
     throw error;
   }
-  for (const { blob, lines } of layers) if (blob.digest === digest) lines.downloaded();
+  for (const { blob, lines } of blobs) if (blob.digest === digest) lines.downloaded();
 }
 
-function inputOf({ content }: Workshop, layer: PulledLayer, joined: ReadonlyMap<Digest, Joined>): LayerInput {
-  const { diffId, parent, blob } = layer;
+function inputOf({ content }: Workshop, { blob, layer }: PulledBlob, joined: ReadonlyMap<Digest, Joined>): LayerInput {
+  const { diffId, parent } = layer as NonNullable<PulledBlob["layer"]>;
   const source = joined.get(blob.digest)?.source ?? { path: content.path(blob.digest) };
   return { diffId, parent, source };
 }

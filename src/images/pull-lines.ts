@@ -25,9 +25,9 @@ export class LayerLines {
     this.#say("Pulling fs layer");
   }
 
-  exists(): void {
+  exists(silent: boolean): void {
     this.#state = "done";
-    this.#say("Already exists");
+    if (!silent) this.#say("Already exists");
   }
 
   downloading(bytes: number): void {

@@ -4,14 +4,15 @@ import { familiarName, normalisedName, parseReference, type Reference, repositor
 import type { Platform } from "../oci/types.ts";
 import type { Credentials, Repository } from "../remote/remote.ts";
 import type { Progress } from "./images.ts";
-import { fetchImage } from "./pull-image.ts";
-import { chooseImage } from "./pull-plan.ts";
+import { fetchBlobs } from "./pull-image.ts";
+import { planPull } from "./pull-plan.ts";
 import { explainPull } from "./pull-words.ts";
 import { enterRecord, prepareRecord } from "./record.ts";
 import { publish, type Workshop, withLease } from "./workshop.ts";
 
 export interface PullOptions {
-  readonly platform?: Platform | undefined;
+  /** "all": an image with several is kept whole, with what lies beside them. */
+  readonly platform?: Platform | "all" | undefined;
   readonly credentials?: Credentials | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress: (line: Progress) => void;
@@ -54,11 +55,11 @@ async function pullOne(
   const which = reference.digest === undefined ? { tag: reference.tag ?? "latest" } : { digest: reference.digest };
   await withLease(shop, async (lease) => {
     // Before the first line, so that what is not there is an answer and not an end of progress.
-    const chosen = await chooseImage({ repository, content: shop.content, lease }, which, options);
+    const plan = await planPull({ repository, content: shop.content, lease }, which, options);
     onProgress({ status: `Pulling from ${repository.reference.path}`, id: reference.digest ?? reference.tag });
     const before = shop.catalog.name(normalisedName(reference))?.target.digest;
-    await fetchImage({ shop, lease, repository, chosen, options });
-    const { descriptor } = chosen.top;
+    await fetchBlobs({ shop, lease, repository, plan, options });
+    const descriptor = plan.top;
     const recording = { target: descriptor, names: namesOf(reference, descriptor.digest), unpack: false };
     const prepared = await prepareRecord(shop, lease, { ...recording, signal: options.signal });
     shop.catalog.durable(() => enterRecord(shop, prepared, recording));

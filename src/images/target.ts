@@ -101,7 +101,7 @@ class TargetReader {
     const manifest = await this.#manifest(descriptor);
     if (manifest === undefined)
       return { descriptor, kind: isKnown(platform) ? "image" : "unknown", available: false, blobs: [] };
-    if (!isImage(manifest)) return await this.#opaque(descriptor, "unknown");
+    if (!isImageManifest(manifest)) return await this.#opaque(descriptor, "unknown");
     const blobs = [digest, manifest.config.digest, ...manifest.layers.map((layer) => layer.digest)];
     if (!(await this.#all(blobs))) return { descriptor, kind: "image", available: false, blobs: [] };
     const image = await this.#image(descriptor, manifest);
@@ -153,7 +153,7 @@ class TargetReader {
 }
 
 /** An image has an image's configuration and tars as layers; an artifact that borrows the configuration's type has not. */
-function isImage({ config, layers, artifactType }: ImageManifest): boolean {
+export function isImageManifest({ config, layers, artifactType }: ImageManifest): boolean {
   return (
     artifactType === undefined &&
     isImageConfigType(config.mediaType) &&

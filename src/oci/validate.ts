@@ -86,10 +86,12 @@ export function parseDescriptor(value: unknown, what: string): Descriptor {
   const annotations = strings(json.annotations, `${what}: annotations`);
   const artifactType = text(json.artifactType, `${what}: artifactType`);
   const platform = json.platform == null ? undefined : parsePlatformObject(json.platform, `${what}: platform`);
+  const urls = json.urls == null ? undefined : textList(json.urls, `${what}: urls`);
   return {
     mediaType: text(json.mediaType, `${what}: mediaType`) ?? "",
     digest,
     size: size as number,
+    ...(urls !== undefined && { urls }),
     ...(annotations !== undefined && { annotations }),
     ...(artifactType !== undefined && { artifactType }),
     ...(platform !== undefined && { platform }),

@@ -4,7 +4,7 @@ import type { Reference } from "../oci/reference.ts";
 import { Connections } from "./connections.ts";
 import { inspectDistribution } from "./distribution.ts";
 import { type Endpoint, endpointsOf } from "./endpoints.ts";
-import { discard, exchange } from "./http.ts";
+import { discard, exchange, type HttpRequest } from "./http.ts";
 import { login } from "./login.ts";
 import type {
   Credentials,
@@ -65,7 +65,10 @@ class HttpRemote implements Remote {
       const scopes = [`repository:${endpoint.path}:${access === "push" ? "pull,push" : "pull"}`];
       return new Session(this.#shared, { endpoint, credentials: credentialsAt(endpoint, credentials), scopes });
     });
-    return new RemoteRepository({ reference, sessions, attempts: settings.maxDownloadAttempts, logger: this.#logger });
+    const { connections } = this.#shared;
+    const elsewhere = (request: HttpRequest) => exchange(request, connections);
+    const attempts = settings.maxDownloadAttempts;
+    return new RemoteRepository({ reference, sessions, attempts, elsewhere, logger: this.#logger });
   }
 
   login(credentials: Credentials, signal?: AbortSignal): Promise<LoginResult> {

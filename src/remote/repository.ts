@@ -2,11 +2,13 @@
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { isForeignLayerType } from "../oci/media-types.ts";
 import type { Reference } from "../oci/reference.ts";
 import type { Descriptor } from "../oci/types.ts";
 import { BlobTransfer } from "./blobs.ts";
 import { describe } from "./describe.ts";
 import type { Endpoint } from "./endpoints.ts";
+import type { HttpAnswer, HttpRequest } from "./http.ts";
 import { fetchManifest, hasManifest, putManifest } from "./manifests.ts";
 import type {
   BlobSink,
@@ -25,22 +27,27 @@ import { sendBlob } from "./uploads.ts";
 
 /** Attempts for what is small and asked for by somebody who waits. */
 const ATTEMPTS = 3;
+const MOST_URLS = 10;
 
 export class RemoteRepository implements Repository {
   readonly reference: Reference;
   readonly #sessions: readonly Session[];
   readonly #attempts: number;
+  readonly #elsewhere: (request: HttpRequest) => Promise<HttpAnswer>;
   readonly #logger: Logger;
 
   constructor(parts: {
     readonly reference: Reference;
     readonly sessions: readonly Session[];
     readonly attempts: number;
+    /** A request that is nobody's: no token goes along. */
+    readonly elsewhere: (request: HttpRequest) => Promise<HttpAnswer>;
     readonly logger: Logger;
   }) {
     this.reference = parts.reference;
     this.#sessions = parts.sessions;
     this.#attempts = parts.attempts;
+    this.#elsewhere = parts.elsewhere;
     this.#logger = parts.logger;
   }
 
@@ -58,10 +65,37 @@ export class RemoteRepository implements Repository {
 
   async fetch(blob: Descriptor, sink: BlobSink, options: FetchOptions = {}): Promise<void> {
     const transfer = new BlobTransfer(blob, sink, { ...options, attempts: this.#attempts });
-    await this.#first("digest", (session) => {
-      const path = `${session.endpoint.path}/blobs/${blob.digest}`;
-      return transfer.from((headers, signal) => session.send({ method: "GET", path, headers, signal }));
-    });
+    try {
+      await this.#first("digest", (session) => {
+        const path = `${session.endpoint.path}/blobs/${blob.digest}`;
+        return transfer.from((headers, signal) => session.send({ method: "GET", path, headers, signal }));
+      });
+    } catch (error) {
+      if (errorKind(error) !== "not-found" || !isForeignLayerType(blob.mediaType)) throw error;
+      await this.#fromElsewhere(blob, transfer, error);
+    }
+  }
+
+  /** A layer that registries may not give out says itself where it is. */
+  async #fromElsewhere({ urls = [], digest }: Descriptor, transfer: BlobTransfer, missing: unknown): Promise<void> {
+    let last = missing;
+    for (const text of urls.slice(0, MOST_URLS)) {
+      const url = URL.parse(text);
+      if (url === null || !/^https?:$/.test(url.protocol)) continue;
+      try {
+        await transfer.from((headers, signal) => this.#elsewhere({ method: "GET", url, headers, signal }));
+        return;
+      } catch (error) {
+        if (errorKind(error) === "cancelled") throw error;
+        this.#logger.log("info", "a foreign layer's source passed over", {
+          digest,
+          url: url.host,
+          error: errorMessage(error),
+        });
+        last = error;
+      }
+    }
+    throw last;
   }
 
   send(blob: BlobSource, options: SendOptions = {}): Promise<Sent> {

@@ -2,7 +2,7 @@
 import { EngineError } from "../../base/errors.ts";
 import type { Progress } from "../../images/images.ts";
 import { ACCEPTED } from "../filters.ts";
-import { filters, flag, platformJson, platformsJson, platformText, text, texts, verbatim } from "../query.ts";
+import { filters, flag, platformJson, platformsJson, platformTextOrAll, text, texts, verbatim } from "../query.ts";
 import { registryCredentials } from "../registry-auth.ts";
 import { type Call, empty, json, type Reply, type Route, route, type WriteLine } from "../route.ts";
 
@@ -15,7 +15,7 @@ const createQuery = {
   tag: text,
   message: text,
   changes: texts,
-  platform: platformText,
+  platform: platformTextOrAll,
 };
 const pushQuery = { tag: text, platform: platformJson };
 const loadQuery = { quiet: flag, platform: platformsJson };
@@ -93,13 +93,14 @@ type CreateCall = Call<"/images/create", typeof createQuery>;
 
 function create(call: CreateCall): Reply {
   const { engine, query, request, signal } = call;
-  const { fromImage, fromSrc, ...options } = query;
+  const { fromImage, fromSrc, platform, ...options } = query;
   if (fromImage !== undefined) return pull(fromImage, call);
+  if (platform === "all") throw new EngineError("invalid", "an image that is imported has one platform");
   const source = fromSrc === "-" ? request : importUrl(fromSrc ?? "");
   return {
     kind: "progress",
     run: async (write) =>
-      write({ status: await engine.images.import(source, { ...options, signal, onProgress: write }) }),
+      write({ status: await engine.images.import(source, { ...options, platform, signal, onProgress: write }) }),
   };
 }
 
