@@ -35,6 +35,8 @@ export interface Failure {
  * `message`, so for that client the hint is appended on a line of its own.
  */
 export function failureOf(error: unknown, userAgent: string | undefined, logger: Logger): Failure {
+  // Names come from requests; the system is the one to say how long they may be.
+  if (errnoOf(error) === "ENAMETOOLONG") return { status: STATUS.invalid, body: { message: "file name too long" } };
   const status = STATUS[errorKind(error)];
   if (!(error instanceof EngineError)) return { status, body: { message: describeUnexpected(error, logger) } };
   const { message, hint } = error;

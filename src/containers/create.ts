@@ -8,7 +8,7 @@ import type {
   NetworkingConfig,
 } from "../api/types/container.ts";
 import type { EndpointSettings } from "../api/types/network.ts";
-import { EngineError, errorMessage } from "../base/errors.ts";
+import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import { newId, shortId } from "../base/ids.ts";
 import { timestamp } from "../base/time.ts";
 import type { Image } from "../images/images.ts";
@@ -154,7 +154,7 @@ function platformWarning({ config }: Image, wished: string | undefined): string[
 function resolveNames({ registry }: Context, hostConfig: HostConfig): HostConfig {
   const resolved = (mode: string | undefined) => {
     const name = /^container:(.+)$/.exec(mode ?? "")?.[1];
-    return name === undefined ? mode : `container:${registry.get(name).id}`;
+    return name === undefined ? mode : `container:${donorId(registry, name)}`;
   };
   const { NetworkMode, IpcMode, PidMode } = hostConfig;
   return { ...hostConfig, NetworkMode: resolved(NetworkMode), IpcMode: resolved(IpcMode), PidMode: resolved(PidMode) };
@@ -165,6 +165,16 @@ function withoutNetwork({ NetworkDisabled }: ContainerConfig, hostConfig: HostCo
   const { NetworkMode = "" } = hostConfig;
   const any = NetworkMode === "" || NetworkMode === "default" || NetworkMode === "bridge";
   return NetworkDisabled && any ? { ...hostConfig, NetworkMode: "none" } : hostConfig;
+}
+
+/** "invalid" when there is none: to "not-found" the docker CLI answers by pulling the image that the request names. */
+function donorId(registry: Context["registry"], name: string): string {
+  try {
+    return registry.get(name).id;
+  } catch (error) {
+    if (errorKind(error) !== "not-found") throw error;
+    throw new EngineError("invalid", errorMessage(error), { cause: error });
+  }
 }
 
 /** A container in the host's network or UTS namespace has the host's name. */

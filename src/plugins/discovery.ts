@@ -21,11 +21,13 @@ export interface PluginAddress {
 
 /** No path can be made of it. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$/;
+/** With its ending it is the name of a file. */
+const LONGEST_NAME = 240;
 const MAX_FILE = 1 << 16;
 
 /** The first file of that name, in Docker's order; undefined when there is none. "invalid" for one that cannot be understood. */
 export function findPlugin(name: string, { sockets, specs }: PluginFolders): PluginAddress | undefined {
-  if (!NAME.test(name)) return undefined;
+  if (!NAME.test(name) || name.length > LONGEST_NAME) return undefined;
   for (const folder of sockets)
     for (const path of [join(folder, `${name}.sock`), join(folder, name, `${name}.sock`)]) {
       const stat = statSync(path, { throwIfNoEntry: false });

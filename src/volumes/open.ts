@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Volume, VolumeCreateOptions } from "../api/types/volume.ts";
-import { EngineError, errorMessage } from "../base/errors.ts";
+import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
 import type { Logger } from "../base/log.ts";
@@ -177,9 +177,15 @@ class DrivenVolumes implements Volumes {
     return this.#copies.import(options, tar, signal);
   }
 
-  usage(name: string): Promise<number> {
+  async usage(name: string): Promise<number> {
     const record = this.#get(name);
-    return this.#driverOf(record).usage(record, this.#users.has(name));
+    try {
+      return await this.#driverOf(record).usage(record, this.#users.has(name));
+    } catch (error) {
+      // It is being removed while it is counted, or somebody took its folder away.
+      if (errnoOf(error) === "ENOENT") return 0;
+      throw error;
+    }
   }
 
   async restore(users: ReadonlyMap<string, readonly string[]>): Promise<void> {

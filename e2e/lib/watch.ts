@@ -1,0 +1,42 @@
+/** What a daemon's process holds. */
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { proportionalMemory, type TestDaemon } from "../../src/testing/daemon.ts";
+
+export interface Holdings {
+  readonly descriptors: number;
+  /** KiB, proportional. */
+  readonly memory: number;
+  readonly children: number;
+  readonly listeners: number;
+}
+
+/** When it has come to rest: nothing changes for half a second, or after `patience` milliseconds. */
+export async function holdings(daemon: TestDaemon, patience = 10_000): Promise<Holdings> {
+  let before = await look(daemon);
+  for (const end = Date.now() + patience; Date.now() < end; ) {
+    await sleep(500);
+    const now = await look(daemon);
+    if (
+      now.descriptors === before.descriptors &&
+      now.children === before.children &&
+      now.listeners === before.listeners
+    )
+      return now;
+    before = now;
+  }
+  return before;
+}
+
+async function look(daemon: TestDaemon): Promise<Holdings> {
+  const { NEventsListener } = await daemon.call<{ NEventsListener: number }>("GET", "/info");
+  return {
+    descriptors: readdirSync(`/proc/${daemon.pid}/fd`).length,
+    memory: proportionalMemory(daemon.pid),
+    children: readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, "utf8")
+      .trim()
+      .split(/\s+/)
+      .filter(Boolean).length,
+    listeners: NEventsListener,
+  };
+}
