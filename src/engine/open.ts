@@ -62,14 +62,21 @@ async function compose(
   closers.defer(lockRoot(paths).release);
   const store = closers.adopt(openStore(paths), (opened) => opened.close());
   const events = closers.adopt(openEvents(paths.eventsJournal), (opened) => opened.close());
+  const plugins = openPlugins();
   const [runtime, snapshots, networks] = await Promise.all([
     openRuntime({ paths, settings, logger, cgroups }),
     openSnapshots({ store, driver: settings.storageDriver, logger }),
-    openNetworks({ store, settings: settings.network, hostGatewayIps: settings.hostGatewayIps, events, logger }),
+    openNetworks({
+      store,
+      settings: settings.network,
+      hostGatewayIps: settings.hostGatewayIps,
+      events,
+      logger,
+      plugins,
+    }),
   ]);
   closers.defer(() => networks.dispose());
   const content = openContent(store);
-  const plugins = openPlugins();
   const volumes = openVolumes({ store, events, logger, plugins });
   const logs = openLogs({ logger });
   closers.defer(() => logs.close());

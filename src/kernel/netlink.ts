@@ -62,6 +62,7 @@ const IFLA = {
   address: 1,
   name: 3,
   mtu: 4,
+  link: 5,
   master: 10,
   linkInfo: 18,
   alias: 20,
@@ -75,6 +76,9 @@ const PORT = { hairpin: 4, isolated: 33 } as const;
 const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
 const RTA = { destination: 1, link: 4, gateway: 5, table: 15 } as const;
 const VETH_PEER = 1;
+const MACVLAN_MODE = 1;
+const IPVLAN = { mode: 1, flags: 2 } as const;
+const VLAN_ID = 1;
 const INET6_ADDR_GEN_MODE = 8;
 const ADDR_GEN = { eui64: 0, none: 1 } as const;
 const IFF_UP = 1;
@@ -155,6 +159,42 @@ export function addVeth({ name, mtu, peer }: VethRequest): NetlinkRequest {
   return newLink(name, "veth", [[IFLA.mtu, mtu], ...queues], [[VETH_PEER, withHeader(linkHeader(0), peerAttributes)]]);
 }
 
+/** A link on top of another one that takes part in what that is connected to. */
+export type ChildKind =
+  | { readonly kind: "macvlan"; readonly mode: number }
+  | { readonly kind: "ipvlan"; readonly mode: number; readonly flags: number };
+
+export type ChildRequest = ChildKind & {
+  readonly name: string;
+  /** Its index. */
+  readonly parent: number;
+  /** Made there at once, so its name is never seen here. */
+  readonly netnsFd?: number | undefined;
+};
+
+/** "ENOTSUP" when the kernel has no such links, "EBUSY" when the parent takes no more of them, "EEXIST". */
+export function addChild(request: ChildRequest): NetlinkRequest {
+  const { name, kind, parent, netnsFd, mode } = request;
+  const data: Attribute[] =
+    request.kind === "macvlan"
+      ? [[MACVLAN_MODE, mode]]
+      : [
+          [IPVLAN.mode, u16(mode)],
+          [IPVLAN.flags, u16(request.flags)],
+        ];
+  const place: Attribute[] = netnsFd === undefined ? [] : [[IFLA.netnsFd, netnsFd]];
+  return newLink(name, kind, [[IFLA.link, parent], ...place], data);
+}
+
+/** A tagged VLAN (802.1Q) of the parent. */
+export function addVlan({ name, parent, id }: { name: string; parent: number; id: number }): NetlinkRequest {
+  return newLink(name, "vlan", [[IFLA.link, parent]], [[VLAN_ID, u16(id)]]);
+}
+
+function u16(value: number): Uint8Array {
+  return Uint8Array.of(value & 0xff, value >> 8);
+}
+
 /** "EEXIST" when the name is taken. `mac` fixed: otherwise a bridge takes its lowest port's. */
 export function addBridge({ name, mtu, mac }: { name: string; mtu: number; mac: Uint8Array }): NetlinkRequest {
   return newLink(name, "bridge", [
@@ -206,6 +246,12 @@ export function setLink(ref: LinkRef, change: LinkChange): NetlinkRequest {
     attributes.push([IFLA.afSpec, [[AF[6], [[INET6_ADDR_GEN_MODE, mode]]]]]);
   }
   return { what: `set link ${ref}`, type: TYPE.setLink, header: linkHeader(ref, change.up), attributes };
+}
+
+/** The link goes to the namespace whose file is open; it is down there. */
+export function moveLink(ref: LinkRef, netnsFd: number): NetlinkRequest {
+  const attributes: Attribute[] = [...nameOf(ref), [IFLA.netnsFd, netnsFd]];
+  return { what: `move link ${ref}`, type: TYPE.setLink, header: linkHeader(ref), attributes };
 }
 
 /** What a bridge does with one of its ports: `isolated` ports do not reach each other; with `hairpin` a frame may leave where it came in. */
@@ -297,6 +343,51 @@ export function setDefaultRoute(link: number, gateway: Uint8Array): NetlinkReque
       [RTA.gateway, gateway],
       [RTA.link, link],
     ],
+  };
+}
+
+export interface RouteRequest {
+  readonly link: number;
+  /** 4 or 16 bytes. */
+  readonly destination: Uint8Array;
+  readonly prefix: number;
+  /** Undefined: neighbours on the link. */
+  readonly gateway?: Uint8Array | undefined;
+}
+
+/** One that is there already is no error. */
+export function addRoute({ link, destination, prefix, gateway }: RouteRequest): NetlinkRequest {
+  const header = Buffer.alloc(12);
+  header[0] = AF[destination.length === 16 ? 6 : 4];
+  header[1] = prefix;
+  header[4] = 254; // table main
+  header[5] = 3; // protocol boot
+  header[6] = gateway === undefined ? 253 : 0; // scope link, universe
+  header[7] = 1; // unicast
+  const attributes: Attribute[] = [
+    [RTA.destination, destination],
+    [RTA.link, link],
+  ];
+  if (gateway !== undefined) attributes.push([RTA.gateway, gateway]);
+  return { what: "add route", type: TYPE.newRoute, flags: FLAG.create, header, attributes, tolerate: ["EEXIST"] };
+}
+
+/** What has no other way goes out by the link itself; one that is there already is no error. */
+export function setDeviceDefault(link: number, family: 4 | 6): NetlinkRequest {
+  const header = Buffer.alloc(12);
+  header[0] = AF[family];
+  header[4] = 254; // table main
+  header[5] = 3; // protocol boot
+  header[6] = 253; // scope link
+  header[7] = 1; // unicast
+  const attributes: Attribute[] = [[RTA.link, link]];
+  return {
+    what: "add default route",
+    type: TYPE.newRoute,
+    flags: FLAG.create,
+    header,
+    attributes,
+    tolerate: ["EEXIST"],
   };
 }
 

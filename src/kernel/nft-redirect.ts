@@ -24,7 +24,7 @@ const NFPROTO_IPV4 = 2;
 const CREATE = FLAG.create;
 const APPEND = 0x800;
 
-/** In one transaction. Throws what the kernel says: EOPNOTSUPP without nftables, EPERM without CAP_NET_ADMIN. */
+/** In one transaction. Throws what the kernel says: ENOTSUP without nftables, EPERM without CAP_NET_ADMIN. */
 export async function redirectLocal(
   netns: string,
   { table, replace, address, port, to }: LocalRedirect,

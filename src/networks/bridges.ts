@@ -9,24 +9,13 @@ import {
   type Link,
   type RouteSocket,
   setBridgePort,
-  setDefaultRoute,
   setLink,
 } from "../kernel/netlink.ts";
 import { ensureSysctl, readSysctl } from "../kernel/sysctl.ts";
-import {
-  type Cidr,
-  formatIp,
-  type Ip,
-  ipBytes,
-  ipOfBytes,
-  linkLocalOf,
-  macBytes,
-  macOf,
-  makeCidr,
-  parseIp,
-} from "./addresses.ts";
+import { type Cidr, type Ip, ipBytes, ipOfBytes, macBytes, macOf } from "./addresses.ts";
 import { isOn, mtuOf, OPTION } from "./bridge-options.ts";
 import { gatewayMode } from "./gateway-mode.ts";
+import { broadcastOf, configure, renameLink } from "./interfaces.ts";
 import { readSubnet } from "./ipam.ts";
 import type { Names } from "./names.ts";
 import type { Pair } from "./namespaces.ts";
@@ -105,10 +94,6 @@ function ensureAddresses(host: RouteSocket, bridge: Link, gateways: readonly Gat
 
 const LINK_SCOPE = 253;
 
-function broadcastOf({ family, last, prefix }: Cidr): Uint8Array | undefined {
-  return family === 4 && prefix < 31 ? ipBytes({ family, value: last }) : undefined;
-}
-
 /** The addresses that the link has now, as "172.17.0.1/16" would say them. */
 export function addressesOf(host: RouteSocket, link: Link): { ip: Ip; prefix: number }[] {
   return host
@@ -117,9 +102,9 @@ export function addressesOf(host: RouteSocket, link: Link): { ip: Ip; prefix: nu
     .map(({ bytes, prefix }) => ({ ip: ipOfBytes(bytes), prefix }));
 }
 
-/** Only a bridge of ours; idempotent. */
-export function removeBridge(host: RouteSocket, link: string, alias: string): void {
-  if (host.link(link)?.alias === alias) host.run(deleteLink(link));
+/** Only a link of ours; idempotent. */
+export async function removeOwnLink(host: RouteSocket, link: string, alias: string): Promise<void> {
+  if (host.link(link)?.alias === alias) await host.runAside(deleteLink(link));
 }
 
 export interface PlugRequest {
@@ -145,35 +130,8 @@ export function plug(request: PlugRequest): void {
   const port = setBridgePort(pair.hostLink, { isolated, hairpin: published });
   host.run(setLink(pair.hostLink, { mtu, master: bridge }), port);
   if (rename !== undefined && rename !== "eth0") renameLink(inside, pair.index, rename);
-  inside.run(
-    setLink(pair.index, { mtu, mac: macBytes(settings.MacAddress ?? "") }),
-    ...innerAddresses(network, settings).map((address) => addAddress({ link: pair.index, ...address })),
-    ...gateways.flatMap((text) => {
-      const ip = parseIp(text);
-      return ip === undefined ? [] : [setDefaultRoute(pair.index, ipBytes(ip))];
-    }),
-  );
-}
-
-/** A link that is up keeps its name. */
-function renameLink(inside: RouteSocket, index: number, name: string): void {
-  inside.run(setLink(index, { up: false }), setLink(index, { name }), setLink(index, { up: true }));
-}
-
-function innerAddresses(network: NetworkRecord, settings: EndpointSettings) {
-  const { IPAddress, IPPrefixLen = 0, GlobalIPv6Address, GlobalIPv6PrefixLen = 0, MacAddress = "" } = settings;
-  const mac = macBytes(MacAddress);
-  const linkLocal = network.ipv6 && mac !== undefined ? formatIp(linkLocalOf(mac)) : undefined;
-  const wanted: (readonly [string | undefined, number])[] = [
-    [IPAddress, IPPrefixLen],
-    [linkLocal, 64],
-    [GlobalIPv6Address, GlobalIPv6PrefixLen],
-    ...(settings.IPAMConfig?.LinkLocalIPs ?? []).map((ip) => [ip, ip.includes(":") ? 64 : 16] as const),
-  ];
-  return wanted.flatMap(([text, prefix]) => {
-    const ip = parseIp(text ?? "");
-    return ip === undefined ? [] : [{ address: ipBytes(ip), prefix, broadcast: broadcastOf(makeCidr(ip, prefix)) }];
-  });
+  const mac = settings.MacAddress;
+  configure({ inside, index: pair.index, settings, mtu, mac, linkLocal: network.ipv6, gateways });
 }
 
 /**

@@ -3,12 +3,13 @@ import type { IPAMConfig, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { type Cidr, contains, formatCidr, formatIp, overlaps, parseCidr, parseIp } from "./addresses.ts";
+import { GATEWAY_KEY } from "./assign.ts";
 import { OPTION } from "./bridge-options.ts";
-import { GATEWAY_KEY } from "./drivers.ts";
 import { gatewayMode } from "./gateway-mode.ts";
 import type { NetworkSettings } from "./networks.ts";
 import { DEFAULT_POOLS, firstAddress, freeSubnet, localIpv6Subnet } from "./pools.ts";
 import type { NetworkConfig, NetworkRecord } from "./records.ts";
+import type { RequestedPools } from "./remote-ipam.ts";
 
 const NOTHING: NetworkConfig = {
   ipv4: true,
@@ -139,6 +140,10 @@ function narrowed(base: IPAMConfig, range: string | undefined, gateway: string |
 
 export interface UserNetwork {
   readonly request: NetworkCreateRequest;
+  /** The host's link of a network with that id and these options. */
+  readonly linkOf: (id: string, options: Readonly<Record<string, string>>) => string;
+  /** What an IPAM plug-in gave. */
+  readonly requested?: RequestedPools | undefined;
   readonly settings: NetworkSettings;
   /** Subnets of the host and of other networks. */
   readonly taken: readonly Cidr[];
@@ -146,18 +151,19 @@ export interface UserNetwork {
   readonly owned: readonly Cidr[];
 }
 
-/** A bridge network as requested, every subnet with its gateway. "invalid" or "forbidden" with Docker's texts. */
-export function userNetwork({ request, settings, taken, owned }: UserNetwork): NetworkRecord {
+/** A network as requested, every subnet with its gateway. "invalid" or "forbidden" with Docker's texts. */
+export function userNetwork({ request, requested, linkOf, settings, taken, owned }: UserNetwork): NetworkRecord {
   const id = newId();
   const [ipv4, ipv6] = [request.EnableIPv4 ?? true, request.EnableIPv6 ?? false];
   if (!ipv4 && !ipv6) throw new EngineError("invalid", "IPv4 or IPv6 must be enabled");
-  const named = (request.IPAM?.Config ?? [])
+  const none = request.IPAM?.Driver === "null";
+  const named = (requested?.config ?? request.IPAM?.Config ?? [])
     .filter(({ Subnet = "" }) => Subnet !== "")
     .map((config) => checked(config, owned));
   const has = (family: 4 | 6) => named.some(({ Subnet }) => parseCidr(Subnet ?? "")?.family === family);
   const chosen: IPAMConfig[] = [];
-  if (ipv4 && !has(4)) chosen.push(withGateway(poolSubnet(settings, taken)));
-  if (ipv6 && !has(6)) chosen.push(withGateway(poolSubnet6(settings, taken, id)));
+  if (ipv4 && !has(4) && !none) chosen.push(withGateway(poolSubnet(settings, taken)));
+  if (ipv6 && !has(6) && !none) chosen.push(withGateway(poolSubnet6(settings, taken, id)));
   const options = request.Options ?? {};
   // Nobody of the host is on an isolated bridge.
   const subnets = [...named, ...chosen].map((config) => {
@@ -168,7 +174,7 @@ export function userNetwork({ request, settings, taken, owned }: UserNetwork): N
   return {
     id,
     name: request.Name ?? "",
-    driver: "bridge",
+    driver: request.Driver || "bridge",
     created: new Date().toISOString(),
     ipv4,
     ipv6,
@@ -178,9 +184,10 @@ export function userNetwork({ request, settings, taken, owned }: UserNetwork): N
     ownSubnets: named.length > 0,
     ipamDriver: request.IPAM?.Driver || "default",
     ipamOptions: request.IPAM?.Options ?? {},
+    pools: requested?.pools,
     options,
     labels: request.Labels ?? {},
-    link: options[OPTION.name] || `br-${id.slice(0, 12)}`,
+    link: linkOf(id, options),
     adopt: OPTION.name in options,
     predefined: false,
   };

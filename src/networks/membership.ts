@@ -25,7 +25,7 @@ export class Membership {
 
   /** All or nothing. "conflict" when nothing runs, "forbidden" when it is there already, "invalid" when the two do not go together. */
   async connect(containerId: string, network: NetworkRecord, wished: EndpointSettings): Promise<void> {
-    const { records, ipam, namespaces, dns } = this.#parts;
+    const { records, namespaces, dns } = this.#parts;
     const sandbox = records.sandbox(containerId);
     if (sandbox === undefined) throw new EngineError("conflict", `container ${shortId(containerId)} is not running`);
     const present = records.endpointsOfContainer(containerId);
@@ -34,23 +34,47 @@ export class Membership {
     const inside = new RouteSocket(namespaces.path(sandbox.sandboxId));
     let endpoint: EndpointRecord | undefined;
     try {
-      endpoint = records.transaction(() =>
-        this.#endpoints.assign({ sandbox, network, wished, present, joined: false }),
-      );
+      endpoint = await this.#newEndpoint(sandbox, network, wished, present);
       const all = [...present, endpoint];
       const plan = await this.#published.prepare(sandbox, all);
-      this.#endpoints.join({ sandbox, endpoint, gateways: chooseGateways(all), inside });
+      await this.#endpoints.join({ sandbox, endpoint, gateways: chooseGateways(all), inside });
       if (this.#endpoints.hasNames(endpoint)) await dns.start(sandbox);
       await plan.enforce();
       records.putEndpoint({ ...endpoint, joined: true });
     } catch (error) {
-      ipam.released();
       if (endpoint !== undefined) await this.#part(sandbox, endpoint, inside);
       throw error;
     } finally {
       inside.close();
     }
     this.#endpoints.announce("connect", endpoint);
+  }
+
+  /** Its row, and what its driver says of it; neither is left on failure. */
+  async #newEndpoint(
+    sandbox: SandboxRecord,
+    network: NetworkRecord,
+    wished: EndpointSettings,
+    present: readonly EndpointRecord[],
+  ): Promise<EndpointRecord> {
+    const { records, ipam } = this.#parts;
+    const lease = await this.#endpoints.lease(network, wished);
+    let endpoint: EndpointRecord;
+    try {
+      endpoint = records.transaction(() => this.#endpoints.assign({ sandbox, network, lease, present, joined: false }));
+    } catch (error) {
+      ipam.released();
+      await this.#endpoints.giveBack(network, lease);
+      throw error;
+    }
+    try {
+      return await this.#endpoints.prepare(sandbox, endpoint, [...present, endpoint]);
+    } catch (error) {
+      await this.#endpoints.leave(sandbox, endpoint);
+      records.deleteEndpoint(endpoint.id);
+      ipam.released();
+      throw error;
+    }
   }
 
   #check(sandbox: SandboxRecord, network: NetworkRecord, present: readonly EndpointRecord[]): void {
@@ -99,9 +123,9 @@ export class Membership {
         error: errorMessage(error),
       });
     }
-    this.#endpoints.leave(endpoint);
+    await this.#endpoints.leave(sandbox, endpoint);
     changeRoutes(inside, chooseGateways(all), chooseGateways(rest));
-    this.#forget(sandbox.containerId, this.#endpoints.discard(endpoint));
+    this.#forget(sandbox.containerId, this.#endpoints.discard(sandbox, endpoint));
     records.deleteEndpoint(endpoint.id);
     ipam.released();
   }

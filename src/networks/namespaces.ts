@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, readdirSync } from "node:fs";
-import { errorMessage } from "../base/errors.ts";
+import { errnoOf, errorMessage } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import type { Logger } from "../base/log.ts";
 import { addVeth, deleteLink, RouteSocket, setLink } from "../kernel/netlink.ts";
@@ -52,6 +52,22 @@ export function makePair({ host, inside, path, hostLink, name }: PairRequest): P
   if (link === undefined) throw new Error(`link ${name} did not appear in ${path}`);
   inside.run(setLink(link.index, { noAutoIpv6: true, up: true }));
   return { hostLink, index: link.index };
+}
+
+/** Does the work with a socket inside the namespace; nothing when there is no such namespace any more. */
+export function insideOf(netns: string, work: (inside: RouteSocket) => void): void {
+  let inside: RouteSocket;
+  try {
+    inside = new RouteSocket(netns);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "EINVAL") return;
+    throw error;
+  }
+  try {
+    work(inside);
+  } finally {
+    inside.close();
+  }
 }
 
 export interface NamespacesOptions {

@@ -8,6 +8,8 @@ import { deleteLink, RouteSocket } from "../kernel/netlink.ts";
 import { removeNetns } from "../kernel/netns.ts";
 import { applyRuleset, listTable } from "../kernel/nftables.ts";
 import { run } from "../kernel/spawn.ts";
+import { openPlugins } from "../plugins/open.ts";
+import type { Plugins } from "../plugins/plugins.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths, type Paths } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
@@ -55,7 +57,7 @@ export interface World extends AsyncDisposable {
 /** Everything that it made in the kernel is removed at the end. */
 export async function makeWorld(
   settings: Partial<NetworkSettings> = {},
-  { hostServers }: Pick<StartOptions, "hostServers"> = {},
+  { hostServers, plugins }: Pick<StartOptions, "hostServers" | "plugins"> = {},
 ): Promise<World> {
   const root = mkdtempSync(join(tmpdir(), "gantry-networks-"));
   const paths = makePaths(join(root, "data"), join(root, "exec"));
@@ -63,7 +65,7 @@ export async function makeWorld(
   const events: EventInput[] = [];
   const logs: string[] = [];
   const open = (wished: Partial<NetworkSettings>) =>
-    startNetworks({ store, settings: wished, events, logs, hostServers });
+    startNetworks({ store, settings: wished, events, logs, hostServers, plugins });
   const world: World = {
     networks: await open(settings),
     store,
@@ -90,6 +92,7 @@ export interface StartOptions {
   readonly events?: EventInput[];
   readonly logs?: string[];
   readonly hostServers?: (() => readonly string[]) | undefined;
+  readonly plugins?: Plugins | undefined;
 }
 
 export function startNetworks({
@@ -98,10 +101,12 @@ export function startNetworks({
   events = [],
   logs = [],
   hostServers,
+  plugins,
 }: StartOptions): Promise<Networks> {
   return openNetworks({
     store,
     hostServers,
+    plugins: plugins ?? openPlugins({ sockets: [], specs: [] }),
     settings: { ...DEFAULTS, ...settings },
     events: {
       publish: (event) => void events.push(event),

@@ -2,11 +2,12 @@
 import type { Logger } from "../base/log.ts";
 import type { Events } from "../events/events.ts";
 import { RouteSocket } from "../kernel/netlink.ts";
+import type { Plugins } from "../plugins/plugins.ts";
 import type { Store } from "../store/store.ts";
 import { type Cidr, type Family, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
 import { isOn, OPTION, trustedLinks } from "./bridge-options.ts";
 import { Dns } from "./dns/dns.ts";
-import { type Driver, makeDrivers } from "./drivers.ts";
+import { type Drivers, makeDrivers } from "./drivers.ts";
 import { Firewall } from "./firewall.ts";
 import { Flows } from "./flows.ts";
 import { type ForeignFirewalls, foreignFirewalls } from "./foreign-firewalls.ts";
@@ -18,6 +19,7 @@ import type { NetworkSettings } from "./networks.ts";
 import { PortHolder } from "./port-holder.ts";
 import { Ports } from "./ports.ts";
 import { type NetworkRecord, Records } from "./records.ts";
+import { RemoteIpam } from "./remote-ipam.ts";
 import { containerResolver, hostNameServers } from "./resolv.ts";
 import type { BridgeRules } from "./ruleset.ts";
 
@@ -25,13 +27,15 @@ export interface Parts {
   readonly settings: NetworkSettings;
   readonly events: Events;
   readonly logger: Logger;
+  readonly plugins: Plugins;
   readonly records: Records;
   readonly ipam: Ipam;
+  readonly remoteIpam: RemoteIpam;
   /** In the host's namespace. */
   readonly host: RouteSocket;
   readonly names: Names;
   readonly namespaces: Namespaces;
-  readonly drivers: Readonly<Record<string, Driver>>;
+  readonly drivers: Drivers;
   /** Undefined when the daemon must leave the firewall alone. */
   readonly firewall: Firewall | undefined;
   readonly foreign: ForeignFirewalls;
@@ -46,6 +50,7 @@ export interface PartsOptions {
   readonly settings: NetworkSettings;
   readonly events: Events;
   readonly logger: Logger;
+  readonly plugins: Plugins;
   /** The name servers that the host asks; default: those of its resolv.conf. */
   readonly hostServers?: (() => readonly string[]) | undefined;
 }
@@ -53,13 +58,21 @@ export interface PartsOptions {
 /** How many namespaces wait for containers: enough for a burst, few enough to cost nothing. */
 const READY = { wired: 4, bare: 2 } as const;
 
-export function makeParts({ store, settings, events, logger, hostServers = hostNameServers }: PartsOptions): Parts {
+export function makeParts({
+  store,
+  settings,
+  events,
+  logger,
+  plugins,
+  hostServers = hostNameServers,
+}: PartsOptions): Parts {
   const names = makeNames(store.paths.dataRoot);
   const host = new RouteSocket();
   const records = new Records(store);
   const ipam = new Ipam(store);
+  const remoteIpam = new RemoteIpam({ plugins, logger });
   const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
-  const drivers = makeDrivers({ host, ipam, names });
+  const drivers = makeDrivers({ host, names, plugins, logger });
   const holder = new PortHolder({ relays: settings.userlandProxy });
   const ports = new Ports(records, holder);
   const foreign = foreignFirewalls({ logger, ipv6: settings.ip6tables });
@@ -82,7 +95,7 @@ export function makeParts({ store, settings, events, logger, hostServers = hostN
   const flows = new Flows(logger);
   const dns = new Dns({ records, namespaces, logger, hostServers });
   return {
-    ...{ settings, events, logger, records, ipam, host, names, namespaces, drivers },
+    ...{ settings, events, logger, plugins, records, ipam, remoteIpam, host, names, namespaces, drivers },
     ...{ firewall, foreign, flows, holder, ports, dns },
   };
 }

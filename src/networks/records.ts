@@ -22,6 +22,10 @@ export interface NetworkConfig {
   /** Whether a bridge that someone else made may serve. */
   readonly adopt: boolean;
   readonly predefined: boolean;
+  /** Its driver has not said yet that it is made. */
+  readonly incomplete?: boolean | undefined;
+  /** Subnet → id at the IPAM plug-in. */
+  readonly pools?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface NetworkRecord extends NetworkConfig {
@@ -201,7 +205,8 @@ export class Records {
     this.#store.run(
       `INSERT INTO endpoints (id, container_id, network_id, network_name, position, host_link, settings, joined, interface)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, joined = excluded.joined`,
+       ON CONFLICT (id) DO UPDATE SET settings = excluded.settings, joined = excluded.joined,
+         host_link = excluded.host_link, interface = excluded.interface`,
       id,
       containerId,
       networkId,

@@ -2,14 +2,13 @@
 import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { checkAdmission, checkSettings } from "./admission.ts";
-import { checkBridgeOptions } from "./bridge-options.ts";
 import { userNetwork } from "./definitions.ts";
-import type { Driver } from "./drivers.ts";
+import type { Driver } from "./driver.ts";
 import { ensureForwarding } from "./forwarding.ts";
-import { checkGatewayModes } from "./gateway-mode.ts";
 import { NO_BRIDGE } from "./names.ts";
 import { hasRival, hostSubnets, networkSubnets, type Parts } from "./parts.ts";
 import type { NetworkRecord } from "./records.ts";
+import { isRemoteIpam, type RequestedPools } from "./remote-ipam.ts";
 import { networkView } from "./views.ts";
 
 const MAX_TRIES = 10;
@@ -17,6 +16,8 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export class Registry {
   readonly #parts: Parts;
+  /** Being made or removed: no container may join. */
+  readonly #busy = new Set<string>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -42,11 +43,8 @@ export class Registry {
     return found[0];
   }
 
-  driverOf(network: NetworkRecord): Driver {
-    const driver = this.#parts.drivers[network.driver];
-    if (driver === undefined)
-      throw new EngineError("internal", `network ${network.name} has an unknown driver: ${network.driver}`);
-    return driver;
+  driverOf({ driver }: NetworkRecord): Driver {
+    return this.#parts.drivers.of(driver);
   }
 
   inspect(name: string): Network {
@@ -98,29 +96,66 @@ export class Registry {
   /** Once more with another subnet when another engine on this machine chose the same one at the same time. */
   async #make(request: NetworkCreateRequest, driver: Driver, tries = 0): Promise<{ Id: string }> {
     const { records, host, ipam, settings, firewall } = this.#parts;
+    const requested = isRemoteIpam(request.IPAM?.Driver)
+      ? await this.#parts.remoteIpam.requestPools(request)
+      : undefined;
     const owned = networkSubnets(records.networks());
-    const network = userNetwork({ request, settings, owned, taken: [...owned, ...hostSubnets(host)] });
-    records.transaction(() => {
-      records.putNetwork(network);
-      ipam.reserve(network);
+    const taken = [...owned, ...hostSubnets(host)];
+    const network = await this.#orGiveBack(request, requested, () => {
+      const made = userNetwork({ request, requested, linkOf: driver.linkOf, settings, owned, taken });
+      records.transaction(() => {
+        records.putNetwork({ ...made, incomplete: true });
+        ipam.reserve(made);
+      });
+      return made;
     });
+    this.#busy.add(network.id);
     try {
-      driver.ensure(network);
+      await driver.create(network);
       await ensureForwarding(this.#parts, network.ipv6);
       await firewall?.rebuild();
-      if (network.ownSubnets || tries >= MAX_TRIES || !hasRival(host, network)) return { Id: network.id };
+      if (network.ownSubnets || tries >= MAX_TRIES || !hasRival(host, network)) {
+        records.putNetwork(network);
+        return { Id: network.id };
+      }
     } catch (error) {
-      this.#undo(network, driver);
+      await this.#undo(network, driver);
       throw error;
+    } finally {
+      this.#busy.delete(network.id);
     }
-    this.#undo(network, driver);
+    await this.#undo(network, driver);
     return this.#make(request, driver, tries + 1);
   }
 
-  #undo(network: NetworkRecord, driver: Driver): void {
+  async #orGiveBack<T>(
+    request: NetworkCreateRequest,
+    requested: RequestedPools | undefined,
+    work: () => T,
+  ): Promise<T> {
+    try {
+      return work();
+    } catch (error) {
+      if (requested !== undefined)
+        await this.#parts.remoteIpam.releasePools(request.IPAM?.Driver ?? "", requested).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #undo(network: NetworkRecord, driver: Driver): Promise<void> {
+    await driver.remove(network).catch(() => {});
+    await this.#releasePools(network).catch(() => {});
     this.#parts.records.deleteNetwork(network.id);
     this.#parts.ipam.released();
-    driver.remove(network);
+  }
+
+  async #releasePools({ ipamDriver, subnets, pools = {} }: NetworkRecord): Promise<void> {
+    if (isRemoteIpam(ipamDriver)) await this.#parts.remoteIpam.releasePools(ipamDriver, { config: subnets, pools });
+  }
+
+  /** "not-found" for a network that is being made or removed. */
+  refuseBusy({ id, name }: NetworkRecord): void {
+    if (this.#busy.has(id)) throw new EngineError("not-found", `network ${name} not found`);
   }
 
   #creatable(request: NetworkCreateRequest): Driver {
@@ -131,12 +166,12 @@ export class Registry {
       throw new EngineError("conflict", `network with name ${name} already exists`);
     if (request.ConfigOnly || request.ConfigFrom?.Network)
       throw new EngineError("not-implemented", "configuration-only networks are not supported");
-    checkBridgeOptions(request.Options ?? {});
-    checkGatewayModes(request);
-    const driver = this.#parts.drivers[kind || "bridge"];
-    if (driver === undefined)
+    const { drivers, records } = this.#parts;
+    if (!drivers.has(kind || "bridge"))
       throw new EngineError("not-found", `could not find plugin ${kind} in v1 plugin registry: plugin not found`);
+    const driver = drivers.of(kind || "bridge");
     if (!driver.many) throw new EngineError("forbidden", `only one instance of "${kind}" network is allowed`);
+    driver.check(request, records.networks());
     return driver;
   }
 
@@ -155,9 +190,16 @@ export class Registry {
         `error while removing network: network ${network.name} has active endpoints (${names})`,
       );
     }
-    records.deleteNetwork(network.id);
+    this.refuseBusy(network);
+    this.#busy.add(network.id);
+    try {
+      await this.driverOf(network).remove(network);
+      await this.#releasePools(network);
+      records.deleteNetwork(network.id);
+    } finally {
+      this.#busy.delete(network.id);
+    }
     ipam.released();
-    this.driverOf(network).remove(network);
     await firewall?.rebuild();
     events.publish({
       type: "network",

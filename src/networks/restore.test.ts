@@ -82,7 +82,7 @@ test("a bridge that someone removed comes back, with its containers", { skip }, 
 
 test("two engines on one machine leave each other alone", { skip }, async () => {
   await using one = await makeWorld();
-  const first = await one.networks.open(requestFor("first"));
+  await one.networks.open(requestFor("first"));
   await using two = await makeWorld();
   const other = requestFor("second", { portBindings: { "80/tcp": [{ HostPort: String(PORT) }] } });
   const second = await two.networks.open(other);
@@ -93,7 +93,6 @@ test("two engines on one machine leave each other alone", { skip }, async () => 
   await one.networks.restore(new Set());
   using _server = await serve(second.netns ?? "", 80);
   assert.ok(await ask("tcp", "127.0.0.1", PORT));
-  assert.equal(first.endpoints.bridge?.IPPrefixLen, second.endpoints.bridge?.IPPrefixLen);
 });
 
 test("engines that start at the same time end with a bridge and a subnet of their own", { skip }, async () => {

@@ -1,16 +1,19 @@
 /** Kernel and database brought together: what should be there is made where it is missing, what nobody knows is removed. */
 import { errorMessage } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import { deleteLink, setLink } from "../kernel/netlink.ts";
 import { ensureForwarding, ensureGuard } from "./forwarding.ts";
 import { sweepAbandoned } from "./leftovers.ts";
 import type { Parts } from "./parts.ts";
 import { claimBridge } from "./predefined.ts";
 import type { NetworkRecord } from "./records.ts";
+import { isRemoteIpam } from "./remote-ipam.ts";
 
 /** Bridges, ports, rules, forwarding; then the leftovers. What fails of one network is told and does not keep the others from working. */
 export async function restoreKernel(parts: Parts): Promise<void> {
   const { records, host, namespaces, firewall, settings, logger } = parts;
   claimBridge(parts);
+  await endIncomplete(parts);
   const networks = records.networks();
   for (const network of networks) ensure(parts, network);
   await holdPorts(parts);
@@ -32,9 +35,32 @@ export async function restoreKernel(parts: Parts): Promise<void> {
   logger.log("debug", "networks are ready", { networks: networks.length, links: host.links().length });
 }
 
+/** Networks that an engine was killed in the midst of making: nobody was told of them. */
+async function endIncomplete({ drivers, records, remoteIpam, logger }: Parts): Promise<void> {
+  for (const network of records.networks()) {
+    if (network.incomplete !== true) {
+      if (isRemoteIpam(network.ipamDriver))
+        void remoteIpam.replay(network).catch((error) => complain(logger, network, error));
+      continue;
+    }
+    await drivers
+      .of(network.driver)
+      .remove(network)
+      .catch((error) => complain(logger, network, error));
+    records.deleteNetwork(network.id);
+  }
+}
+
+function complain(logger: Logger, { name }: NetworkRecord, error: unknown): void {
+  logger.log("warn", "the plug-in of a network did not do what it should", {
+    network: name,
+    error: errorMessage(error),
+  });
+}
+
 function ensure({ drivers, host, records, logger }: Parts, network: NetworkRecord): void {
   try {
-    drivers[network.driver]?.ensure(network);
+    drivers.of(network.driver).ensure(network);
     const bridge = network.link === "" ? undefined : host.link(network.link)?.index;
     if (bridge === undefined) return;
     const ports = new Set(records.endpointsOfNetwork(network.id).map(({ hostLink }) => hostLink));

@@ -13,6 +13,7 @@ import type { Parts } from "./parts.ts";
 import { Published } from "./published.ts";
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from "./records.ts";
 import type { Registry } from "./registry.ts";
+import type { Lease } from "./remote-ipam.ts";
 import { dnsNames } from "./views.ts";
 
 interface Wanted {
@@ -58,8 +59,9 @@ export class Sandboxes {
       const own = wanted.every(({ network }) => this.#registry.driverOf(network).ownNetns);
       if (!own && wanted.length > 1)
         throw new EngineError("invalid", "conflicting options: host type networking can't be used with other networks");
-      const wired = wanted.some(({ network }) => this.#registry.driverOf(network).wired);
-      const namespace = own ? await this.#parts.namespaces.take(wired ? "wired" : "bare") : undefined;
+      // A pair that was made ahead is the first endpoint's.
+      const paired = wanted[0] !== undefined && this.#registry.driverOf(wanted[0].network).paired;
+      const namespace = own ? await this.#parts.namespaces.take(paired ? "wired" : "bare") : undefined;
       try {
         await this.#build(request, wanted, namespace);
       } catch (error) {
@@ -97,7 +99,6 @@ export class Sandboxes {
     wanted: readonly Wanted[],
     namespace: ReadyNamespace | undefined,
   ): Promise<void> {
-    const { records, ipam } = this.#parts;
     const { containerId, name, hostname, portBindings, publishAll, exposedPorts } = request;
     const ndots = (request.dnsOptions ?? []).some(isDots);
     const sandbox: SandboxRecord = {
@@ -109,35 +110,56 @@ export class Sandboxes {
       config: { hostname, portBindings, publishAll, exposedPorts, dns: request.dns ?? [], ndots },
       dnsPort: 0,
     };
-    let endpoints: EndpointRecord[];
-    try {
-      endpoints = records.transaction(() => {
-        records.putSandbox(sandbox);
-        const present: EndpointRecord[] = [];
-        for (const { network, wished } of wanted) {
-          const hostLink = present.length === 0 ? namespace?.pair?.hostLink : undefined;
-          present.push(this.#endpoints.assign({ sandbox, network, wished, present, hostLink, joined: true }));
-        }
-        return present;
-      });
-    } catch (error) {
-      ipam.released();
-      throw error;
-    }
+    let endpoints = await this.#assign(sandbox, wanted, namespace);
     if (namespace !== undefined) {
       const { socket: inside, pair } = namespace;
-      const gateways = chooseGateways(endpoints);
+      endpoints = await this.#prepare(sandbox, endpoints);
       const named = endpoints.some((endpoint) => this.#endpoints.hasNames(endpoint));
       const dns = named ? this.#parts.dns.start(sandbox) : undefined;
       dns?.catch(() => {});
       // Ports first: one that is taken is refused before anything is changed.
       const asked = Object.keys(portBindings).length + publishAll.length + exposedPorts.length > 0;
       const plan = asked ? await this.#published.prepare(sandbox, endpoints) : undefined;
-      for (const endpoint of endpoints) this.#endpoints.join({ sandbox, endpoint, gateways, inside, pair });
+      const gateways = chooseGateways(endpoints);
+      for (const endpoint of endpoints) await this.#endpoints.join({ sandbox, endpoint, gateways, inside, pair });
       await plan?.enforce();
       await dns;
     }
     for (const endpoint of endpoints) this.#endpoints.announce("connect", endpoint);
+  }
+
+  /** The rows of the sandbox and its endpoints, in one transaction. */
+  async #assign(
+    sandbox: SandboxRecord,
+    wanted: readonly Wanted[],
+    namespace: ReadyNamespace | undefined,
+  ): Promise<EndpointRecord[]> {
+    const { records, ipam } = this.#parts;
+    const leases: { readonly network: NetworkRecord; readonly lease: Lease }[] = [];
+    try {
+      for (const { network, wished } of wanted) {
+        leases.push({ network, lease: await this.#endpoints.lease(network, wished) });
+      }
+      return records.transaction(() => {
+        records.putSandbox(sandbox);
+        const present: EndpointRecord[] = [];
+        for (const { network, lease } of leases) {
+          const hostLink = present.length === 0 ? namespace?.pair?.hostLink : undefined;
+          present.push(this.#endpoints.assign({ sandbox, network, lease, present, hostLink, joined: true }));
+        }
+        return present;
+      });
+    } catch (error) {
+      ipam.released();
+      for (const { network, lease } of leases) await this.#endpoints.giveBack(network, lease);
+      throw error;
+    }
+  }
+
+  async #prepare(sandbox: SandboxRecord, endpoints: readonly EndpointRecord[]): Promise<EndpointRecord[]> {
+    const prepared: EndpointRecord[] = [];
+    for (const endpoint of endpoints) prepared.push(await this.#endpoints.prepare(sandbox, endpoint, endpoints));
+    return prepared;
   }
 
   close(containerId: string): Promise<void> {
@@ -151,7 +173,7 @@ export class Sandboxes {
     dns.stop(containerId);
     const endpoints = records.endpointsOfContainer(containerId);
     await this.#published.close(containerId);
-    for (const endpoint of endpoints) this.#endpoints.leave(endpoint);
+    for (const endpoint of endpoints) await this.#endpoints.leave(sandbox, endpoint);
     records.deleteSandbox(containerId);
     ipam.released();
     if (sandbox.ownNetns) setImmediate(() => namespaces.remove(sandbox.sandboxId));

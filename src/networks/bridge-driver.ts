@@ -1,0 +1,51 @@
+/** Networks that are bridges in the host's kernel. */
+import { deleteLink, setLink } from "../kernel/netlink.ts";
+import { checkBridgeOptions, OPTION } from "./bridge-options.ts";
+import { ensureBridge, plug, removeOwnLink } from "./bridges.ts";
+import type { Driver } from "./driver.ts";
+import type { DriverParts } from "./drivers.ts";
+import { checkGatewayModes } from "./gateway-mode.ts";
+import { makePair } from "./namespaces.ts";
+import type { NetworkRecord } from "./records.ts";
+
+export function bridgeDriver({ host, names }: DriverParts): Driver {
+  const indexes = new Map<string, number>();
+  const ensure = (network: NetworkRecord) => {
+    const index = ensureBridge(host, network, names);
+    indexes.set(network.id, index);
+    return index;
+  };
+  return {
+    ownNetns: true,
+    wired: true,
+    paired: true,
+    many: true,
+    check(request) {
+      checkBridgeOptions(request.Options ?? {});
+      checkGatewayModes(request);
+    },
+    linkOf: (id, options) => options[OPTION.name] || `br-${id.slice(0, 12)}`,
+    create: async (network) => void ensure(network),
+    ensure,
+    async remove(network) {
+      indexes.delete(network.id);
+      await removeOwnLink(host, network.link, names.alias);
+    },
+    join({ network, endpoint, netns, inside, pair, gateways, published }) {
+      const { hostLink, settings, interface: name } = endpoint;
+      const used = pair ?? makePair({ host, inside, path: netns, hostLink, name });
+      const rename = pair && name;
+      const request = { host, inside, pair: used, network, settings, rename, gateways, published };
+      try {
+        plug({ ...request, bridge: indexes.get(network.id) ?? ensure(network) });
+      } catch {
+        // Someone may have taken the bridge away: one more try on a bridge that was looked for.
+        plug({ ...request, bridge: ensure(network) });
+      }
+    },
+    leave({ endpoint }) {
+      host.run({ ...setLink(endpoint.hostLink, { master: 0, up: false }), tolerate: ["ENODEV"] });
+    },
+    discard: ({ endpoint }) => host.runAside(deleteLink(endpoint.hostLink)),
+  };
+}
