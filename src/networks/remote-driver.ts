@@ -24,6 +24,9 @@ const LABEL = {
   mac: "com.docker.network.endpoint.macaddress",
 } as const;
 
+/** A container that has ended does not wait for a plug-in as one does that is to start. */
+const GOODBYE = { timeoutMs: 5000 };
+
 interface CreateEndpointAnswer {
   readonly Interface?: {
     readonly Address?: string;
@@ -106,9 +109,9 @@ export function remoteDriver(name: string, { host, plugins, logger }: DriverPart
     async leave(place) {
       joins.delete(place.endpoint.id);
       moveBack(place);
-      const driver = await plugin();
+      const driver = await plugins.get(name, "NetworkDriver", GOODBYE);
       for (const method of ["Leave", "DeleteEndpoint"])
-        await driver.call(`NetworkDriver.${method}`, idsOf(place)).catch((error) =>
+        await driver.call(`NetworkDriver.${method}`, idsOf(place), GOODBYE).catch((error) =>
           logger.log("warn", "a network plug-in did not let go of an endpoint", {
             plugin: name,
             method,
