@@ -21,7 +21,8 @@ async function tree(engine: Engine, text: string, wish: Wish = {}): Promise<stri
 async function serve(t: TestContext, files: Readonly<Record<string, Buffer | string>>): Promise<string> {
   const server = createServer((request, response) => {
     const file = files[request.url ?? ""];
-    if (file === undefined) response.writeHead(404).end();
+    if (request.url === "/moved/to") response.writeHead(302, { Location: "/some/file" }).end();
+    else if (file === undefined) response.writeHead(404).end();
     else response.writeHead(200, { "Last-Modified": "Thu, 01 Jan 2015 00:00:00 GMT" }).end(file);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -142,6 +143,7 @@ test("ADD fetches URLs, checks them, and knows unchanged ones", async (t) => {
   assert.deepEqual(again.ran, []);
   const stat = await build(engine, `FROM busybox\nADD ${url}/some/file /out/\nRUN stat -c %Y /out/file\n`);
   assert.equal(stat.output, "1420070400\n");
+  assert.deepEqual(await tree(engine, `ADD ${url}/moved/to /out/`), ["600 0:0 ./to content"]);
   await assert.rejects(tree(engine, `ADD ${url}/none /out/`), /status 404/);
   await assert.rejects(tree(engine, `ADD ${url}/ /out/`), /cannot determine filename/);
   await assert.rejects(

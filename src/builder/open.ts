@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError } from "../base/errors.ts";
@@ -59,10 +59,16 @@ export function openBuilder({ contexts, ...parts }: BuilderParts): OpenedBuilder
   };
 }
 
-/** What is known of contexts that are gone. */
+/** Milliseconds. */
+const MONTH = 30 * 24 * 3600_000;
+
+/** What is known of contexts that are gone, and of programs' folders that nobody has built for a month. */
 function removeHashes(paths: Paths, kept: ReadonlySet<string>): void {
-  for (const name of readdirSync(paths.contextHashes))
-    if (!kept.has(name)) rmSync(paths.contextHash(name), { force: true });
+  for (const name of readdirSync(paths.contextHashes)) {
+    const file = paths.contextHash(name);
+    const isRecent = name.startsWith("folder-") && Date.now() - statSync(file).mtimeMs < MONTH;
+    if (!kept.has(name) && !isRecent) rmSync(file, { force: true });
+  }
 }
 
 class LocalBuilder implements Builder {

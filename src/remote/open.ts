@@ -9,6 +9,7 @@ import { login } from "./login.ts";
 import type {
   Credentials,
   Distribution,
+  Download,
   LoginResult,
   Remote,
   RemoteSettings,
@@ -86,14 +87,19 @@ class HttpRemote implements Remote {
     return inspectDistribution(this.repository(reference, { credentials, insecure, access: "pull" }), signal);
   }
 
-  async download(url: URL, signal?: AbortSignal) {
+  async download(url: URL, signal?: AbortSignal): Promise<Download> {
     const answer = await exchange({ method: "GET", url, signal }, this.#shared.connections);
     if (answer.status !== 200) {
       await discard(answer);
       throw new EngineError("invalid", `failed to GET ${url.href} with status ${answer.status}`);
     }
     const size = Number(answer.headers["content-length"] ?? Number.NaN);
-    return { body: answer.body, size: Number.isSafeInteger(size) ? size : undefined };
+    const modifiedAt = Date.parse(String(answer.headers["last-modified"] ?? ""));
+    return {
+      body: answer.body,
+      size: Number.isSafeInteger(size) ? size : undefined,
+      modifiedAt: Number.isNaN(modifiedAt) ? undefined : modifiedAt,
+    };
   }
 
   configure(settings: RemoteSettings): void {

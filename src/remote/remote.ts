@@ -168,6 +168,14 @@ export interface SearchResult {
   readonly is_automated: boolean;
 }
 
+export interface Download {
+  readonly body: Readable;
+  /** As the server says it. */
+  readonly size: number | undefined;
+  /** Milliseconds since the epoch; as the server says it. */
+  readonly modifiedAt: number | undefined;
+}
+
 export interface Distribution {
   readonly descriptor: Descriptor;
   readonly platforms: readonly Platform[];
@@ -198,8 +206,8 @@ export interface Remote {
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<Distribution>;
-  /** A file behind an http(s) URL, reached by the settings' proxies and authorities. `size` as the server says it. "invalid" when it answers no success. */
-  download(url: URL, signal?: AbortSignal): Promise<{ readonly body: Readable; readonly size: number | undefined }>;
+  /** A file behind an http(s) URL, reached by the settings' proxies and authorities. "invalid" when it answers no success. */
+  download(url: URL, signal?: AbortSignal): Promise<Download>;
   /** Later requests follow the new settings; those under way end under the old ones. */
   configure(settings: RemoteSettings): void;
   readonly settings: RemoteSettings;

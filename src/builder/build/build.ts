@@ -57,9 +57,8 @@ export async function runBuild(
       const { onProgress } = options;
       const imports = await openImports({ tools, request, signal, onProgress });
       const run = { imports, fetched, parts, request, file, warnings, lease, signal, stop, onProgress, onResult };
-      const built: PlatformBuild[] = [];
       const wanted = request.platforms?.length ? request.platforms : [undefined];
-      for (const platform of wanted) built.push(await buildPlatform(run, platform));
+      const built = await allOrFirstError(wanted.map((platform) => buildPlatform(run, platform)));
       const images = built.map(({ image }) => image);
       const result = await exportResult(
         { tools, request, lease, names, signal, onProgress, warnings: warnings.all },
@@ -134,6 +133,14 @@ async function buildPlatform(run: Run, platform: Platform | undefined): Promise<
     await session.settled();
     throw explain(error, session, file);
   }
+}
+
+/** Waits for all, also when one fails; then rejects with what failed first, and not because of another's failure. */
+async function allOrFirstError<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(work);
+  const failed = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
+  if (failed.length > 0) throw failed.find((reason) => errorKind(reason) !== "cancelled") ?? failed[0];
+  return results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
 /** The Dockerfile's lines and the exit code for the step that failed first; other errors as they are. */

@@ -9,7 +9,7 @@ import type { GitSource, Source, Stage, TransferStep } from "../dockerfile/plan.
 import type { Op, OpContext } from "../graph/graph.ts";
 import { FetchOp } from "../sources/fetched.ts";
 import { checkOutGit } from "../sources/git.ts";
-import { download, fileNameOf } from "../sources/url.ts";
+import { downloadFile, fileNameOf } from "../sources/url.ts";
 import { type FolderTree, type LayeredTree, type Made, SCRATCH, type Tree } from "../tree.ts";
 import type { BaseImage, ImageWish } from "./base-images.ts";
 import { imageIdOf, type Portrait } from "./image.ts";
@@ -40,10 +40,11 @@ export class Sources {
   url(url: string, { destination, checksum }: TransferStep): { vertex: TreeVertex; name: string } {
     const name = fileNameOf(url) ?? (destination.endsWith("/") ? undefined : "download");
     if (name === undefined) throw new EngineError("invalid", `cannot determine filename from url: ${url}`);
+    const { tools, fetched } = this.#compiler;
     const op = () =>
       new FetchOp(async (context) => {
-        const folder = this.#compiler.fetched.make();
-        await download({ url, folder, name, checksum }, context);
+        const folder = fetched.make();
+        await downloadFile(tools.remote, { url, folder, name, checksum }, context);
         return { root: folder, name: url };
       });
     return { name, vertex: this.#once(`url ${url} ${checksum ?? ""}`, url, op) };

@@ -1,5 +1,6 @@
 /** From stages as values to what a parsed Dockerfile is, and the contexts it names. */
 import { posix } from "node:path";
+import { digestOf } from "../../base/digest.ts";
 import type { BuildRequest, NamedContext, SecretSource, SshSource } from "../builder.ts";
 import type {
   CommandLine,
@@ -101,7 +102,7 @@ class Compiler {
     this.#contexts[name] =
       from.kind === "image"
         ? { kind: "image", name: from.name }
-        : { kind: "tree", tree: { root: from.path, ignore: from.ignore } };
+        : { kind: "tree", tree: { root: from.path, ignore: from.ignore, cacheName: hashesName(from.path) } };
     return name;
   }
 
@@ -292,6 +293,11 @@ function mountFlag(line: Line, mount: StepMount): MountFlag {
     }
   };
   return { at: line.common.range.start, options: [{ name: "type", value: mount.type }, ...own()] };
+}
+
+/** Under which what is known of a folder's files is kept; see removeHashes in open.ts. */
+function hashesName(path: string): string {
+  return `folder-${digestOf(path).slice("sha256:".length, 40)}`;
 }
 
 /** So that nothing in it means anything to who expands it. */
