@@ -1,7 +1,7 @@
 /** Processes, by posix_spawn: its cost does not grow with this process's memory. */
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errnoOf } from "../base/errors.ts";
 import { native } from "./native.ts";
 
 export interface SpawnRequest {
@@ -84,6 +84,15 @@ export function killProcess(pid: number, signal: number): void {
   native.killProcess(pid, signal);
 }
 
+/** Ends a child of ours that may have ended just now, unheard of yet. */
+export function endChild({ pid }: Child): void {
+  try {
+    killProcess(pid, 9);
+  } catch (error) {
+    if (errnoOf(error) !== "ESRCH") throw error;
+  }
+}
+
 /** Runs a short command to its end. A failing exit code is the caller's to judge; it does not throw for it. */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { input, env, cwd, timeoutMs = 30_000, maxBytes = 16 << 20, signal } = options;
@@ -101,7 +110,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   }
   let over = false;
   const kill = () => {
-    if (!over) killProcess(child.pid, 9);
+    if (!over) endChild(child);
   };
   const timer = setTimeout(kill, timeoutMs);
   signal?.addEventListener("abort", kill, { once: true });

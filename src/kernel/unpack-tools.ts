@@ -2,8 +2,8 @@
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { finished } from "node:stream/promises";
-import { EngineError, errnoOf } from "../base/errors.ts";
-import { type Child, killProcess, pipe, spawn } from "./spawn.ts";
+import { EngineError } from "../base/errors.ts";
+import { type Child, endChild, pipe, spawn } from "./spawn.ts";
 
 export type UnpackTool = "xz" | "bzip2";
 
@@ -36,17 +36,8 @@ export async function* unpackBy(tool: UnpackTool, source: AsyncIterable<Uint8Arr
     if (code !== 0) throw new EngineError("invalid", `invalid compressed data: ${(await words).trim() || tool}`);
     await fed;
   } finally {
-    if (!ended) endChild(child.pid);
+    if (!ended) endChild(child);
     for (const stream of [stdin, stdout, stderr]) stream.destroy();
-  }
-}
-
-/** It may have ended by itself just now. */
-function endChild(pid: number): void {
-  try {
-    killProcess(pid, 9);
-  } catch (error) {
-    if (errnoOf(error) !== "ESRCH") throw error;
   }
 }
 
