@@ -59,6 +59,20 @@ CMD ["run.sh"]
   assert.equal(again.images[0]?.id, image.id);
 });
 
+test("each name that an image gets is an event", async (t) => {
+  const { engine } = await startEngine(t);
+  await build(engine, "FROM busybox\nLABEL a=b\n", { tags: ["one", "two:2"] });
+  const options = { filters: { event: ["tag"] }, since: 0n, until: BigInt(Date.now() + 5) * 1_000_000n };
+  const events = await Array.fromAsync(engine.events.subscribe(options));
+  assert.deepEqual(
+    events.map(({ Action, Actor }) => [Action, Actor.Attributes]),
+    [
+      ["tag", { a: "b", name: "one:latest" }],
+      ["tag", { a: "b", name: "two:2" }],
+    ],
+  );
+});
+
 test("squashing leaves one layer above the base, with what was removed gone", async (t) => {
   const { engine } = await startEngine(t);
   const dockerfile = "FROM busybox\nRUN echo secret > /secret && echo 1 > /kept\nRUN rm /secret /bin/ls\nENV A=b\n";

@@ -1,5 +1,6 @@
 import type { Logger } from "../base/log.ts";
 import type { Content } from "../content/content.ts";
+import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
 import type { CgroupTree } from "../kernel/cgroups.ts";
 import type { Host } from "../kernel/host.ts";
@@ -36,6 +37,7 @@ export interface Toolkit {
   readonly snapshots: Snapshots;
   readonly images: Images;
   readonly remote: Remote;
+  readonly events: Events;
   readonly networks: Networks;
   readonly runtime: Runtime;
   readonly cgroups: CgroupTree;

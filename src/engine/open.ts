@@ -113,6 +113,7 @@ async function compose(
     snapshots,
     images,
     remote,
+    events,
     networks,
     runtime,
     cgroups,

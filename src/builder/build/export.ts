@@ -25,8 +25,10 @@ export async function exportResult(parts: ExportParts, images: readonly BuiltIma
   const index = images.length > 1 ? indexOf(images) : undefined;
   const target = index?.descriptor ?? (images[0] as BuiltImage).manifest;
   const result = { images, target };
-  if (request.store !== false)
+  if (request.store !== false) {
     await shownWork(parts, "exporting to image", () => store(parts, images, target, index?.bytes));
+    tellTags(parts, images[0] as BuiltImage);
+  }
   let metadata: Readonly<Record<string, unknown>> = {};
   for (const exporter of request.exporters ?? []) {
     const told = await shownWork(parts, exporter.name, (log) => exporter.export(inputFor(parts, result, log)));
@@ -51,6 +53,13 @@ async function store(
   if (index !== undefined) await lease.store(() => content.put(index));
   await content.sync(images.flatMap(({ layers }) => layers.map(({ digest }) => digest)));
   await tools.images.record({ target, names, signal });
+}
+
+function tellTags({ tools, names }: ExportParts, { id, config }: BuiltImage): void {
+  for (const name of names) {
+    const attributes = { ...config.config?.Labels, name: familiarName(name) };
+    tools.events.publish({ type: "image", action: "tag", id, attributes });
+  }
 }
 
 /** The very same, under these names: nothing is written then, which would wait for the disk. */
