@@ -1,11 +1,9 @@
 import type { Digest } from "../../base/digest.ts";
-import { digestOf } from "../../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
 import type { Lease } from "../../images/images.ts";
-import { MEDIA } from "../../oci/media-types.ts";
 import { formatPlatform, HOST_PLATFORM } from "../../oci/platform.ts";
 import { parseReference, type Reference, withDefaultTag } from "../../oci/reference.ts";
-import type { Descriptor, Platform } from "../../oci/types.ts";
+import type { Platform } from "../../oci/types.ts";
 import type { BuildRequest, BuildResult, BuiltImage } from "../builder.ts";
 import type { CacheImports } from "../cache/shared/import.ts";
 import { DockerfileError, formatExcerpt } from "../dockerfile/errors.ts";
@@ -168,10 +166,4 @@ function latestTime({ sourceDateEpoch, buildArgs }: BuildRequest): bigint | unde
       hint: "give the seconds since 1970",
     });
   return BigInt(text) * 1_000_000_000n;
-}
-
-export function indexOf(images: readonly BuiltImage[]): { readonly bytes: Buffer; readonly descriptor: Descriptor } {
-  const manifests = images.map(({ manifest, platform }) => ({ ...manifest, platform }));
-  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests }));
-  return { bytes, descriptor: { mediaType: MEDIA.ociIndex, digest: digestOf(bytes), size: bytes.length } };
 }

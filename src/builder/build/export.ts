@@ -6,7 +6,7 @@ import type { BuildRequest, BuildResult, BuiltImage, ExportInput } from "../buil
 import type { Warning } from "../dockerfile/language.ts";
 import type { BuildEvent } from "../progress.ts";
 import type { Toolkit } from "../toolkit.ts";
-import { indexOf } from "./build.ts";
+import { indexOf } from "./image.ts";
 import { shownWork } from "./shown.ts";
 
 export interface ExportParts {

@@ -1,7 +1,7 @@
 /** What a stage comes to, as an image's documents. */
 import { type Digest, digestOf } from "../../base/digest.ts";
 import { MEDIA } from "../../oci/media-types.ts";
-import type { ImageConfigFile, ImageHistory, ImageRunConfig, Platform } from "../../oci/types.ts";
+import type { Descriptor, ImageConfigFile, ImageHistory, ImageRunConfig, Platform } from "../../oci/types.ts";
 import type { BuiltImage } from "../builder.ts";
 import type { LayeredTree } from "../tree.ts";
 
@@ -107,4 +107,11 @@ export function drawImage(portrait: Portrait, tree: LayeredTree): BuiltImage {
     layers,
     chainId: tree.chainId,
   });
+}
+
+/** Over the images of several platforms. */
+export function indexOf(images: readonly BuiltImage[]): { readonly bytes: Buffer; readonly descriptor: Descriptor } {
+  const manifests = images.map(({ manifest, platform }) => ({ ...manifest, platform }));
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests }));
+  return { bytes, descriptor: { mediaType: MEDIA.ociIndex, digest: digestOf(bytes), size: bytes.length } };
 }

@@ -6,6 +6,7 @@ import type { ContainerMount } from "../../../runtime/container-mounts.ts";
 import { fillHostConfig } from "../../../runtime/host-config-defaults.ts";
 import type { ExitRecord, Task } from "../../../runtime/runtime.ts";
 import { buildSpec } from "../../../runtime/spec.ts";
+import type { Spec } from "../../../runtime/spec-types.ts";
 import { readUserFiles, resolveUser } from "../../../runtime/users.ts";
 import type { Toolkit } from "../../toolkit.ts";
 import { FrameReader } from "./frames.ts";
@@ -42,24 +43,32 @@ export interface LaunchRequest {
 
 /** Starts the step's process, isolated as a container's. Nothing of its output is read before `proceed`. */
 export function launch(tools: Toolkit, request: LaunchRequest): Promise<Task> {
-  const { runtime, store, settings, host, cgroups, logger } = tools;
-  const { id, command, sandbox, rootfs, limits } = request;
+  const { id, terminal = false, size, stdin = false } = request;
+  return tools.runtime.start({
+    id,
+    bundle: tools.store.paths.bundle(id),
+    spec: specOf(tools, request),
+    terminal,
+    size,
+    stdin,
+    stdinOnce: true,
+    log: { driver: "none" },
+    hold: true,
+  });
+}
+
+function specOf(tools: Toolkit, request: LaunchRequest): Spec {
+  const { settings, host, cgroups, logger } = tools;
+  const { id, command, sandbox, rootfs, limits, mounts } = request;
   const hostConfig = hostConfigOf(tools, request);
-  const config = {
-    Cmd: [...command.args],
-    Env: [...command.env],
-    WorkingDir: command.workdir,
-    User: command.user,
-    Hostname: shortId(id),
-    Tty: request.terminal === true,
-  };
-  const spec = buildSpec({
-    config,
+  const { defaultUlimits: ulimits, seccompProfile } = settings;
+  return buildSpec({
+    config: configOf(request),
     hostConfig,
     hostname: shortId(id),
     rootfs,
     user: resolveUser(command.user, readUserFiles(rootfs)),
-    mounts: request.mounts,
+    mounts,
     namespaces: {
       network: sandbox.netns === undefined ? "host" : { path: sandbox.netns },
       pid: "new",
@@ -71,27 +80,21 @@ export function launch(tools: Toolkit, request: LaunchRequest): Promise<Task> {
     ownNetwork: sandbox.netns !== undefined,
     cgroup: cgroupPath(limits.resources.CgroupParent || settings.cgroupParent, id),
     resourceSupport: cgroups.features,
-    defaults: {
-      ulimits: settings.defaultUlimits,
-      noNewPrivileges: false,
-      seccompProfile: settings.seccompProfile,
-      init: false,
-      initPath: undefined,
-    },
+    defaults: { ulimits, noNewPrivileges: false, seccompProfile, init: false, initPath: undefined },
     host,
     warn: (message) => logger.log("debug", message, { step: id }),
   });
-  return runtime.start({
-    id,
-    bundle: store.paths.bundle(id),
-    spec,
-    terminal: request.terminal === true,
-    size: request.size,
-    stdin: request.stdin === true,
-    stdinOnce: true,
-    log: { driver: "none" },
-    hold: true,
-  });
+}
+
+function configOf({ id, command, terminal }: LaunchRequest) {
+  return {
+    Cmd: [...command.args],
+    Env: [...command.env],
+    WorkingDir: command.workdir,
+    User: command.user,
+    Hostname: shortId(id),
+    Tty: terminal === true,
+  };
 }
 
 function hostConfigOf({ settings, cgroups, runtime }: Toolkit, { limits, privileged }: LaunchRequest): HostConfig {
