@@ -38,7 +38,7 @@ function passes(what: string, [file = "", ...args]: readonly string[]): boolean 
 
 /** A process per file: tests mount, make namespaces and start daemons. Two at a time, as the smallest machine has cores. */
 function runTests(files: readonly string[]): number {
-  const args = ["--test", "--test-concurrency=2", "--test-timeout=300000", "--test-reporter=spec", ...files];
+  const args = ["--test", "--test-concurrency=2", "--test-timeout=600000", "--test-reporter=spec", ...files];
   // A docker CLI that the set-up fetched is the last resort.
   const env = { ...process.env, PATH: `${process.env.PATH}:${join(root, "node_modules", ".cache")}` };
   return spawnSync(process.execPath, args, { stdio: "inherit", cwd: root, env }).status ?? 1;
