@@ -11,7 +11,7 @@ import type { Toolkit } from "../../toolkit.ts";
 import { grown, type LayeredTree, layered, type Made, type Tree } from "../../tree.ts";
 import { type Draft, ensureUnpacked, storeLayer, withDraft } from "../layers.ts";
 import { type Command, follow, type Limits, launch } from "./launch.ts";
-import { closeNetwork, type NetworkWish, networkFileMounts, openNetwork, removeBundle } from "./sandbox.ts";
+import { type NetworkWish, networkFileMounts, openNetwork, removeBundle } from "./sandbox.ts";
 import { missingMountPoints, removeStubs } from "./stubs.ts";
 
 export interface RunParameters {
@@ -186,7 +186,7 @@ export async function withContainer(
     snapshots.mount(id, rootfs, { ephemeral: true }),
   ]);
   const end = async (released: Promise<void>) => {
-    const network = closeNetwork(tools, id);
+    const network = tools.networks.close(id);
     await snapshots.unmount(rootfs);
     const bundle = released.then(() => removeBundle(tools, id));
     return { closed: Promise.allSettled([network, bundle]).then((results) => tellFailures(tools, id, results)) };

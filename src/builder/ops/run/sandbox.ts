@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../../../base/errors.ts";
 import { shortId } from "../../../base/ids.ts";
@@ -12,7 +12,7 @@ export interface NetworkWish {
   readonly extraHosts: readonly string[];
 }
 
-/** Opens the network of a step's container and writes the files that tell it about it. `closeNetwork` takes both away. */
+/** Opens the network of a step's container, and writes the files that tell it about it to its bundle, which must be there. */
 export async function openNetwork(tools: Toolkit, id: string, wish: NetworkWish): Promise<Sandbox> {
   const { networks, store, settings } = tools;
   const { network, extraHosts } = wish;
@@ -30,11 +30,10 @@ export async function openNetwork(tools: Toolkit, id: string, wish: NetworkWish)
   const sandbox = await networks.open(request);
   const { dns, dnsSearch, dnsOptions } = settings;
   const files = networks.files(request, sandbox, { dns, dnsSearch, dnsOptions, extraHosts });
-  const { paths } = store;
-  mkdirSync(paths.container(id), { recursive: true, mode: 0o710 });
-  writeFileSync(paths.networkFile(id, "hosts"), files.hosts, { mode: 0o644 });
-  writeFileSync(paths.networkFile(id, "resolv.conf"), files.resolvConf, { mode: 0o644 });
-  writeFileSync(paths.networkFile(id, "hostname"), files.hostname, { mode: 0o644 });
+  const bundle = store.paths.bundle(id);
+  writeFileSync(join(bundle, "hosts"), files.hosts, { mode: 0o644 });
+  writeFileSync(join(bundle, "resolv.conf"), files.resolvConf, { mode: 0o644 });
+  writeFileSync(join(bundle, "hostname"), files.hostname, { mode: 0o644 });
   return sandbox;
 }
 
@@ -44,15 +43,9 @@ const FILES = { "/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", 
 export function networkFileMounts({ store }: Toolkit, id: string): ContainerMount[] {
   return Object.entries(FILES).map(([target, name]) => ({
     type: "bind",
-    source: store.paths.networkFile(id, name),
+    source: join(store.paths.bundle(id), name),
     target,
   }));
-}
-
-/** Idempotent. */
-export async function closeNetwork({ networks, store }: Toolkit, id: string): Promise<void> {
-  await networks.close(id);
-  rmSync(store.paths.container(id), { recursive: true, force: true });
 }
 
 /** The bundle: never through a mount. Idempotent. */
