@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorKind } from "../base/errors.ts";
 import type { Paths } from "../store/paths.ts";
 import { runBuild } from "./build/build.ts";
 import { checkDockerfile } from "./build/warnings.ts";
@@ -14,6 +14,7 @@ import type { Contexts } from "./context/contexts.ts";
 import type { Warning } from "./dockerfile/language.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
 import { planBuild } from "./dockerfile/plan-build.ts";
+import { cancelled } from "./graph/slots.ts";
 import { Solver } from "./graph/solver.ts";
 import { FileWorkers } from "./ops/files/workers.ts";
 import { FailedSteps } from "./ops/run/failed.ts";
@@ -101,6 +102,8 @@ class LocalBuilder implements Builder {
     this.#running.add(running);
     try {
       return await running;
+    } catch (error) {
+      throw errorKind(error) === "cancelled" || signal.aborted ? cancelled(signal) : error;
     } finally {
       this.#running.delete(running);
       await this.#keeper.enforce();
