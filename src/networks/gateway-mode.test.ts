@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { run } from "../kernel/spawn.ts";
+import { freePorts } from "../testing/free-port.ts";
 import { inside, kernelOf, makeWorld, requestFor, skip, type World } from "./networks.fixture.ts";
 import type { Sandbox, SandboxRequest } from "./networks.ts";
 import { ask, askFrom, type Machine, makeMachine, serve } from "./traffic.fixture.ts";
 
-const [PORT, OTHER] = [21953, 21954];
+const PORT = await freePorts(2);
+const OTHER = PORT + 1;
 const refused = /ECONNREFUSED|no answer|closed without|EHOSTUNREACH|ENETUNREACH/;
 const ping = (address: string | undefined) => ["busybox", "ping", "-c", "1", "-W", "1", address ?? ""];
 const mode = (value: string) => ({ "com.docker.network.bridge.gateway_mode_ipv4": value });

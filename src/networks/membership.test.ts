@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EndpointSettings } from "../api/types/network.ts";
 import type { ErrorKind } from "../base/errors.ts";
+import { freePorts } from "../testing/free-port.ts";
 import { inside, kernelOf, makeWorld, requestFor, skip, type World } from "./networks.fixture.ts";
 import type { Sandbox, SandboxRequest } from "./networks.ts";
 import { ask, serve } from "./traffic.fixture.ts";
 
-const PORT = 21893;
+const PORT = await freePorts(1);
 const ping = (address: string | undefined) => ["busybox", "ping", "-c", "1", "-W", "2", address ?? ""];
 const defaultRoute = (sandbox: Sandbox) => inside(sandbox, "ip", "route", "show", "default");
 const now = (world: World, { containerId }: SandboxRequest): Sandbox =>

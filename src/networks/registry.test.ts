@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { freePorts } from "../testing/free-port.ts";
 import { inside, kernelOf, makeWorld, requestFor, skip } from "./networks.fixture.ts";
 import { askFrom, makeMachine, serve } from "./traffic.fixture.ts";
 
@@ -113,13 +114,14 @@ test("without inter-container communication neighbours reach each other's publis
   skip,
 }, async () => {
   await using world = await makeWorld({ icc: false });
-  const web = await world.networks.open(requestFor("web", { portBindings: { "80/tcp": [{ HostPort: "21973" }] } }));
+  const port = await freePorts(1);
+  const web = await world.networks.open(requestFor("web", { portBindings: { "80/tcp": [{ HostPort: `${port}` }] } }));
   const other = await world.networks.open(requestFor("other"));
   const { IPAddress = "", Gateway = "" } = web.endpoints.bridge ?? {};
   using _server = await serve(web.netns ?? "", 80);
   await assert.rejects(inside(other, ...ping(IPAddress)));
   await assert.rejects(askFrom(other.netns ?? "", "tcp", IPAddress, 80));
-  assert.ok(await askFrom(other.netns ?? "", "tcp", Gateway, 21973));
+  assert.ok(await askFrom(other.netns ?? "", "tcp", Gateway, port));
 });
 
 test("a network with IPv6 gives its containers addresses of both kinds", { skip }, async () => {

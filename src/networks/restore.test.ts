@@ -4,10 +4,11 @@ import { Socket } from "node:net";
 import { test } from "node:test";
 import { deleteLink, RouteSocket } from "../kernel/netlink.ts";
 import { killProcess, pipe, spawn } from "../kernel/spawn.ts";
+import { freePorts } from "../testing/free-port.ts";
 import { inside, kernelOf, makeWorld, requestFor, skip, type World } from "./networks.fixture.ts";
 import { ask, serve } from "./traffic.fixture.ts";
 
-const PORT = 21853;
+const PORT = await freePorts(1);
 
 /** Lets another process work on the world's root, kills it after the time, and answers the id of the container that it left open. */
 async function crash({ paths }: World, milliseconds: number): Promise<string> {
