@@ -1,10 +1,11 @@
 /** The registry inside the daemon: pushes that move no bytes, and what others see of it. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { ImageManifest } from "../src/oci/types.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
@@ -28,20 +29,69 @@ after(async () => {
 
 const docker = async (...args: string[]) =>
   (await run("docker", args, { env: { ...process.env, DOCKER_HOST: daemon.host, DOCKER_CONFIG: folder } })).stdout;
+/** Writes the daemon's configuration and has it read. */
+async function reload(configuration: object): Promise<void> {
+  writeFileSync(join(folder, "daemon.json"), JSON.stringify(configuration));
+  process.kill(daemon.pid, "SIGHUP");
+}
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 30_000; Date.now() < end; await sleep(50))
+    if (await Promise.resolve(isSo()).catch(() => false)) return;
+  throw new Error(`waited in vain; the daemon says ${daemon.log()}`);
+}
 const ask = (method: string, path: string) => fetch(`http://127.0.0.1:${port}/v2/${path}`, { method });
 const blobFile = (folder: string, digest: string) => join(daemon.dataRoot, folder, digest.slice(7));
 
+/** The registry's file and the daemon's are one. */
+function assertShared(digest: string): void {
+  const its = statSync(join(daemon.dataRoot, "registry", "blobs", "sha256", digest.slice(7, 9), digest.slice(7)));
+  assert.equal(its.ino, statSync(blobFile("content/blobs/sha256", digest)).ino, digest);
+}
+
+/** Bytes that went over the registry's connections since the last call, headers too. */
+let moved = { received: 0, sent: 0 };
+async function movedBytes(): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const of = (name: string) => Number(new RegExp(`^${name}(?:{.*?})? (\\d+)$`, "m").exec(text)?.[1] ?? Number.NaN);
+  const now = { received: of("gantry_registry_received_bytes_total"), sent: of("gantry_registry_sent_bytes_total") };
+  const bytes = now.received + now.sent - moved.received - moved.sent;
+  moved = now;
+  return bytes;
+}
+
+const blobsOf = async (path: string) => {
+  const { config, layers } = (await (await ask("GET", path)).json()) as ImageManifest;
+  return [config, ...layers];
+};
+
 test("docker push to the daemon's own registry shares the layers: the same files, no upload", async () => {
   await docker("tag", "busybox", `localhost:${port}/team/busybox:1`);
+  await movedBytes();
   const said = await docker("push", `localhost:${port}/team/busybox:1`);
   assert.match(said, /digest: sha256:/);
-  const manifest = (await (await ask("GET", "team/busybox/manifests/1")).json()) as ImageManifest;
-  for (const { digest } of [manifest.config, ...manifest.layers]) {
-    const ours = statSync(join(daemon.dataRoot, "registry", "blobs", "sha256", digest.slice(7, 9), digest.slice(7)));
-    assert.equal(ours.ino, statSync(blobFile("content/blobs/sha256", digest)).ino);
+  // A layer of 800 kB.
+  assert.ok((await movedBytes()) < 20_000);
+  for (const { digest } of await blobsOf("team/busybox/manifests/1")) {
+    assertShared(digest);
     assert.equal((await ask("HEAD", `team/busybox/blobs/${digest}`)).status, 200);
   }
   assert.deepEqual(readdirSync(join(daemon.dataRoot, "registry", "uploads")), []);
+});
+
+test("docker pull from it shares them too: nothing is sent", async () => {
+  const name = `localhost:${port}/team/pulled:1`;
+  await docker("tag", "busybox", name);
+  await docker("push", name);
+  const blobs = await blobsOf("team/pulled/manifests/1");
+  await docker("rmi", "-f", name, `localhost:${port}/team/busybox:1`, "busybox");
+  for (const { digest } of blobs) assert.ok(!existsSync(blobFile("content/blobs/sha256", digest)));
+  await movedBytes();
+  assert.match(await docker("pull", name), /Downloaded newer image/);
+  assert.ok((await movedBytes()) < 20_000);
+  // The configuration is read to know what to pull.
+  for (const { digest } of blobs.slice(1)) assertShared(digest);
+  assert.equal((await docker("run", "--rm", name, "echo", "back")).trim(), "back");
+  await docker("tag", name, "busybox");
 });
 
 test("what the daemon has and nobody pushed, others neither see nor mount", async () => {
@@ -54,9 +104,29 @@ test("what the daemon has and nobody pushed, others neither see nor mount", asyn
 
 test("the image outlives its removal from the daemon, and comes back by a pull", async () => {
   const name = `localhost:${port}/team/busybox:1`;
-  await docker("rmi", "-f", name, "busybox");
+  await docker("rmi", "-f", `localhost:${port}/team/pulled:1`, "busybox");
   await docker("pull", name);
   assert.equal((await docker("run", "--rm", name, "echo", "back")).trim(), "back");
+});
+
+test("SIGHUP takes up changed settings; wrong ones leave the registry as it was", async () => {
+  const other = await freePort();
+  await reload({ registry: { listen: [`127.0.0.1:${port}`, `127.0.0.1:${other}`], "read-only": true } });
+  await until(async () => (await fetch(`http://127.0.0.1:${other}/v2/`)).ok);
+  assert.equal((await ask("POST", "team/busybox/blobs/uploads/")).status, 405);
+  assert.equal((await ask("GET", "team/busybox/manifests/1")).status, 200);
+  await reload({ registry: { listen: `127.0.0.1:${port}`, tls: { certificate: "/nowhere", key: "/nowhere" } } });
+  await until(() => daemon.log().includes("/nowhere"));
+  assert.equal((await fetch(`http://127.0.0.1:${other}/v2/`)).status, 200);
+  await reload({});
+  await until(() =>
+    fetch(`http://127.0.0.1:${other}/v2/`).then(
+      () => false,
+      () => true,
+    ),
+  );
+  await reload({ registry: { listen: `127.0.0.1:${port}` } });
+  await until(async () => (await ask("POST", "team/busybox/blobs/uploads/")).status === 202);
 });
 
 test("a kill of the daemon loses nothing, and the next serves again", async () => {

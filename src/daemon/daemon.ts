@@ -43,8 +43,15 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   );
   const stopped = signalled(logger);
   let running: Engine | undefined;
+  let embedded: Registry | undefined;
   process.on("SIGHUP", () => {
     configuration = reload(configuration, options, running);
+    const { configFile } = configuration;
+    embedded
+      ?.configure(configuration)
+      .catch((error: unknown) =>
+        logger.log("error", `the registry of ${configFile} stays as it was`, { error: errorMessage(error) }),
+      );
   });
   process.on("SIGUSR1", () => dumpDiagnostics(configuration, logger));
   try {
@@ -52,7 +59,9 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     const engine = await openEngine(configuration, options);
     await using _ = engine;
     running = engine;
-    await using _registry = await withRegistry(configuration, options);
+    await using registry = openRegistry(configuration, engine, options);
+    await registry.configure(configuration);
+    embedded = registry;
     await findAuthorizationPlugins(configuration, engine);
     await using metrics = await withMetrics(configuration, engine, logger);
     const api = createApi(
@@ -121,17 +130,29 @@ async function withMetrics(configuration: Configuration, engine: Engine, logger:
   return serveMetrics({ engine, address, logger, dataRoot: configuration.text("data-root") ?? DATA_ROOT });
 }
 
-/** Its module is loaded where it is configured. */
-async function withRegistry(
-  configuration: Configuration,
-  { env, logger }: DaemonOptions,
-): Promise<AsyncDisposable | undefined> {
-  if (!configuration.has("registry")) return undefined;
-  const { openEmbeddedRegistry } = await import("./registry.ts");
-  const dataRoot = configuration.text("data-root") ?? DATA_ROOT;
-  const registry = await openEmbeddedRegistry(configuration, dataRoot, { env, logger });
-  for (const url of registry?.urls ?? []) logger.log("info", `Registry listens on ${url}`);
-  return registry;
+interface Registry extends AsyncDisposable {
+  /** As `EmbeddedRegistry.configure`. */
+  configure(configuration: Configuration): Promise<void>;
+}
+
+/** Its module is loaded where it is configured, which a reload may do. */
+function openRegistry(first: Configuration, { remote }: Engine, { env, logger }: DaemonOptions): Registry {
+  const dataRoot = first.text("data-root") ?? DATA_ROOT;
+  let made: Promise<Registry> | undefined;
+  const make = async () => {
+    const { EmbeddedRegistry } = await import("./registry.ts");
+    return new EmbeddedRegistry(first, { env, logger, dataRoot, remote });
+  };
+  return {
+    configure: async (configuration) => {
+      if (made === undefined && !configuration.has("registry")) return;
+      made ??= make();
+      await (await made).configure(configuration);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await (await made)?.[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /**

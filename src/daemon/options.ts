@@ -241,7 +241,10 @@ export const OPTIONS: readonly Option[] = [
     flag: null,
     reloads: true,
   }),
-  option("registry", "json", "A registry inside the daemon, which shares its blobs; see registry.md.", { flag: null }),
+  option("registry", "json", "A registry inside the daemon, which shares its blobs; see registry.md.", {
+    flag: null,
+    reloads: true,
+  }),
   option("registry-mirrors", "list", "URLs of mirrors of docker.io, asked before it.", {
     flag: "registry-mirror",
     reloads: true,

@@ -1,12 +1,13 @@
-/** The registry inside the daemon: the key `registry` of daemon.json. It shares the daemon's blobs. */
+/** The registry inside the daemon: the key `registry` of daemon.json. It shares the daemon's blobs, in both directions. */
+import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { type Digest, parseDigest } from "../base/digest.ts";
 import type { Logger } from "../base/log.ts";
-import { DEFAULTS, type RegistryConfig, readConfig } from "../registry/config/config.ts";
-import type { Lender } from "../registry/lend.ts";
-import { openRegistry } from "../registry/open.ts";
-import { serve } from "../registry/server.ts";
-import { readTls } from "../registry/tls.ts";
+import { type RegistryConfig, readConfig } from "../registry/config/config.ts";
+import { SHARES } from "../registry/lend.ts";
+import { RunningRegistry, type Settings, type Surroundings } from "../registry/running.ts";
+import { makeLayout } from "../registry/storage/layout.ts";
+import type { Neighbour, Remote } from "../remote/remote.ts";
 import { makePaths } from "../store/paths.ts";
 import type { Configuration } from "./configuration.ts";
 import { OwnConnections } from "./own-connections.ts";
@@ -20,36 +21,79 @@ export function registryConfig(configuration: Configuration): RegistryConfig | u
   return value === undefined ? undefined : readConfig(value, "registry");
 }
 
-export interface EmbeddedRegistry extends AsyncDisposable {
-  /** "http://127.0.0.1:5000". */
-  readonly urls: readonly string[];
+interface Parts {
+  readonly env: Environment;
+  readonly logger: Logger;
+  readonly dataRoot: string;
+  /** The daemon's client, which may take blobs from the registry's folder. */
+  readonly remote: Remote;
 }
 
-/** Resolves when it listens; undefined when none is configured. Its blobs and the daemon's are the same files where both are on one file system. */
-export async function openEmbeddedRegistry(
-  configuration: Configuration,
-  dataRoot: string,
-  { env, logger }: { readonly env: Environment; readonly logger: Logger },
-): Promise<EmbeddedRegistry | undefined> {
-  const config = registryConfig(configuration);
-  if (config === undefined) return undefined;
-  const paths = makePaths(dataRoot, configuration.execRoot);
-  await using closers = new AsyncDisposableStack();
-  const own = closers.use(new OwnConnections());
-  const lender: Lender = {
-    trusts: (connection: Socket) => own.has(connection),
-    path: (digest: Digest) => {
-      const { algorithm, hex } = parseDigest(digest);
-      return paths.blob(algorithm, hex);
-    },
-  };
-  const root = config.root ?? paths.registry;
-  const remote = remoteSettings(configuration, env);
-  const collection = { every: DEFAULTS.collectEvery, ...config.collection };
-  const registry = closers.use(await openRegistry({ ...config, root, collection, lender, remote, logger }));
-  const urls: string[] = [];
-  for (const at of config.listen ?? DEFAULTS.listen)
-    urls.push(closers.use(await serve(registry, { ...at, tls: readTls(config.tls) })).url);
-  const owned = closers.move();
-  return { urls, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+/** One for the daemon's life; whether there is a registry now is the configuration's word. */
+export class EmbeddedRegistry implements AsyncDisposable {
+  readonly #parts: Parts;
+  readonly #own = new OwnConnections();
+  readonly #around: Surroundings;
+  readonly #token = randomBytes(32).toString("hex");
+  #running: RunningRegistry | undefined;
+  #change: Promise<void> = Promise.resolve();
+
+  constructor(configuration: Configuration, parts: Parts) {
+    this.#parts = parts;
+    const paths = makePaths(parts.dataRoot, configuration.execRoot);
+    const lender = {
+      trusts: (connection: Socket) => this.#own.has(connection),
+      token: this.#token,
+      path: (digest: Digest) => {
+        const { algorithm, hex } = parseDigest(digest);
+        return paths.blob(algorithm, hex);
+      },
+    };
+    this.#around = { defaultRoot: paths.registry, logger: parts.logger, lender };
+    parts.remote.neighbour = this.#neighbour();
+  }
+
+  /** Post-condition: what is configured listens, nothing else does. Rejects when it cannot: what was in force before is then. */
+  configure(configuration: Configuration): Promise<void> {
+    const changed = this.#change.then(() => this.#configure(configuration));
+    this.#change = changed.catch(() => {});
+    return changed;
+  }
+
+  async #configure(configuration: Configuration): Promise<void> {
+    const config = registryConfig(configuration);
+    if (config === undefined) {
+      await this.#running?.[Symbol.asyncDispose]();
+      this.#running = undefined;
+      return;
+    }
+    const settings: Settings = { config, remote: remoteSettings(configuration, this.#parts.env) };
+    if (this.#running !== undefined) await this.#running.reload(settings);
+    else this.#running = await RunningRegistry.start(settings, this.#around);
+    for (const url of this.#running.urls) this.#parts.logger.log("info", `Registry listens on ${url}`);
+  }
+
+  /** Known by its port, so that other registries are not asked, and by its token, so that nobody else is believed. */
+  #neighbour(): Neighbour {
+    return {
+      isAt: (host) => this.#running?.urls.some((url) => portOf(url) === portOf(`http://${host}`)) ?? false,
+      fileOf: (digest, headers) => {
+        const root = this.#running?.root;
+        if (root === undefined || headers[SHARES.toLowerCase()] !== this.#token) return undefined;
+        return makeLayout(root).blob(digest);
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#parts.remote.neighbour = undefined;
+    await this.#change;
+    await this.#running?.[Symbol.asyncDispose]();
+    this.#own[Symbol.dispose]();
+  }
+}
+
+/** "" for the scheme's own. */
+function portOf(url: string): string | undefined {
+  return URL.parse(url)?.port;
 }

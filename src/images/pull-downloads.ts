@@ -1,8 +1,10 @@
 /** Blobs on their way into content: each once, however many pulls want it. */
 import { openSync } from "node:fs";
+import { link } from "node:fs/promises";
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errnoOf, errorKind, errorMessage } from "../base/errors.ts";
 import { failGrowth, grow, newGrowth } from "../base/growth.ts";
+import { newId } from "../base/ids.ts";
 import type { Slots } from "../base/slots.ts";
 import type { Content, Ingest } from "../content/content.ts";
 import type { Descriptor } from "../oci/types.ts";
@@ -140,6 +142,32 @@ class Download {
   }
 
   async #run(): Promise<void> {
+    if (!(await this.#share())) await this.#download();
+    this.#advance(this.#blob.size);
+    // While it is still being unpacked. Whoever records the image waits for it, and hears of its failure.
+    void this.#content.sync([this.#blob.digest]).catch(() => {});
+  }
+
+  /** By a second name for a file that is on this machine already. False where there is none, or it cannot have one. */
+  async #share(): Promise<boolean> {
+    const file = await this.#repository.shared(this.#blob, this.#stop.signal).catch((error: unknown) => {
+      if (errorKind(error) === "cancelled") throw error;
+      return undefined;
+    });
+    if (file === undefined) return false;
+    const spare = this.#content.spare(`shared-${newId()}`);
+    try {
+      await link(file, spare);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return false;
+    }
+    await this.#content.adopt(spare, this.#blob, false);
+    this.#path = this.#content.path(this.#blob.digest);
+    return true;
+  }
+
+  async #download(): Promise<void> {
     const ingest = await this.#openIngest();
     const start = ingest.offset;
     try {
@@ -147,9 +175,6 @@ class Download {
       this.#advance(start);
       await this.#fetch(ingest, start);
       await this.#commit(ingest);
-      this.#advance(this.#blob.size);
-      // While it is still being unpacked. Whoever records the image waits for it, and hears of its failure.
-      void this.#content.sync([this.#blob.digest]).catch(() => {});
     } catch (error) {
       await this.#putAway(ingest, error);
       throw this.#suspended ? new EngineError("unavailable", SUSPENDED, { cause: error }) : error;

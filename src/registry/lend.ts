@@ -11,10 +11,16 @@ export interface Lender {
   trusts(connection: Socket): boolean;
   /** Where the blob would be: a file that never changes, verified by the lender. */
   path(digest: Digest): string;
+  /** What it knows this registry by: said to it alone, beside blobs whose files it may share. */
+  readonly token: string;
 }
+
+/** The header of that. */
+export const SHARES = "Gantry-Shares";
 
 /** What one client may take. */
 export interface Loan {
+  readonly token: string;
   /** Bytes; undefined when it is not lent. */
   size(digest: Digest): Promise<number | undefined>;
   /** Post-condition: true, and the repository has the blob; or false, and it is not lent. Throws DENIED for a quota. */
@@ -31,6 +37,7 @@ export function loanFor(
   if (lender === undefined || !storage.writable || !lender.trusts(connection)) return undefined;
   const size = async (digest: Digest) => (await whenThere(stat(lender.path(digest))))?.size;
   return {
+    token: lender.token,
     size,
     take: async (name, digest) => {
       if (!isDigest(digest)) return false;

@@ -15,9 +15,8 @@ import {
 import { askToCollect, type CollectWish } from "./control.ts";
 import type { Collected } from "./gc/collect.ts";
 import { openRegistry } from "./open.ts";
-import { type Served, serve } from "./server.ts";
+import { RunningRegistry, type Settings } from "./running.ts";
 import { makeLayout } from "./storage/layout.ts";
-import { readTls } from "./tls.ts";
 
 /** What flags can say. They win over the file. */
 export interface MainFlags {
@@ -37,26 +36,29 @@ export interface MainFlags {
   readonly remote: Pick<RemoteSettings, "httpProxy" | "httpsProxy" | "noProxy">;
 }
 
-/** Serves until SIGTERM or SIGINT; resolves with the exit code. SIGHUP takes up new certificates. `say` is given lines for the user. */
+/** Serves until SIGTERM or SIGINT; resolves with the exit code. SIGHUP reads the configuration and its files again. `say` is given lines for the user. */
 export async function runRegistry(flags: MainFlags, say: (line: string) => void): Promise<number> {
-  const config = configOf(flags);
+  const settings = () => ({ config: configOf(flags), remote: flags.remote });
   const logger = lineLogger(say);
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
-  const root = config.root ?? flags.defaultRoot;
-  const collection = { every: DEFAULTS.collectEvery, ...config.collection };
-  await using registry = await openRegistry({ ...config, root, collection, remote: flags.remote, logger });
-  await using closers = new AsyncDisposableStack();
-  const served: Served[] = [];
-  for (const at of config.listen ?? DEFAULTS.listen) {
-    warnOpen(config, at, logger);
-    served.push(closers.use(await serve(registry, { ...at, tls: readTls(config.tls) })));
-    say(`registry ${root} listens on ${served.at(-1)?.url}`);
-  }
-  process.on("SIGHUP", () => renew(config, served, logger));
+  const first = settings();
+  await using running = await RunningRegistry.start(first, { defaultRoot: flags.defaultRoot, logger });
+  for (const at of first.config.listen ?? DEFAULTS.listen) warnOpen(first.config, at, logger);
+  for (const url of running.urls) say(`registry ${running.root} listens on ${url}`);
+  process.on("SIGHUP", () => void reload(running, settings, logger));
   await stopped;
   return 0;
+}
+
+async function reload(running: RunningRegistry, settings: () => Settings, logger: Logger): Promise<void> {
+  try {
+    await running.reload(settings());
+    logger.log("info", "configuration and certificates read again", { listens: running.urls.join(" ") });
+  } catch (error) {
+    logger.log("error", "the settings stay as they were", { error: errorMessage(error) });
+  }
 }
 
 export interface GarbageWish extends CollectWish {
@@ -114,17 +116,6 @@ function warnOpen({ auth, tls }: RegistryConfig, { host }: Address, logger: Logg
   if (/^(?:127\.|::1$|localhost$)/.test(host)) return;
   if (auth === undefined) logger.log("warn", "everyone who reaches this address may pull, push and delete", { host });
   else if (tls === undefined) logger.log("warn", "passwords go over this address in the clear", { host });
-}
-
-function renew({ tls }: RegistryConfig, served: readonly Served[], logger: Logger): void {
-  try {
-    const options = readTls(tls);
-    if (options === undefined) return;
-    for (const server of served) server.renew(options);
-    logger.log("info", "certificates read again");
-  } catch (error) {
-    logger.log("error", "the old certificates stay", { error: errorMessage(error) });
-  }
 }
 
 function lineLogger(say: (line: string) => void): Logger {

@@ -11,6 +11,7 @@ import type {
   Distribution,
   Download,
   LoginResult,
+  Neighbour,
   Remote,
   RemoteSettings,
   Repository,
@@ -50,6 +51,7 @@ export function openRemote({
 class HttpRemote implements Remote {
   readonly #logger: Logger;
   #shared: Shared;
+  neighbour: Neighbour | undefined;
 
   constructor(settings: RemoteSettings, logger: Logger) {
     this.#logger = logger;
@@ -69,7 +71,8 @@ class HttpRemote implements Remote {
     const { connections } = this.#shared;
     const elsewhere = (request: HttpRequest) => exchange(request, connections);
     const attempts = settings.maxDownloadAttempts;
-    return new RemoteRepository({ reference, sessions, attempts, elsewhere, logger: this.#logger });
+    const { neighbour } = this;
+    return new RemoteRepository({ reference, sessions, attempts, elsewhere, neighbour, logger: this.#logger });
   }
 
   login(credentials: Credentials, signal?: AbortSignal): Promise<LoginResult> {

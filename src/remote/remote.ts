@@ -109,6 +109,14 @@ export interface Described {
   readonly size: number | undefined;
 }
 
+/** A registry of this process, whose files can be shared. */
+export interface Neighbour {
+  /** Whether "localhost:5000" may be its: worth a question. */
+  isAt(host: string): boolean;
+  /** The blob's file, by the headers of an answer about it; undefined when that is no answer of its. */
+  fileOf(digest: Digest, headers: Readonly<Record<string, string | undefined>>): string | undefined;
+}
+
 export interface Repository {
   readonly reference: Reference;
   /** By tag or digest. "invalid" when the bytes are not those of the digest, or no manifest that we know. */
@@ -123,6 +131,8 @@ export interface Repository {
    * check. `urls` of the descriptor are asked when the registry does not have it.
    */
   fetch(blob: Descriptor, sink: BlobSink, options?: FetchOptions): Promise<void>;
+  /** A file on this machine with the blob's verified bytes, which its owner may remove at any time; undefined but for a neighbour's repositories. */
+  shared(blob: Descriptor, signal?: AbortSignal): Promise<string | undefined>;
   /** Post-condition: the registry has the blob: it had it, took it from another repository, or got it. */
   send(blob: BlobSource, options?: SendOptions): Promise<Sent>;
   /** What the registry itself says of a manifest, by tag or digest, or of a blob, without sending it; undefined when it does not have it. */
@@ -211,6 +221,8 @@ export interface Remote {
   /** Later requests follow the new settings; those under way end under the old ones. */
   configure(settings: RemoteSettings): void;
   readonly settings: RemoteSettings;
+  /** Whose files can be shared instead of being sent. */
+  neighbour: Neighbour | undefined;
   /** Closes connections. Idempotent. */
   close(): Promise<void>;
 }

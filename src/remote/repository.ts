@@ -8,13 +8,14 @@ import type { Descriptor } from "../oci/types.ts";
 import { BlobTransfer } from "./blobs.ts";
 import { describe } from "./describe.ts";
 import type { Endpoint } from "./endpoints.ts";
-import type { HttpAnswer, HttpRequest } from "./http.ts";
+import { discard, type HttpAnswer, type HttpRequest } from "./http.ts";
 import { fetchManifest, hasManifest, putManifest } from "./manifests.ts";
 import type {
   BlobSink,
   BlobSource,
   Described,
   FetchOptions,
+  Neighbour,
   RemoteManifest,
   Repository,
   SendOptions,
@@ -34,6 +35,7 @@ export class RemoteRepository implements Repository {
   readonly #sessions: readonly Session[];
   readonly #attempts: number;
   readonly #elsewhere: (request: HttpRequest) => Promise<HttpAnswer>;
+  readonly #neighbour: Neighbour | undefined;
   readonly #logger: Logger;
 
   constructor(parts: {
@@ -42,12 +44,14 @@ export class RemoteRepository implements Repository {
     readonly attempts: number;
     /** A request that is nobody's: no token goes along. */
     readonly elsewhere: (request: HttpRequest) => Promise<HttpAnswer>;
+    readonly neighbour?: Neighbour | undefined;
     readonly logger: Logger;
   }) {
     this.reference = parts.reference;
     this.#sessions = parts.sessions;
     this.#attempts = parts.attempts;
     this.#elsewhere = parts.elsewhere;
+    this.#neighbour = parts.neighbour;
     this.#logger = parts.logger;
   }
 
@@ -96,6 +100,19 @@ export class RemoteRepository implements Repository {
       }
     }
     throw last;
+  }
+
+  async shared({ digest, size }: Descriptor, signal?: AbortSignal): Promise<string | undefined> {
+    const near = this.#sessions.filter(({ endpoint }) => this.#neighbour?.isAt(endpoint.host) === true);
+    for (const session of near) {
+      const path = `${session.endpoint.path}/blobs/${digest}`;
+      const answer = await session.send({ method: "HEAD", path, signal });
+      await discard(answer);
+      if (answer.status !== 200 || answer.headers["content-length"] !== String(size)) continue;
+      const file = this.#neighbour?.fileOf(digest, answer.headers);
+      if (file !== undefined) return file;
+    }
+    return undefined;
   }
 
   send(blob: BlobSource, options: SendOptions = {}): Promise<Sent> {

@@ -1,6 +1,7 @@
 /** `/v2/<name>/blobs/<digest>`. */
 import type { Digest } from "../../base/digest.ts";
 import { RegistryError } from "../errors.ts";
+import { SHARES } from "../lend.ts";
 import { checkDigest } from "../names.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseRange } from "./ranges.ts";
@@ -14,7 +15,10 @@ export async function headBlob(exchange: Exchange): Promise<void> {
   const digest = checkDigest(exchange.params.digest ?? "");
   const size = await sizeOf(exchange, digest);
   if (size === undefined) throw unknown(digest);
-  exchange.response.writeHead(200, { ...headersOf(digest), "Content-Length": size }).end();
+  const { response, loan, name, storage } = exchange;
+  const isShared = loan !== undefined && (await storage.repositories.hasBlob(name, digest));
+  const shares = isShared ? { [SHARES]: loan.token } : {};
+  response.writeHead(200, { ...headersOf(digest), ...shares, "Content-Length": size }).end();
 }
 
 async function sizeOf(
