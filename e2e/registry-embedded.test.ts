@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { DiskUsage } from "../src/api/types/system.ts";
 import type { ImageManifest } from "../src/oci/types.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { freePort } from "../src/testing/free-port.ts";
@@ -107,6 +108,18 @@ test("the image outlives its removal from the daemon, and comes back by a pull",
   await docker("rmi", "-f", `localhost:${port}/team/pulled:1`, "busybox");
   await docker("pull", name);
   assert.equal((await docker("run", "--rm", name, "echo", "back")).trim(), "back");
+});
+
+test("system df has the registry's bytes too, each once, and adds up to what du says", async () => {
+  const usage = await daemon.call<DiskUsage>("GET", "/system/df");
+  const folders = ["content", "snapshots", "registry"].map((name) => join(daemon.dataRoot, name));
+  const du = Number(/(\d+)\ttotal/.exec((await run("du", ["-scB1", ...folders])).stdout)?.[1]);
+  const df = usage.LayersSize + (usage.Registry?.Size ?? Number.NaN);
+  assert.ok(Math.abs(df - du) <= 16 * 4096, `df ${df}, du ${du}`);
+  const env = { PATH: process.env.PATH, HOME: folder, DOCKER_HOST: daemon.host };
+  const gantry = async (...args: string[]) => (await run("bin/gantry", args, { env })).stdout;
+  assert.match(await gantry("system", "df"), /^Registry +2 +2 +\d/m);
+  assert.match(await gantry("system", "df", "-v"), /^Registry space usage: \S+ in 2 repositories/m);
 });
 
 test("SIGHUP takes up changed settings; wrong ones leave the registry as it was", async () => {

@@ -5,6 +5,7 @@ import type { Builder } from "../builder/builder.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Images } from "../images/images.ts";
 import { treeUsage } from "../kernel/trees.ts";
+import { rootUsage } from "../registry/storage/usage.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Volumes } from "../volumes/volumes.ts";
@@ -36,7 +37,14 @@ export async function diskUsage(sources: UsageSources, types: readonly string[])
     Containers: containerList,
     Volumes: volumeList,
     BuildCache: wanted("build-cache") ? sources.builder.diskUsage() : null,
+    ...(types.length === 0 && (await registryUsage(sources))),
   };
+}
+
+/** Also of a registry that does not serve now. */
+async function registryUsage({ paths }: UsageSources): Promise<Pick<DiskUsage, "Registry">> {
+  const usage = await rootUsage(paths.registry);
+  return usage === undefined ? {} : { Registry: { Repositories: usage.repositories, Size: usage.size } };
 }
 
 /** Every container; its size is what it takes on the disk, with its logs. */

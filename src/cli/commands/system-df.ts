@@ -90,5 +90,13 @@ function rowsOf(usage: DiskUsage): Row[] {
       reclaimable: sum(freeCaches.map(({ Size }) => Size)),
       percent: false,
     },
+    ...registryRow(usage),
   ];
+}
+
+/** What of it is free is the registry's own to say: `gantry registry gc --dry-run`. */
+function registryRow({ Registry }: DiskUsage): Row[] {
+  if (Registry === undefined) return [];
+  const { Repositories: total, Size: size } = Registry;
+  return [{ type: "Registry", total, active: total, size, reclaimable: 0, percent: false }];
 }

@@ -19,6 +19,12 @@ export function printDiskUsage(context: Context, usage: DiskUsage): void {
     [`Build cache usage: ${humanSize(cacheSize)}`, caches(usage)],
   ] as const;
   context.out.write(sections.map(([title, rows]) => `${title}\n\n${alignCells(rows)}`).join("\n"));
+  if (usage.Registry === undefined) return;
+  const { Repositories, Size } = usage.Registry;
+  const things = Repositories === 1 ? "repository" : "repositories";
+  context.out.write(
+    `\nRegistry space usage: ${humanSize(Size)} in ${Repositories} ${things}, beside what it shares with images\n`,
+  );
 }
 
 function images({ Images }: DiskUsage): string[][] {
