@@ -27,7 +27,6 @@ export async function prepareRecord(
   if (unpack && shown !== undefined) await unpackLayers(shop, lease, [shown], { signal, onUnpack });
   // Whoever stored them may have left that for later.
   await shop.content.sync([...found.documents, ...found.parts.flatMap(({ blobs }) => blobs)]);
-  await shop.content.sync([...found.documents, ...found.parts.flatMap(({ blobs }) => blobs)]);
   signal?.throwIfAborted();
   return found;
 }
