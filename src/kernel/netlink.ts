@@ -22,6 +22,10 @@ export interface Link {
   /** "" when it has none; owners write themselves in here. */
   readonly alias: string;
   readonly kind: string;
+  /** Whether packets pass: up, and the kernel has seen that its other end is. */
+  readonly operational: boolean;
+  /** Whether the bridge passes on what comes in here; false for a link that is no bridge's port. */
+  readonly forwarding: boolean;
   /** The bridge's index; 0: none. */
   readonly master: number;
   readonly mac: string;
@@ -64,6 +68,7 @@ const IFLA = {
   mtu: 4,
   link: 5,
   master: 10,
+  operState: 16,
   linkInfo: 18,
   alias: 20,
   afSpec: 26,
@@ -72,7 +77,10 @@ const IFLA = {
   rxQueues: 32,
 } as const;
 const INFO = { kind: 1, data: 2, portKind: 4, portData: 5 } as const;
-const PORT = { hairpin: 4, isolated: 33 } as const;
+const PORT = { state: 1, hairpin: 4, isolated: 33 } as const;
+const PORT_FORWARDING = 3;
+/** RFC 2863: unknown, for links that never say; up. */
+const OPERATIONAL: readonly (number | undefined)[] = [0, 6];
 const IFA = { address: 1, local: 2, broadcast: 4, flags: 8 } as const;
 const RTA = { destination: 1, link: 4, gateway: 5, table: 15 } as const;
 const VETH_PEER = 1;
@@ -429,6 +437,8 @@ function withHeader(header: Uint8Array, attributes: readonly Attribute[]): Uint8
 function readLink({ payload }: { payload: Buffer }): Link {
   const found = decodeAttributes(payload, 16);
   const info = decodeAttributes(found.get(IFLA.linkInfo) ?? Buffer.alloc(0));
+  const isPort = decodeString(info.get(INFO.portKind)) === "bridge";
+  const port = decodeAttributes((isPort && info.get(INFO.portData)) || Buffer.alloc(0));
   return {
     index: payload.readInt32LE(4),
     name: decodeString(found.get(IFLA.name)),
@@ -436,6 +446,8 @@ function readLink({ payload }: { payload: Buffer }): Link {
     mtu: found.get(IFLA.mtu)?.readUInt32LE(0) ?? 0,
     alias: decodeString(found.get(IFLA.alias)),
     kind: decodeString(info.get(INFO.kind)),
+    operational: OPERATIONAL.includes(found.get(IFLA.operState)?.[0]),
+    forwarding: port.get(PORT.state)?.[0] === PORT_FORWARDING,
     master: found.get(IFLA.master)?.readUInt32LE(0) ?? 0,
     mac: (found.get(IFLA.address) ?? Buffer.alloc(0)).toString("hex").replace(/(..)(?=.)/g, "$1:"),
   };

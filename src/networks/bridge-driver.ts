@@ -1,7 +1,7 @@
 /** Networks that are bridges in the host's kernel. */
 import { deleteLink, setLink } from "../kernel/netlink.ts";
 import { checkBridgeOptions, OPTION } from "./bridge-options.ts";
-import { ensureBridge, plug, removeOwnLink } from "./bridges.ts";
+import { ensureBridge, plug, removeOwnLink, settled } from "./bridges.ts";
 import type { Driver } from "./driver.ts";
 import type { DriverParts } from "./drivers.ts";
 import { checkGatewayModes } from "./gateway-mode.ts";
@@ -31,7 +31,7 @@ export function bridgeDriver({ host, names }: DriverParts): Driver {
       indexes.delete(network.id);
       await removeOwnLink(host, network.link, names.alias);
     },
-    join({ network, endpoint, netns, inside, pair, gateways, published }) {
+    async join({ network, endpoint, netns, inside, pair, gateways, published }) {
       const { hostLink, settings, interface: name } = endpoint;
       const used = pair ?? makePair({ host, inside, path: netns, hostLink, name });
       const rename = pair && name;
@@ -42,6 +42,7 @@ export function bridgeDriver({ host, names }: DriverParts): Driver {
         // Someone may have taken the bridge away: one more try on a bridge that was looked for.
         plug({ ...request, bridge: ensure(network) });
       }
+      await settled(host, { hostLink: used.hostLink, bridge: indexes.get(network.id) ?? 0 });
     },
     leave({ endpoint }) {
       host.run({ ...setLink(endpoint.hostLink, { master: 0, up: false }), tolerate: ["ENODEV"] });

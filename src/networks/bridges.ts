@@ -134,6 +134,25 @@ export function plug(request: PlugRequest): void {
   configure({ inside, index: pair.index, settings, mtu, mac, linkLocal: network.ipv6, gateways });
 }
 
+/** A bridge that was adopted may take half a minute, with its spanning tree: nobody waits for that. */
+const SETTLE_MS = 500;
+
+/**
+ * The kernel lets packets through a link, and through a bridge that had none, only when its work queue has come to it: what is sent
+ * before is lost, and sent again a second later. Resolves when it has.
+ */
+export async function settled(host: RouteSocket, { hostLink, bridge }: PluggedPort): Promise<void> {
+  const works = () => host.link(hostLink)?.forwarding !== false && host.link(bridge)?.operational !== false;
+  for (const end = performance.now() + SETTLE_MS; !works() && performance.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+export interface PluggedPort {
+  readonly hostLink: string;
+  /** The bridge's index. */
+  readonly bridge: number;
+}
+
 /**
  * Whether bridged packets pass the firewall too: then its rules part neighbours, and published ports stay open to them, which an
  * isolated port would not allow. What is translated then leaves the bridge without having been routed, hence hairpin ports.
