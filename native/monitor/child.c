@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sealed.h"
@@ -54,6 +55,7 @@ static void become(const struct child *child, int null, int program) {
   for (int i = 0; i < 3; i++)
     if (dup2(wanted[i] < 0 ? null : wanted[i], i) < 0) _exit(127);
   restore_signals();
+  if (child->group) setpgid(0, 0);
   if (child->patient) setpriority(PRIO_PROCESS, 0, 10);
   int error = child->hide_unified ? hide_unified() : 0;
   if (error != 0) fail("hiding /sys/fs/cgroup/unified", error);
@@ -77,4 +79,33 @@ pid_t child_start(const struct child *child) {
   close(null);
   if (program >= 0) close(program);
   return pid < 0 ? -error : pid;
+}
+
+/* The pids of a line like "12 345 ", as many as are whole. */
+static void kill_listed(const char *at, const char *end) {
+  while (at < end) {
+    pid_t pid = 0;
+    for (; at < end && *at >= '0' && *at <= '9'; at++) pid = pid * 10 + (*at - '0');
+    if (pid > 0 && at < end) kill(pid, SIGKILL);
+    at++;
+  }
+}
+
+static void kill_children(void) {
+  char list[4096];
+  int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t length = read(fd, list, sizeof list);
+  close(fd);
+  if (length > 0) kill_listed(list, list + length);
+}
+
+void children_end(void) {
+  for (int tries = 0; tries < 2000; tries++) {
+    pid_t pid = waitpid(-1, NULL, WNOHANG);
+    if (pid < 0 && errno != EINTR) return;
+    if (pid != 0) continue;
+    kill_children();
+    usleep(1000);
+  }
 }

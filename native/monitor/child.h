@@ -10,11 +10,15 @@ struct child {
   int in, out, err;  /* descriptors, -1 for /dev/null */
   bool hide_unified; /* see hide_unified() */
   bool sealed;       /* run a sealed copy of it where possible: see sealed.h */
+  bool group;        /* in a process group of its own, to be killed with what it starts */
   bool patient;      /* whoever else wants the processor goes first */
 };
 
 /* Starts it with default signal handling; the pid, or a negative errno. What fails after that is printed to `err`, exit code 127. */
 pid_t child_start(const struct child *child);
+
+/* Kills and reaps every child of this process, also those that become its children meanwhile. Gives up after 2 s. */
+void children_end(void);
 
 /*
  * Moves this process into a mount namespace of its own in which an empty folder covers /sys/fs/cgroup/unified: crun refuses the

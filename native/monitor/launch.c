@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -12,11 +13,16 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "loop.h"
+#include "printed.h"
 #include "text.h"
 
 static const char CONSOLE[] = "console.sock", PID_FILE[] = "pid";
 
-static char message[8192];
+/* How often a runtime that takes its time is looked at, and how long one has whose caller is gone. Milliseconds. */
+enum { LOOK_MS = 250, LOOK_SOON_MS = 20, ORPHAN_MS = 10 * 1000 };
+
+static char message[PRINTED_KEPT];
 
 struct pipes {
   int in[2], out[2], err[2];
@@ -89,18 +95,50 @@ static void take_console(const struct options *options, int listener, int *termi
   set_size(*terminal, options);
 }
 
-/* Waits for the runtime's end, taking the terminal when it comes; the wait status. */
-static int wait_for_runtime(const struct options *options, pid_t runtime, int signals, int listener, int *terminal) {
-  for (;;) {
-    struct pollfd ready[2] = {{.fd = signals, .events = POLLIN}, {.fd = *terminal < 0 ? listener : -1, .events = POLLIN}};
-    if (poll(ready, 2, -1) < 0 && errno != EINTR) return -1;
-    if (ready[1].revents != 0) take_console(options, listener, terminal);
-    if (ready[0].revents == 0) continue;
-    struct signalfd_siginfo info;
-    (void)!read(signals, &info, sizeof info);
-    int status;
-    if (waitpid(runtime, &status, WNOHANG) == runtime) return status;
+static pid_t read_pid(void);
+
+struct waiting {
+  const struct options *options;
+  const struct pipes *pipes;
+  pid_t runtime;
+  int signals, listener, terminal;
+  int report; /* -1 when nobody waits for the report any more */
+  int64_t deadline;
+};
+
+/* Waits for something to happen, taking the terminal when it comes. Whether a child may have ended. */
+static bool wait_a_while(struct waiting *waiting, int pause) {
+  struct pollfd ready[] = {{.fd = waiting->signals, .events = POLLIN},
+                           {.fd = waiting->terminal < 0 ? waiting->listener : -1, .events = POLLIN},
+                           {.fd = waiting->report, .events = 0}};
+  if (poll(ready, sizeof ready / sizeof *ready, pause) <= 0) return false;
+  if (ready[1].revents != 0) take_console(waiting->options, waiting->listener, &waiting->terminal);
+  if (ready[2].revents != 0) {
+    waiting->report = -1;
+    int64_t soon = loop_now() + ORPHAN_MS;
+    if (soon < waiting->deadline) waiting->deadline = soon;
   }
+  struct signalfd_siginfo info;
+  if (ready[0].revents != 0) (void)!read(waiting->signals, &info, sizeof info);
+  return ready[0].revents != 0;
+}
+
+/* The pipes of a runtime that prints a lot are kept from stopping it. Until it wrote its pid, no one else has begun. */
+static bool relieve(const struct pipes *pipes) {
+  bool only_runtime = read_pid() == 0;
+  bool out = printed_relieve(0, pipes->out[0], only_runtime), err = printed_relieve(1, pipes->err[0], only_runtime);
+  return out || err;
+}
+
+/* Waits for the runtime's end, and its status is stored; false when its time is up. */
+static bool wait_for_runtime(struct waiting *waiting, int *status) {
+  int64_t look = loop_now() + LOOK_MS;
+  while (loop_now() < waiting->deadline) {
+    int64_t until = look < waiting->deadline ? look : waiting->deadline, left = until - loop_now();
+    if (wait_a_while(waiting, left < 0 ? 0 : (int)left) && waitpid(waiting->runtime, status, WNOHANG) == waiting->runtime) return true;
+    if (loop_now() >= look) look = loop_now() + (relieve(waiting->pipes) ? LOOK_SOON_MS : LOOK_MS);
+  }
+  return false;
 }
 
 static size_t read_tail(const char *path, char *into, size_t size) {
@@ -113,20 +151,6 @@ static size_t read_tail(const char *path, char *into, size_t size) {
   return count > 0 ? (size_t)count : 0;
 }
 
-/* The end of what the runtime printed, which fits into a pipe. */
-static size_t read_printed(int fd, char *into, size_t size) {
-  size_t length = 0;
-  for (;;) {
-    if (length == size) {
-      memmove(into, into + size / 2, size - size / 2);
-      length = size - size / 2;
-    }
-    ssize_t count = read(fd, into + length, size - length);
-    if (count <= 0) return length;
-    length += (size_t)count;
-  }
-}
-
 static pid_t read_pid(void) {
   char digits[24];
   size_t length = read_tail(PID_FILE, digits, sizeof digits - 1);
@@ -136,25 +160,32 @@ static pid_t read_pid(void) {
   return parse_number(digits, &pid) && pid > 0 && pid <= 4194304 ? (pid_t)pid : 0;
 }
 
-/*
- * A failed runtime may leave a process of the container to us, its subreaper, as crun's exec does. Unreaped it would keep the
- * container's pid namespace from ending, for as long as the machine's process 1 takes to look. Gives it 50 ms to end.
- */
-static void reap_leftovers(void) {
-  for (int tries = 0; tries < 50; tries++) {
-    pid_t pid = waitpid(-1, NULL, WNOHANG);
-    if (pid < 0 && errno != EINTR) return;
-    if (pid == 0) usleep(1000);
-  }
+static struct launched runtime_failed(const struct options *options, int err) {
+  /*
+   * It may leave a process of the container to us, its subreaper, as crun's exec does. Unreaped it would keep the container's
+   * pid namespace from ending, for as long as the machine's process 1 takes to look.
+   */
+  children_end();
+  struct launched result = failed("", 0);
+  result.message_length = options->runtime_log == NULL ? 0 : read_tail(options->runtime_log, message, sizeof message);
+  if (result.message_length == 0) result.message_length = printed_end(err, message, sizeof message);
+  return result;
 }
 
-static struct launched runtime_failed(const struct options *options, int status, int err) {
-  reap_leftovers();
-  struct launched result = failed("", 0);
+static struct launched runtime_ended(const struct options *options, int status, int err) {
+  struct launched result = runtime_failed(options, err);
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  result.message_length = options->runtime_log == NULL ? 0 : read_tail(options->runtime_log, message, sizeof message);
-  if (result.message_length == 0) result.message_length = read_printed(err, message, sizeof message);
+  return result;
+}
+
+/* The runtime is killed with all that it started. */
+static struct launched runtime_late(const struct options *options, pid_t runtime, int err) {
+  kill(-runtime, SIGKILL);
+  kill(runtime, SIGKILL);
+  struct launched result = runtime_failed(options, err);
+  result.code = LAUNCH_LATE;
+  result.signal = SIGKILL;
   return result;
 }
 
@@ -167,21 +198,33 @@ static struct launched run(const struct options *options, int signals, struct pi
       .err = pipes->err[1],
       .hide_unified = options->hide_unified,
       .sealed = true,
+      .group = true,
   });
   if (runtime < 0) return failed("starting the runtime", -runtime);
   close_fd(&pipes->in[0]);
   close_fd(&pipes->out[1]);
   close_fd(&pipes->err[1]);
-  int terminal = -1;
-  int status = wait_for_runtime(options, runtime, signals, listener, &terminal);
-  if (listener >= 0 && terminal < 0) take_console(options, listener, &terminal);
+  struct waiting waiting = {.options = options,
+                            .pipes = pipes,
+                            .runtime = runtime,
+                            .signals = signals,
+                            .listener = listener,
+                            .terminal = -1,
+                            .report = options->report,
+                            .deadline = loop_now() + options->runtime_ms};
+  int status = 0;
+  bool in_time = wait_for_runtime(&waiting, &status);
+  if (in_time && listener >= 0 && waiting.terminal < 0) take_console(options, listener, &waiting.terminal);
+  int terminal = waiting.terminal;
   not_blocking(pipes->out[0]);
   not_blocking(pipes->err[0]);
   not_blocking(pipes->in[1]);
   not_blocking(terminal);
   struct launched result = {.input = pipes->in[1], .out = pipes->out[0], .err = pipes->err[0]};
-  if (status != 0) {
-    result = runtime_failed(options, status, pipes->err[0]);
+  if (!in_time) {
+    result = runtime_late(options, runtime, pipes->err[0]);
+  } else if (status != 0) {
+    result = runtime_ended(options, status, pipes->err[0]);
   } else if ((result.pid = read_pid()) == 0) {
     result = failed("the runtime left no pid", 0);
   } else if (options->terminal && terminal < 0) {

@@ -7,6 +7,9 @@
 
 #include "options.h"
 
+/* The code of a runtime that did not end in time, together with the signal that killed it. */
+enum { LAUNCH_LATE = 124 };
+
 struct launched {
   pid_t pid;  /* 0: it failed */
   int input;  /* to the task's standard input; -1: none */
@@ -18,7 +21,7 @@ struct launched {
   size_t message_length;
 };
 
-/* Runs the runtime to its end. All descriptors in the result are non-blocking and close-on-exec. */
+/* Runs the runtime to its end, for at most options->runtime_ms. When it failed no process of it is left. All descriptors in the result are non-blocking and close-on-exec. */
 struct launched launch(const struct options *options, int signals);
 
 #endif

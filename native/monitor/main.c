@@ -47,7 +47,7 @@ static int signals = -1, terminal = -1;
 static enum { RUNNING, DRAINING, ENDED, RELEASED } phase;
 static pid_t cleanup_pid;
 static bool held;
-static int64_t hold_deadline = INT64_MAX, grace_deadline = INT64_MAX, relax_deadline = INT64_MAX;
+static int64_t hold_deadline = INT64_MAX, grace_deadline = INT64_MAX, relax_deadline = INT64_MAX, cleanup_deadline = INT64_MAX;
 
 static void report_frame(const struct frame *frame, const char *payload) {
   if (options.report < 0) return;
@@ -82,6 +82,7 @@ static void tell_lost_lines(bool now) {
 
 static void released(void) {
   phase = RELEASED;
+  cleanup_deadline = INT64_MAX;
   tell(OP_RELEASED, "", 0);
 }
 
@@ -90,12 +91,16 @@ static void clean_up(void) {
     released();
     return;
   }
-  pid_t pid = child_start(
-      &(struct child){.arguments = options.cleanup, .in = -1, .out = -1, .err = -1, .hide_unified = options.hide_unified, .sealed = true});
-  if (pid > 0)
-    cleanup_pid = pid;
-  else
-    released();
+  pid_t pid = child_start(&(struct child){.arguments = options.cleanup,
+                                          .in = -1,
+                                          .out = -1,
+                                          .err = -1,
+                                          .hide_unified = options.hide_unified,
+                                          .sealed = true,
+                                          .group = true});
+  if (pid <= 0) return released();
+  cleanup_pid = pid;
+  cleanup_deadline = loop_now() + options.runtime_ms;
 }
 
 /* The output is complete: the end is told. The record comes first, so that it is there for whoever hears of the end. */
@@ -160,6 +165,12 @@ static void reap(void) {
   }
 }
 
+/* Its end is met by reap(). */
+static void kill_cleanup(void) {
+  cleanup_deadline = INT64_MAX;
+  kill(-cleanup_pid, SIGKILL);
+}
+
 static int do_kill(uint32_t number) {
   if (record.ended) return ESRCH;
   return kill(record.pid, (int)number) == 0 ? 0 : errno;
@@ -213,6 +224,7 @@ static void relax(int64_t now) {
 static void expire(int64_t now) {
   if (now >= hold_deadline) proceed();
   if (now >= grace_deadline) end();
+  if (now >= cleanup_deadline) kill_cleanup();
   if (oom_news(now)) tell(OP_OOM, "", 0);
   clients_expire(now);
   relax(now);
@@ -221,7 +233,7 @@ static void expire(int64_t now) {
 static void serve(void) {
   while (phase != RELEASED || clients_waiting() || log_busy()) {
     int64_t deadline = earliest(earliest(hold_deadline, grace_deadline), earliest(relax_deadline, clients_deadline()));
-    deadline = earliest(deadline, oom_deadline());
+    deadline = earliest(deadline, earliest(oom_deadline(), cleanup_deadline));
     if (phase == RELEASED && log_busy()) deadline = earliest(deadline, loop_now() + BUSY_MS);
     loop_wait(deadline, handle);
     expire(loop_now());

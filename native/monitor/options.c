@@ -64,6 +64,7 @@ static bool parse_number_option(struct options *options, const char *name, const
       {"--columns", &options->columns},
       {"--report", &report},
       {"--stall-ms", &options->stall_ms},
+      {"--runtime-ms", &options->runtime_ms},
       {"--log-max-size", &options->log.max_size},
       {"--log-max-files", &options->log.max_files},
       {"--log-buffer", &options->log.buffer},
@@ -97,7 +98,7 @@ static bool parse_string(struct options *options, const char *name, const char *
 }
 
 struct options parse_options(char **arguments) {
-  struct options options = {.report = -1, .stall_ms = 60 * 1000, .log = {.max_files = 1}};
+  struct options options = {.report = -1, .stall_ms = 60 * 1000, .runtime_ms = 120 * 1000, .log = {.max_files = 1}};
   for (char **at = arguments; *at != NULL; at++) {
     const char *name = *at;
     if (parse_switch(&options, name)) continue;

@@ -20,6 +20,7 @@ struct options {
   bool hide_unified;
   int report; /* -1: none */
   int64_t stall_ms;
+  int64_t runtime_ms; /* that a launch or cleanup may take */
   struct log_options log;
 };
 

@@ -250,10 +250,14 @@ async function takeUpRuntimes(
   engine: Engine,
   logger: LineLogger,
 ): Promise<void> {
-  if (!changed.some((key) => key === "runtimes" || key === "default-runtime")) return;
+  if (!changed.some((key) => key === "runtimes" || key === "default-runtime" || key === "runtime-timeout")) return;
   const { runtimes } = configuration;
   await engine.system
-    .configureRuntimes({ runtimes, defaultRuntime: configuration.text("default-runtime") })
+    .configureRuntimes({
+      runtimes,
+      defaultRuntime: configuration.text("default-runtime"),
+      runtimeTimeout: configuration.number("runtime-timeout"),
+    })
     .then(() => logger.log("info", "Runtimes taken up", { names: Object.keys(runtimes).join(",") }))
     .catch((error: unknown) => logger.log("error", "runtimes not taken up", { error: errorMessage(error) }));
 }

@@ -250,6 +250,12 @@ export const OPTIONS: readonly Option[] = [
     reloads: true,
   }),
   idle("rootless", "bool", "running without root is not supported yet."),
+  option(
+    "runtime-timeout",
+    "int",
+    "Seconds that a call of the OCI runtime (run, exec, delete) may take before it is killed with what it started (default 120).",
+    { reloads: true },
+  ),
   option("seccomp-profile", "string", "Profile of containers that don't say: `builtin`, `unconfined`, or a file."),
   idle("selinux-enabled", "bool", "SELinux labels are not set."),
   option("shutdown-timeout", "int", "Seconds that containers get to stop when `live-restore` is false (default 15).", {

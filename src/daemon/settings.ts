@@ -18,6 +18,7 @@ export function engineSettings(
     storageDriver: storageDriver(text("storage-driver")),
     defaultRuntime: text("default-runtime"),
     runtimes: configuration.runtimes,
+    runtimeTimeout: configuration.number("runtime-timeout"),
     logDriver: text("log-driver"),
     logOptions: configuration.has("log-opts") ? logOptions(configuration) : undefined,
     init: flag("init"),

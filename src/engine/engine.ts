@@ -42,6 +42,8 @@ export interface EngineSettings extends ContainerSettings {
   readonly runtimes: Readonly<
     Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
   >;
+  /** Seconds that a call of a runtime may take. */
+  readonly runtimeTimeout: number;
   readonly selinuxEnabled: boolean;
   readonly labels: readonly string[];
   readonly hostGatewayIps: readonly string[];

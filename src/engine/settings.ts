@@ -34,6 +34,7 @@ const DEFAULTS: EngineSettings = {
   storageDriver: undefined,
   defaultRuntime: undefined,
   runtimes: {},
+  runtimeTimeout: 120,
   logDriver: "json-file",
   logOptions: {},
   init: false,

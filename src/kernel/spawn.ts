@@ -36,7 +36,7 @@ export interface RunOptions {
   readonly input?: string | Uint8Array | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly cwd?: string | undefined;
-  /** Killed after this; default 30 s. */
+  /** Killed after this, with what it started; default 30 s. */
   readonly timeoutMs?: number | undefined;
   /** Of each of stdout and stderr; "too-large" and killed past it; default 16 MiB. */
   readonly maxBytes?: number | undefined;
@@ -48,6 +48,8 @@ export interface RunResult extends ProcessExit {
   readonly stderr: Buffer;
 }
 
+/** For the pipes of a killed command to end. */
+const GRACE_MS = 500;
 const DEFAULT_ENV = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
 
 /** Starts a process. Throws ENOENT, EACCES … when it can't be. */
@@ -101,7 +103,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   const stdin = input === undefined ? undefined : pipe();
   let child: Child;
   try {
-    child = spawn({ file, args, env, cwd, stdio: [stdin?.[0] ?? "null", out[1], err[1]] });
+    child = spawn({ file, args, env, cwd, session: true, stdio: [stdin?.[0] ?? "null", out[1], err[1]] });
   } catch (error) {
     for (const fd of [out[0], err[0], ...(stdin === undefined ? [] : [stdin[1]])]) closeSync(fd);
     throw error;
@@ -109,8 +111,11 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     for (const fd of [out[1], err[1], ...(stdin === undefined ? [] : [stdin[0]])]) closeSync(fd);
   }
   let over = false;
+  const [stdout, stderr] = [reading(out[0]), reading(err[0])];
   const kill = () => {
-    if (!over) endChild(child);
+    if (!over) endGroup(child);
+    // Nobody waits for a process that left the group and holds the pipes.
+    for (const stream of [stdout, stderr]) setTimeout(() => stream.destroy(), GRACE_MS).unref();
   };
   const timer = setTimeout(kill, timeoutMs);
   signal?.addEventListener("abort", kill, { once: true });
@@ -120,13 +125,13 @@ export async function run(file: string, args: readonly string[], options: RunOpt
       over = true;
       return exit;
     });
-    const [stdout, stderr, result] = await Promise.all([
-      collect(out[0], maxBytes, kill),
-      collect(err[0], maxBytes, kill),
+    const [result, printed, complained] = await Promise.all([
       exit,
+      collect(stdout, maxBytes, kill),
+      collect(stderr, maxBytes, kill),
     ]);
     signal?.throwIfAborted();
-    return { ...result, stdout, stderr };
+    return { ...result, stdout: printed, stderr: complained };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", kill);
@@ -141,16 +146,34 @@ function feed(fd: number, input: string | Uint8Array): void {
 }
 
 /** A socket, not a file stream: that would hold a thread of the pool for as long as the command is silent, and four of them all. */
-async function collect(fd: number, maxBytes: number, kill: () => void): Promise<Buffer> {
+function reading(fd: number): Socket {
+  return new Socket({ fd, readable: true, writable: false });
+}
+
+async function collect(stream: Socket, maxBytes: number, kill: () => void): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of new Socket({ fd, readable: true, writable: false }) as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBytes) {
-      kill();
-      throw new EngineError("too-large", `a command printed more than ${maxBytes} bytes`);
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > maxBytes) {
+        kill();
+        throw new EngineError("too-large", `a command printed more than ${maxBytes} bytes`);
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch (error) {
+    // It was killed and its pipe is still held by another.
+    if (errnoOf(error) !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
   }
   return Buffer.concat(chunks);
+}
+
+/** A child that was started with a session of its own, and what is still in it. */
+function endGroup({ pid }: Child): void {
+  try {
+    killProcess(-pid, 9);
+  } catch (error) {
+    if (errnoOf(error) !== "ESRCH") throw error;
+  }
 }

@@ -35,6 +35,8 @@ export interface StartTaskOptions {
   /** Run launch and cleanup where /sys/fs/cgroup/unified is not mounted. */
   readonly hideUnified: boolean;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** How long the launch, and the cleanup, may take before they are killed with what they started; default 120 s. */
+  readonly runtimeMs?: number | undefined;
   /** How long an attached client may take nothing; default 60 s. */
   readonly stallMs?: number | undefined;
   /** Default: MONITOR_PATH alone. With words before it, it runs under a checker. */
@@ -47,9 +49,14 @@ export interface LaunchFailure {
   readonly exitCode: number;
   /** The signal's number when one ended the runtime. */
   readonly signal?: number | undefined;
+  /** It was killed because it did not end in time. */
+  readonly late: boolean;
   /** The end of what the runtime wrote, trimmed. */
   readonly output: string;
 }
+
+/** What the monitor says of a runtime that it had to kill: native/monitor/launch.h. */
+const LATE = { code: 124, signal: 9 } as const;
 
 /** Resolves when the process runs. Fails with "internal", the runtime's message and a LaunchFailure as its cause. */
 export async function startTask(options: StartTaskOptions): Promise<Task> {
@@ -66,14 +73,14 @@ export async function startTask(options: StartTaskOptions): Promise<Task> {
     throw launchError(first);
   }
   const state: TaskState = JSON.parse(first.payload.toString());
-  const { id, dir, oomFile, cleanup, hideUnified } = options;
+  const { id, dir, oomFile, cleanup, hideUnified, runtimeMs } = options;
   return new MonitoredTask({
     id,
     dir,
     state,
     oomFile,
     events,
-    cleanup: cleanup && (() => runRuntime(cleanup, { hideUnified, cwd: dir })),
+    cleanup: cleanup && (() => runRuntime(cleanup, { hideUnified, cwd: dir, timeoutMs: runtimeMs })),
   });
 }
 
@@ -81,13 +88,14 @@ export interface OpenTaskOptions {
   /** As in StartTaskOptions; for the case that the monitor vanishes. */
   readonly cleanup?: readonly string[] | undefined;
   readonly hideUnified?: boolean | undefined;
+  readonly runtimeMs?: number | undefined;
 }
 
 /** Finds a task of an earlier process: still there, ended with a record, or lost without a trace. */
 export async function openTask(
   id: string,
   dir: string,
-  { cleanup, hideUnified = false }: OpenTaskOptions = {},
+  { cleanup, hideUnified = false, runtimeMs }: OpenTaskOptions = {},
 ): Promise<{ task: Task } | { exit: ExitRecord } | { lost: true }> {
   try {
     const events = await connectMonitor(dir);
@@ -100,7 +108,7 @@ export async function openTask(
         dir,
         state,
         events,
-        cleanup: cleanup && (() => runRuntime(cleanup, { hideUnified, cwd: dir })),
+        cleanup: cleanup && (() => runRuntime(cleanup, { hideUnified, cwd: dir, timeoutMs: runtimeMs })),
       }),
     };
   } catch (error) {
@@ -162,6 +170,7 @@ function monitorArguments(options: StartTaskOptions): string[] {
     ...value("oom-file", options.oomFile),
     ...value("runtime-log", options.runtimeLog),
     ...value("stall-ms", options.stallMs),
+    ...value("runtime-ms", options.runtimeMs),
     ...(log.driver === "none" ? [] : logArguments(log)),
     ...words("launch", launch),
     ...words("cleanup", cleanup),
@@ -181,7 +190,8 @@ function monitorArguments(options: StartTaskOptions): string[] {
 
 function launchError(frame: Frame): EngineError {
   const output = frame.payload.toString().trim();
-  const failure: LaunchFailure = { exitCode: frame.a, ...(frame.b !== 0 && { signal: frame.b }), output };
+  const late = frame.a === LATE.code && frame.b === LATE.signal;
+  const failure: LaunchFailure = { exitCode: frame.a, ...(frame.b !== 0 && { signal: frame.b }), late, output };
   return new EngineError("internal", output === "" ? `the runtime failed with exit code ${frame.a}` : output, {
     cause: failure,
   });

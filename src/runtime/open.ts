@@ -12,8 +12,11 @@ import { encodeSpec } from "./encode.ts";
 import { openTask, runRuntime, startTask } from "./monitor.ts";
 import type { ExecRequest, Runtime, RuntimeSettings, StartRequest, Task } from "./runtime.ts";
 import type { Spec } from "./spec-types.ts";
-import { launchError } from "./start-errors.ts";
+import { type FailedLaunch, launchError } from "./start-errors.ts";
 import { limitsOf } from "./update.ts";
+
+/** Seconds; a day. */
+const MAX_TIMEOUT = 86_400;
 
 export interface RuntimeOptions {
   readonly paths: Pick<Paths, "runtimeState" | "bundle">;
@@ -40,7 +43,14 @@ export async function openRuntime({
       error: errorMessage(error),
     });
   }
-  return new OciRuntime({ paths, logger, cgroups, runtimes, detect });
+  return new OciRuntime({ paths, logger, cgroups, runtimes, detect, limit: limitOf(settings) });
+}
+
+/** Milliseconds; the default is what Kubernetes gives a runtime. Throws "invalid". */
+function limitOf({ runtimeTimeout = 120 }: RuntimeSettings): number {
+  if (Number.isInteger(runtimeTimeout) && runtimeTimeout >= 1 && runtimeTimeout <= MAX_TIMEOUT)
+    return runtimeTimeout * 1000;
+  throw new EngineError("invalid", `runtime-timeout: expected 1 to ${MAX_TIMEOUT} seconds, found ${runtimeTimeout}`);
 }
 
 interface Parts {
@@ -49,6 +59,7 @@ interface Parts {
   readonly cgroups: CgroupTree;
   readonly runtimes: readonly DetectedRuntime[];
   readonly detect: (settings: RuntimeSettings) => Promise<DetectedRuntime[]>;
+  readonly limit: number;
 }
 
 class OciRuntime implements Runtime {
@@ -59,13 +70,16 @@ class OciRuntime implements Runtime {
   readonly #paths: Parts["paths"];
   readonly #logger: Logger;
   readonly #cgroups: CgroupTree;
+  /** Milliseconds for one call of a runtime. */
+  #limit: number;
 
-  constructor({ paths, logger, cgroups, runtimes, detect }: Parts) {
+  constructor({ paths, logger, cgroups, runtimes, detect, limit }: Parts) {
     this.#runtimes = runtimes;
     this.#detect = detect;
     this.#paths = paths;
     this.#logger = logger;
     this.#cgroups = cgroups;
+    this.#limit = limit;
   }
 
   get runtimes(): readonly DetectedRuntime[] {
@@ -73,12 +87,14 @@ class OciRuntime implements Runtime {
   }
 
   async configure(settings: RuntimeSettings): Promise<void> {
+    const limit = limitOf(settings);
     const found = await this.#detect(settings);
     const known = new Set(found.map(({ name }) => name));
     this.#former = [...this.#former, ...this.#runtimes].filter(
       ({ name }, at, all) => !known.has(name) && all.findLastIndex((other) => other.name === name) === at,
     );
     this.#runtimes = found;
+    this.#limit = limit;
   }
 
   prepare(): void {
@@ -91,13 +107,15 @@ class OciRuntime implements Runtime {
     const context = this.#context(selectRuntime(this.runtimes, request.runtime));
     const cgroup = spec.linux.cgroupsPath;
     rmSync(join(bundle, RUNTIME_LOG), { force: true });
+    // What a runtime that failed to delete left there would be in the way.
+    if (existsSync(join(context.state, id))) await this.#forget(context, id, cgroup);
     writeFileSync(
       join(bundle, "config.json"),
       encodeSpec(adaptSpec({ ...spec, process: withSize(spec.process, size) }, context.runtime)),
     );
     try {
       return await startTask({
-        ...taskOptions(context, deleteCommand(context, id)),
+        ...this.#taskOptions(context, deleteCommand(context, id)),
         id,
         dir: bundle,
         launch: runCommand(context, id, terminal),
@@ -111,7 +129,7 @@ class OciRuntime implements Runtime {
       });
     } catch (error) {
       await this.#forget(context, id, cgroup);
-      throw launchError(error, { action: "start", process: spec.process, runtime: context.runtime.kind });
+      throw this.#launchError(error, context, { action: "start", process: spec.process });
     }
   }
 
@@ -122,7 +140,7 @@ class OciRuntime implements Runtime {
     writeFileSync(join(bundle, PROCESS_FILE), encodeSpec(withSize(process, size)));
     try {
       return await startTask({
-        ...taskOptions(context),
+        ...this.#taskOptions(context),
         id: execId,
         dir: bundle,
         launch: execCommand(context, containerId, terminal),
@@ -134,14 +152,14 @@ class OciRuntime implements Runtime {
         hold,
       });
     } catch (error) {
-      throw launchError(error, { action: "exec", process, runtime: context.runtime.kind });
+      throw this.#launchError(error, context, { action: "exec", process });
     }
   }
 
   async open(id: string, bundle: string): ReturnType<Runtime["open"]> {
     const context = this.#contextOf(id, undefined);
     const { hideUnified } = context.runtime;
-    return openTask(id, bundle, { cleanup: deleteCommand(context, id), hideUnified });
+    return openTask(id, bundle, { cleanup: deleteCommand(context, id), hideUnified, runtimeMs: this.#limit });
   }
 
   async openExec(execId: string, bundle: string): ReturnType<Runtime["openExec"]> {
@@ -223,10 +241,21 @@ class OciRuntime implements Runtime {
 
   async #delete(context: CommandContext, id: string): Promise<void> {
     const { hideUnified } = context.runtime;
-    const { code, stderr } = await runRuntime(deleteCommand(context, id), { hideUnified });
-    if (code === 0) return;
-    this.#logger.log("warn", "the runtime could not delete a container", { id, error: stderr.toString().trim() });
+    const error = await runRuntime(deleteCommand(context, id), { hideUnified, timeoutMs: this.#limit }).then(
+      ({ code, stderr }) => (code === 0 ? undefined : stderr.toString().trim().slice(-1000)),
+      errorMessage,
+    );
+    if (error === undefined) return;
+    this.#logger.log("warn", "the runtime could not delete a container", { id, error });
     rmSync(join(context.state, id), { recursive: true, force: true });
+  }
+
+  #taskOptions({ runtime }: CommandContext, cleanup?: readonly string[]) {
+    return { hideUnified: runtime.hideUnified, runtimeLog: RUNTIME_LOG, cleanup, runtimeMs: this.#limit };
+  }
+
+  #launchError(error: unknown, { runtime }: CommandContext, failed: Pick<FailedLaunch, "action" | "process">) {
+    return launchError(error, { ...failed, runtime: runtime.kind, limit: this.#limit });
   }
 
   /** Kills what is left in the cgroup and removes it; a dying process keeps it for some milliseconds. */
@@ -245,8 +274,4 @@ class OciRuntime implements Runtime {
 function withSize(process: Spec["process"], size: StartRequest["size"]): Spec["process"] {
   const [height = 0, width = 0] = size ?? [];
   return process.terminal && height > 0 && width > 0 ? { ...process, consoleSize: { height, width } } : process;
-}
-
-function taskOptions({ runtime }: CommandContext, cleanup?: readonly string[]) {
-  return { hideUnified: runtime.hideUnified, runtimeLog: RUNTIME_LOG, cleanup };
 }

@@ -138,6 +138,8 @@ export interface RuntimeSettings {
   readonly runtimes?: Readonly<
     Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] | undefined }>
   >;
+  /** Seconds that each call of a runtime may take before it is killed with what it started; default 120. */
+  readonly runtimeTimeout?: number | undefined;
 }
 
 export interface Runtime {
@@ -155,7 +157,7 @@ export interface Runtime {
   prepare(): void;
   /**
    * Starts the container. Resolves when its process runs. Fails with "invalid" and Docker's text when the runtime refuses
-   * (`executable file not found in $PATH`: exit code 127, `permission denied`: 126, see `startErrorExitCode`); nothing is left then.
+   * (`executable file not found in $PATH`: exit code 127, `permission denied`: 126, see `startErrorExitCode`), with "internal" when it does not end in time; nothing is left then.
    */
   start(request: StartRequest): Promise<Task>;
   /** Finds a task of an earlier gantryd: still running, ended with a record, or lost without trace. */

@@ -54,7 +54,7 @@ describe("a refused start", () => {
     it(`${output.slice(0, 100).trim()} becomes ${shown}`, () => {
       const failure = new EngineError("internal", "failed", { cause: { exitCode: 1, output } });
       const process = { args: [command], cwd: "/" };
-      const error = launchError(failure, { action: "start", process, runtime: "crun" });
+      const error = launchError(failure, { action: "start", process, runtime: "crun", limit: 120_000 });
       const prefix =
         "failed to create task for container: failed to create shim task: OCI runtime create failed: crun create failed: unable to start container process: ";
       assert.equal(error.message, `${prefix}${shown}: unknown`);
@@ -67,7 +67,12 @@ describe("a refused start", () => {
     const failure = new EngineError("internal", "failed", {
       cause: { exitCode: 1, output: json("executable file `x` not found") },
     });
-    const error = launchError(failure, { action: "exec", process: { args: ["x"], cwd: "/" }, runtime: "crun" });
+    const error = launchError(failure, {
+      action: "exec",
+      process: { args: ["x"], cwd: "/" },
+      runtime: "crun",
+      limit: 120_000,
+    });
     assert.match(
       error.message,
       /^OCI runtime exec failed: exec failed: .*executable file not found in \$PATH: unknown$/,
@@ -76,6 +81,9 @@ describe("a refused start", () => {
 
   it("for our own reasons stays as it is", () => {
     const process = { args: ["x"], cwd: "/" };
-    assert.equal(launchError(new Error("no room"), { action: "start", process, runtime: "crun" }).kind, "internal");
+    assert.equal(
+      launchError(new Error("no room"), { action: "start", process, runtime: "crun", limit: 120_000 }).kind,
+      "internal",
+    );
   });
 });

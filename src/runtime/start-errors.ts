@@ -7,6 +7,8 @@ export interface FailedLaunch {
   /** Its path and arguments explain what crun leaves out. */
   readonly process: Pick<Process, "args" | "cwd">;
   readonly runtime: string;
+  /** Milliseconds that it had. */
+  readonly limit: number;
 }
 
 const PREFIXES = {
@@ -21,8 +23,22 @@ export function launchError(error: unknown, failed: FailedLaunch): EngineError {
   if (cause === undefined) {
     return error instanceof EngineError ? error : new EngineError("internal", errorMessage(error), { cause: error });
   }
+  if (cause.late) return lateError(cause, failed);
   const reason = dockerReason(lastError(cause.output) || lastLine(cause.output) || errorMessage(error), failed.process);
   return new EngineError("invalid", `${PREFIXES[failed.action](failed.runtime)}${reason}: unknown`, { cause });
+}
+
+function lateError(cause: LaunchFailure, { action, runtime, limit }: FailedLaunch): EngineError {
+  const said = lastError(cause.output) || lastLine(cause.output);
+  const problem = `the runtime did not end within ${limit / 1000} s and was killed`;
+  return new EngineError(
+    "internal",
+    `${PREFIXES[action](runtime)}${problem}${said === "" ? "" : `: ${said}`}: unknown`,
+    {
+      cause,
+      hint: "See whether the runtime answers to `--version`, and what keeps the machine busy; one that needs longer gets it by --runtime-timeout.",
+    },
+  );
 }
 
 function launchFailure(error: unknown): LaunchFailure | undefined {
