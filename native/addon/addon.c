@@ -173,6 +173,7 @@ void add_functions(napi_env env, napi_value exports, const struct function *func
 NAPI_MODULE_INIT() {
   init_datagrams(env, exports);
   init_files(env, exports);
+  init_idmap(env, exports);
   init_jsonlog(env, exports);
   init_mounts(env, exports);
   init_network(env, exports);

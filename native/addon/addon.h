@@ -50,6 +50,7 @@ void add_functions(napi_env env, napi_value exports, const struct function *func
 
 void init_datagrams(napi_env env, napi_value exports);
 void init_files(napi_env env, napi_value exports);
+void init_idmap(napi_env env, napi_value exports);
 void init_jsonlog(napi_env env, napi_value exports);
 void init_mounts(napi_env env, napi_value exports);
 void init_network(napi_env env, napi_value exports);

@@ -23,7 +23,7 @@ enum { STACK = 128 * 1024 };
 
 struct stage {
   char *root;
-  char **sources, **targets, **modes; /* modes: "ro" or "rw", and "flat" behind it */
+  char **sources, **parts, **targets, **modes; /* parts: a path inside the source, or ""; modes: "ro" or "rw", and "flat" behind it */
   sem_t ready, leave;
   pthread_t thread;
   int fd; /* of the tree's root; -1 after a failure */
@@ -100,15 +100,39 @@ static int bind_onto(const char *source, int target, const char *mode) {
   return mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
 }
 
+/* The part of a source, links followed inside the source alone, also while somebody changes them. */
+static int open_part(const char *source, const char *part) {
+  int folder = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return -1;
+  int fd = open_in(folder, part);
+  int error = errno;
+  close(folder);
+  errno = error;
+  return fd;
+}
+
+static int bind_one(struct stage *stage, int root, const char *source, size_t i) {
+  int target = make_place(root, stage->targets[i], is_folder(source)) == 0 ? open_in(root, stage->targets[i]) : -1;
+  if (target < 0) return -1;
+  stage->step = "mount";
+  int result = bind_onto(source, target, stage->modes[i]);
+  int error = errno;
+  close(target);
+  errno = error;
+  return result;
+}
+
 static int bind_all(struct stage *stage, int root) {
   for (size_t i = 0; stage->sources[i] != NULL; i++) {
     stage->step = "openat2";
-    int target = make_place(root, stage->targets[i], is_folder(stage->sources[i])) == 0 ? open_in(root, stage->targets[i]) : -1;
-    if (target < 0) return -1;
-    stage->step = "mount";
-    int result = bind_onto(stage->sources[i], target, stage->modes[i]);
+    char source[64];
+    bool whole = stage->parts[i][0] == '\0';
+    int part = whole ? -1 : open_part(stage->sources[i], stage->parts[i]);
+    if (!whole && part < 0) return -1;
+    snprintf(source, sizeof source, "/proc/self/fd/%d", part);
+    int result = bind_one(stage, root, whole ? stage->sources[i] : source, i);
     int error = errno;
-    close(target);
+    if (part >= 0) close(part);
     errno = error;
     if (result != 0) return -1;
   }
@@ -159,6 +183,7 @@ static int start(struct stage *stage) {
 static void free_stage(struct stage *stage) {
   free(stage->root);
   if (stage->sources != NULL) free_strings(stage->sources);
+  if (stage->parts != NULL) free_strings(stage->parts);
   if (stage->targets != NULL) free_strings(stage->targets);
   if (stage->modes != NULL) free_strings(stage->modes);
   sem_destroy(&stage->ready);
@@ -205,7 +230,7 @@ static napi_value queue(napi_env env, struct stage *stage, napi_async_execute_ca
   return promise;
 }
 
-/* openStage(root, sources, targets, modes): Promise<[rootFd, stage]>; targets are paths in the root, made where they are missing. */
+/* openStage(root, sources, parts, targets, modes): Promise<[rootFd, stage]>; targets are paths in the root, made where they are missing. */
 static napi_value open_stage(napi_env env, napi_callback_info info) {
   struct call call = call_begin(env, info);
   struct stage *stage = calloc(1, sizeof *stage);
@@ -215,8 +240,9 @@ static napi_value open_stage(napi_env env, napi_callback_info info) {
   stage->fd = -1;
   stage->root = arg_string(&call, 0);
   stage->sources = call.failed ? NULL : arg_strings(&call, 1);
-  stage->targets = call.failed ? NULL : arg_strings(&call, 2);
-  stage->modes = call.failed ? NULL : arg_strings(&call, 3);
+  stage->parts = call.failed ? NULL : arg_strings(&call, 2);
+  stage->targets = call.failed ? NULL : arg_strings(&call, 3);
+  stage->modes = call.failed ? NULL : arg_strings(&call, 4);
   int error = call.failed ? 0 : start(stage);
   if (!call.failed && error == 0) return queue(env, stage, open_execute, open_complete);
   free_stage(stage);

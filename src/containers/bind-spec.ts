@@ -10,9 +10,11 @@ export interface BindSpec {
   readonly writable: boolean;
   readonly propagation: string | undefined;
   readonly noCopy: boolean;
+  /** See id-map.ts. */
+  readonly idMap: string | undefined;
 }
 
-type Group = "access" | "label" | "propagation" | "copy" | "consistency";
+type Group = "idmap" | "access" | "label" | "propagation" | "copy" | "consistency";
 
 const WORDS: Readonly<Record<string, Group>> = {
   rw: "access",
@@ -31,6 +33,8 @@ const WORDS: Readonly<Record<string, Group>> = {
   delegated: "consistency",
   default: "consistency",
 };
+
+const FOR_BINDS: ReadonlySet<Group> = new Set(["propagation", "idmap"]);
 
 /** Throws "invalid" with Docker's texts. */
 export function parseBind(text: string): BindSpec {
@@ -59,17 +63,19 @@ export function parseBind(text: string): BindSpec {
     writable: words.get("access") !== "ro",
     propagation: words.get("propagation"),
     noCopy: words.has("copy"),
+    idMap: words.get("idmap"),
   };
 }
 
-/** Each kind of word at most once; propagation is for binds, nocopy for volumes. */
+/** Each kind of word at most once; propagation and idmap (Gantry's own) are for binds, nocopy for volumes. */
 function parseMode(mode: string | undefined, { isBind }: { isBind: boolean }): Map<Group, string> {
   const words = new Map<Group, string>();
   for (const word of mode?.split(",") ?? []) {
-    const group = Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
-    const misplaced = (group === "propagation" && !isBind) || (group === "copy" && isBind);
+    const mapped = /^idmap(?:=(.*))?$/.exec(word);
+    const group = mapped ? "idmap" : Object.hasOwn(WORDS, word) ? WORDS[word] : undefined;
+    const misplaced = group !== undefined && (isBind ? group === "copy" : FOR_BINDS.has(group));
     if (group === undefined || words.has(group) || misplaced) throw new EngineError("invalid", `invalid mode: ${mode}`);
-    words.set(group, word);
+    words.set(group, mapped ? (mapped[1] ?? "") : word);
   }
   return words;
 }

@@ -1,13 +1,17 @@
 /**
  * What is mounted in a run's bundle, to be bound into the container from there: images, each a snapshot of the container's that nobody
- * writes to; folders without what is mounted below them, which crun would bind along; and read-only ones with it, which runtimes leave
- * writable (their "rro" breaks other mounts in crun 1.8).
+ * writes to; folders without what is mounted below them, which crun would bind along; read-only ones with it, which runtimes leave
+ * writable (their "rro" breaks other mounts in crun 1.8); id-mapped ones; and parts of volumes, whose paths others could change before a
+ * runtime has followed them.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type MountFlag, mount, mountTable, unmountIfMounted } from "../kernel/mounts.ts";
+import { EngineError, errnoOf } from "../base/errors.ts";
+import { bindMapped, type MountFlag, mount, mountTable, unmountIfMounted } from "../kernel/mounts.ts";
+import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Context } from "./context.ts";
+import { parseIdMap } from "./id-map.ts";
 import type { Definition, MountRecord } from "./record.ts";
 
 /** `index`: of the mount in the container's definition. */
@@ -24,22 +28,82 @@ export function bundleMountPlace(paths: Paths, id: string, index: number): strin
   return join(paths.bundle(id), `mount-${index}`);
 }
 
-/** Binds a file or folder, and nothing that is mounted below it. */
-export function bindFlat(source: string, place: string): void {
-  if (statSync(source).isDirectory()) mkdirSync(place, { recursive: true });
-  else closeSync(openSync(place, "a"));
-  mount({ source, target: place, flags: ["bind"] });
+/** Whether a bind needs a mount in the bundle; the runtime does the others by itself. */
+export function needsPlace(mount: MountRecord): boolean {
+  return mount.nonRecursive === true || mount.idMap !== undefined || isReadOnlyBelow(mount);
 }
 
-export function hasMountsBelow(folder: string): boolean {
+function isReadOnlyBelow({ source, writable, writableBelow, nonRecursive }: MountRecord): boolean {
+  return !writable && !writableBelow && !nonRecursive && hasMountsBelow(source);
+}
+
+/** Binds what the record says at the place, which is made; `clearBundleMounts` undoes it. */
+export function bindAtPlace(record: MountRecord, place: string): void {
+  const { source, nonRecursive = false, idMap } = record;
+  makePlace(source, place);
+  if (idMap !== undefined) mapped(record, idMap, place);
+  else mount({ source, target: place, flags: nonRecursive ? ["bind"] : ["bind", "rec"] });
+  if (!nonRecursive && isReadOnlyBelow(record)) protectBelow(place);
+}
+
+/** Something of its kind to mount over. */
+function makePlace(source: string, place: string): void {
+  if (statSync(source).isDirectory()) mkdirSync(place, { recursive: true });
+  else closeSync(openSync(place, "a"));
+}
+
+const CANNOT_MAP: Readonly<Record<string, string>> = {
+  EINVAL: "the file system takes no id mapping, or ranges of the mapping overlap",
+  EPERM: "it is id-mapped already, or this process may not",
+  ENOSYS: "the kernel is too old",
+};
+
+function mapped({ source, nonRecursive = false }: MountRecord, idMap: string, place: string): void {
+  try {
+    bindMapped({ source, target: place, ...parseIdMap(idMap), recursive: !nonRecursive });
+  } catch (error) {
+    const reason = CANNOT_MAP[errnoOf(error) ?? ""];
+    if (reason === undefined) throw error;
+    throw new EngineError("invalid", `${source} cannot be id-mapped: ${reason}`, {
+      cause: error,
+      hint: "id mappings need Linux 5.12; ext4, XFS, btrfs and tmpfs have them, what is mounted below must have them too (or bind-recursive=disabled)",
+    });
+  }
+}
+
+/**
+ * Binds a part of a folder, links followed inside the folder alone, also while somebody changes them. False when there is nothing at that
+ * path.
+ */
+export function bindInside(folder: string, path: string, place: string): boolean {
+  const root = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const part = openIn(root, path, { flags: O_PATH });
+    try {
+      makePlace(fdPath(part), place);
+      mount({ source: fdPath(part), target: place, flags: ["bind", "rec"] });
+      mount({ target: place, flags: ["rec", "private"] });
+    } finally {
+      closeSync(part);
+    }
+    return true;
+  } catch (error) {
+    if (NOT_THERE.has(errnoOf(error) ?? "")) return false;
+    throw error;
+  } finally {
+    closeSync(root);
+  }
+}
+
+const NOT_THERE = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EXDEV"]);
+
+function hasMountsBelow(folder: string): boolean {
   const prefix = folder === "/" ? "/" : `${folder}/`;
   return mountTable().some(({ target }) => target !== folder && target.startsWith(prefix));
 }
 
-/** Binds a folder with all that is mounted below it, read-only throughout. What is unmounted here stays mounted there. */
-export function bindReadOnly(source: string, place: string): void {
-  mkdirSync(place, { recursive: true });
-  mount({ source, target: place, flags: ["bind", "rec"] });
+/** Makes a bind read-only with all that is mounted below it. What is unmounted there stays mounted here. */
+function protectBelow(place: string): void {
   mount({ target: place, flags: ["rec", "private"] });
   for (const { target, options } of mountTable()) {
     if (target !== place && !target.startsWith(`${place}/`)) continue;

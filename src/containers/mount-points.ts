@@ -4,6 +4,7 @@ import type { ContainerConfig, HostConfig } from "../api/types/container.ts";
 import { EngineError } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { type BindSpec, parseBind } from "./bind-spec.ts";
+import { parseIdMap } from "./id-map.ts";
 import { checkMount, type MountSpec } from "./mount-spec.ts";
 import type { MountRecord } from "./record.ts";
 
@@ -78,9 +79,10 @@ function inherited(entry: string, { mountsOf }: MountSources): MountRecord[] {
 }
 
 function ofBind(spec: BindSpec, driver: string | undefined): PlannedMount {
-  const { destination, mode, writable, propagation } = spec;
+  const { destination, mode, writable, propagation, idMap } = spec;
   if (spec.source?.startsWith("/"))
     return {
+      ...mapped(idMap, propagation),
       type: "bind",
       source: cleanTarget(spec.source),
       destination,
@@ -119,6 +121,7 @@ function ofMount(spec: Exclude<MountSpec, { kind: "tmpfs" }>): PlannedMount {
   if (spec.kind === "bind")
     return {
       ...common,
+      ...mapped(spec.idMap, spec.propagation),
       type: "bind",
       source: cleanTarget(spec.source),
       mode: "",
@@ -141,6 +144,15 @@ function ofMount(spec: Exclude<MountSpec, { kind: "tmpfs" }>): PlannedMount {
     ...(spec.source === "" ? { anonymous: true } : {}),
     volume,
   };
+}
+
+/** Throws "invalid" for a map that cannot be. */
+function mapped(idMap: string | undefined, propagation: string | undefined): Pick<MountRecord, "idMap"> {
+  if (idMap === undefined) return {};
+  parseIdMap(idMap);
+  if (propagation && !propagation.endsWith("private"))
+    throw new EngineError("invalid", `idmap cannot be combined with the propagation ${propagation}`);
+  return { idMap };
 }
 
 function anonymous(destination: string, driver: string | undefined): PlannedMount {

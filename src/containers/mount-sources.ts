@@ -4,12 +4,12 @@ import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import type { ContainerMount } from "../runtime/container-mounts.ts";
 import {
-  bindFlat,
-  bindReadOnly,
+  bindAtPlace,
+  bindInside,
   bundleMountPlace,
   clearBundleMounts,
-  hasMountsBelow,
   imageMountKey,
+  needsPlace,
 } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
@@ -21,7 +21,7 @@ export async function prepareMounts(context: Context, container: Container, root
   for (const [index, mount] of container.definition.mounts.entries())
     if (mount.type === "bind") prepared.push(prepareBind(context, container, mount, index));
     else if (mount.type === "image") prepared.push(await prepareImage(context, container, mount, index));
-    else prepared.push(await prepareVolume(context, mount, { user: container.id, rootfs }));
+    else prepared.push(await prepareVolume(context, container, mount, { index, rootfs }));
   return prepared;
 }
 
@@ -52,12 +52,11 @@ function prepareBind({ paths }: Context, { id }: Container, mount: MountRecord, 
     }
   }
   const place = bundleMountPlace(paths, id, index);
-  const deep = !mount.writable && !mount.writableBelow && !nonRecursive && hasMountsBelow(source);
-  if (nonRecursive) bindFlat(source, place);
-  else if (deep) bindReadOnly(source, place);
+  const own = needsPlace(mount);
+  if (own) bindAtPlace(mount, place);
   return {
     type: "bind",
-    source: nonRecursive || deep ? place : source,
+    source: own ? place : source,
     target: mount.destination,
     readOnly: !mount.writable,
     propagation: mount.propagation,
@@ -85,23 +84,38 @@ export interface VolumeUse {
   readonly rootfs: string;
 }
 
+async function prepareVolume(
+  context: Context,
+  { id }: Container,
+  mount: MountRecord,
+  { index, rootfs }: { readonly index: number; readonly rootfs: string },
+): Promise<ContainerMount> {
+  const { folder, readOnly } = await acquireVolume(context, mount, { user: id, rootfs });
+  const { name = "", destination: target, subpath } = mount;
+  if (subpath === undefined) return { type: "bind", source: folder, target, readOnly };
+  const source = bundleMountPlace(context.paths, id, index);
+  if (!bindInside(folder, subpath, source)) throw noSubpath(name, subpath);
+  return { type: "bind", source, target, readOnly };
+}
+
 /** Pair with `releaseVolumes` of the same user, also when it fails. */
-export async function prepareVolume(
+export async function acquireVolume(
   { volumes }: Context,
   { name = "", destination, writable, noCopy, subpath }: MountRecord,
   { user, rootfs }: VolumeUse,
-): Promise<ContainerMount> {
+): Promise<{ readonly folder: string; readonly readOnly: boolean }> {
   const folder = await volumes.acquire(name, user);
   if (!noCopy && subpath === undefined) {
     const content = realPathIn(rootfs, destination);
     if (content !== undefined) await volumes.copyUp(name, content);
   }
-  const source = subpath === undefined ? folder : realPathIn(folder, subpath);
-  if (source === undefined)
-    throw new EngineError("invalid", `cannot access path ${subpath} in volume ${name}: no such file or directory`);
   // Runtimes take the read-only flag of a snapshot's own mount away where they are not told of it.
   const snapshot = volumes.inspect(name).Status?.SnapshotOf !== undefined;
-  return { type: "bind", source, target: destination, readOnly: !writable || snapshot };
+  return { folder, readOnly: !writable || snapshot };
+}
+
+export function noSubpath(volume: string, subpath: string): EngineError {
+  return new EngineError("invalid", `cannot access path ${subpath} in volume ${volume}: no such file or directory`);
 }
 
 /** Where a path inside a root really lies, links followed inside the root; undefined when there is nothing. */

@@ -15,6 +15,7 @@ export type MountSpec =
       readonly nonRecursive: boolean;
       /** Mounts below a read-only one stay writable. */
       readonly writableBelow: boolean;
+      readonly idMap: string | undefined;
     }
   | {
       readonly kind: "volume";
@@ -41,7 +42,7 @@ export function checkMount(mount: Mount): MountSpec {
   if (!Target.startsWith("/")) throw wrong(`invalid mount path: '${Target}' mount path must be absolute`);
   const target = posix.normalize(Target).replace(/(.)\/$/, "$1");
   if (target === "/") throw wrong("invalid specification: destination can't be '/'");
-  const check = CHECKS[type];
+  const check = Object.hasOwn(CHECKS, type) ? CHECKS[type] : undefined;
   if (check === undefined) throw wrong("mount type unknown");
   return check(mount, target, wrong);
 }
@@ -75,6 +76,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       createSource,
       nonRecursive: BindOptions?.NonRecursive === true,
       writableBelow: ReadOnlyNonRecursive,
+      idMap: BindOptions?.IdMap,
     };
   },
   volume: ({ Source = "", ReadOnly = false, BindOptions, VolumeOptions, TmpfsOptions }, target, wrong) => {

@@ -4,7 +4,7 @@ import { EngineError } from "../base/errors.ts";
 import { type StagedMount, withStage } from "../kernel/stage.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
-import { prepareVolume, realPathIn, releaseVolumes } from "./mount-sources.ts";
+import { acquireVolume, noSubpath, realPathIn, releaseVolumes } from "./mount-sources.ts";
 import type { MountRecord } from "./record.ts";
 
 let uses = 0;
@@ -23,8 +23,12 @@ export function withMountsAside<T>(
       const own: StagedMount[] = [];
       for (const mount of definition.mounts) {
         const { source, destination: target, writable, nonRecursive: flat } = mount;
-        if (mount.type === "volume") own.push(staged(await prepareVolume(context, mount, { user, rootfs })));
-        else if (mount.type === "bind" && existsSync(source)) own.push({ source, target, readOnly: !writable, flat });
+        if (mount.type === "volume") {
+          const { folder, readOnly } = await acquireVolume(context, mount, { user, rootfs });
+          const { subpath, name = "" } = mount;
+          if (subpath !== undefined && realPathIn(folder, subpath) === undefined) throw noSubpath(name, subpath);
+          own.push({ source: folder, part: subpath, target, readOnly });
+        } else if (mount.type === "bind" && existsSync(source)) own.push({ source, target, readOnly: !writable, flat });
       }
       return await withImages(context, images, own, (all) => withStage(rootfs, inOrder(all), work));
     } finally {
@@ -32,20 +36,6 @@ export function withMountsAside<T>(
     }
   });
 }
-
-const staged = ({
-  source,
-  target,
-  readOnly = false,
-}: {
-  source: string;
-  target: string;
-  readOnly?: boolean | undefined;
-}) => ({
-  source,
-  target,
-  readOnly,
-});
 
 /** What holds another one comes before it. */
 function inOrder(mounts: readonly StagedMount[]): StagedMount[] {

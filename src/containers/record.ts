@@ -43,6 +43,8 @@ export interface MountRecord {
   readonly nonRecursive?: boolean | undefined;
   /** Mounts below a read-only one stay writable. */
   readonly writableBelow?: boolean | undefined;
+  /** As it was written: see id-map.ts. */
+  readonly idMap?: string | undefined;
 }
 
 /** "creating" is seen by nobody but `restore`. */

@@ -70,6 +70,24 @@ export function mount({ source, target, type, flags = [], data }: MountRequest):
   native.mount(source ?? null, target, type ?? null, bits, data ?? null);
 }
 
+export interface MappedBind {
+  readonly source: string;
+  readonly target: string;
+  /** Lines of user_namespaces(7), ids of the files first. */
+  readonly uids: string;
+  readonly gids: string;
+  /** With what is mounted below the source, which must all take a mapping. */
+  readonly recursive: boolean;
+}
+
+/**
+ * A private bind that shows other owners than the files have, and writes theirs back (mount_setattr(2), Linux 5.12). Throws EINVAL where the
+ * file system cannot or the maps overlap, EPERM for what is mapped already.
+ */
+export function bindMapped({ source, target, uids, gids, recursive }: MappedBind): void {
+  native.bindMapped(source, target, uids, gids, recursive ? 1 : 0);
+}
+
 /** Throws EINVAL when nothing is mounted there. `detach`: out of sight now, gone when no longer used. */
 export function unmount(target: string, { detach = false }: { detach?: boolean } = {}): void {
   native.unmount(target, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0));

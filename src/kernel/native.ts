@@ -27,6 +27,7 @@ export interface Native {
   copyRange(sourceFd: number, targetFd: number, length: number): number;
   tryLock(fd: number): boolean;
   mount(source: string | null, target: string, type: string | null, flags: number, data: string | null): void;
+  bindMapped(source: string, target: string, uidMap: string, gidMap: string, recursive: number): void;
   unmount(target: string, flags: number): void;
   unmountAside(target: string, flags: number): Promise<void>;
   mountOverlay(
@@ -40,6 +41,7 @@ export interface Native {
   openStage(
     root: string,
     sources: readonly string[],
+    parts: readonly string[],
     targets: readonly string[],
     modes: readonly string[],
   ): Promise<[rootFd: number, stage: number]>;

@@ -79,3 +79,18 @@ test("many at once do not disturb each other, nor work that fails", { skip }, as
   );
   assert.deepEqual(new Set(await Promise.all(all)), new Set(["one", "on purpose"]));
 });
+
+test("a part of a source is looked for inside the source", { skip }, async (t) => {
+  const folder = setUp(t);
+  mkdirSync(join(folder, "one/deep"));
+  writeFileSync(join(folder, "one/deep/in"), "deep in one");
+  symlinkSync("/deep", join(folder, "one/link"));
+  const at = (part: string) => [{ source: join(folder, "one"), part, target: "/data", readOnly: false }];
+  const read = (root: number) => readFileSync(openIn(root, "data/in", { flags: 0 }), "utf8");
+  await withStage(join(folder, "root"), at("link"), async (root) => assert.equal(read(root), "deep in one"));
+  await withStage(join(folder, "root"), at("../../deep"), async (root) => assert.equal(read(root), "deep in one"));
+  await assert.rejects(
+    withStage(join(folder, "root"), at("none"), async () => {}),
+    { code: "ENOENT" },
+  );
+});

@@ -126,6 +126,7 @@ const mount = struct<Wire.Mount>("Mount", {
     CreateMountpoint: boolean,
     ReadOnlyNonRecursive: boolean,
     ReadOnlyForceRecursive: boolean,
+    IdMap: string,
   }),
   VolumeOptions: struct("VolumeOptions", {
     NoCopy: boolean,

@@ -54,6 +54,8 @@ export interface Mount {
         CreateMountpoint?: boolean | undefined;
         ReadOnlyNonRecursive?: boolean | undefined;
         ReadOnlyForceRecursive?: boolean | undefined;
+        /** Gantry's own: `uids=0-1000-1;gids=0-1000-1`. */
+        IdMap?: string | undefined;
       }
     | undefined;
   VolumeOptions?:

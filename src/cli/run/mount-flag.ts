@@ -54,6 +54,9 @@ const KEYS: Readonly<Record<string, Setter>> = {
     } else if (value !== "enabled")
       throw new Error(`invalid value for ${key}: ${value} (must be "enabled", "disabled", "writable", or "readonly")`);
   },
+  idmap: ({ bind }, value) => {
+    bind.IdMap = value;
+  },
   "bind-create-src": ({ bind }, value, key) => {
     bind.CreateMountpoint = bool(key, value);
   },
