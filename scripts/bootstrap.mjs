@@ -53,7 +53,7 @@ function main() {
   if (command === "test" && !program("docker")) dockerCli();
   step("make", ["--silent", "-C", at("native")], "the native part could not be built");
   const node = at("node_modules", ".bin", "node");
-  step(node, [at("scripts", "bundle.ts")], "the CLI could not be bundled");
+  step(node, [at("scripts", "bundle.ts")], "the programs could not be bundled");
   const script = scripts[command];
   if (script === undefined) return;
   const { status, signal } = spawnSync(node, [at("scripts", script), ...rest], { stdio: "inherit", cwd: root });

@@ -1,48 +1,54 @@
 /**
- * Makes dist/cli from src/cli: one file that loads three times as fast as the sources; `main.cjs`, which runs it; and `current.sh`, by
- * which bin/gantry goes back to the sources when one of them has changed since. Optional: without it, bin/gantry runs the sources.
+ * Makes dist/cli and dist/daemon from the sources: programs of one file each, which load several times as fast. Beside each lies
+ * `current.sh`, by which bin/gantry and bin/gantryd go back to the sources when one of them has changed since. Optional: without
+ * them, the sources run.
  */
 import { mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { build } from "esbuild";
+import { readFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
-const OUT = join(ROOT, "dist", "cli");
+const DIST = join(ROOT, "dist");
 
-const { outputFiles, metafile } = await build({
-  stdin: {
-    contents:
-      'import { main } from "./src/cli/dispatch.ts"; main(process.argv.slice(2), process.env).then((code) => process.exit(code));',
-    resolveDir: ROOT,
-  },
-  absWorkingDir: ROOT,
-  bundle: true,
-  write: false,
-  metafile: true,
-  format: "cjs",
-  platform: "node",
-  target: "node26",
-  minifySyntax: true,
-  minifyWhitespace: true,
-  outfile: join(OUT, "gantry.cjs"),
-  define: { "import.meta.dirname": "__dirname" },
-  plugins: [
-    {
-      name: "the servers stay outside",
-      setup: ({ onResolve }) =>
-        onResolve({ filter: /\/(?:daemon|registry)\/main\.ts$/ }, ({ path }) => ({
-          path: path.replace(/^(?:\.\.\/)+/, "../../src/"),
-          external: true,
-        })),
-    },
-  ],
-});
+/** Each is loaded when it is asked for, from the sources, and not part of the CLI. */
+const serversOutside: Plugin = {
+  name: "the servers stay outside",
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/(?:daemon|registry)\/main\.ts$/ }, ({ path }) => ({
+      path: path.replace(/^(?:\.\.\/)+/, "../../src/"),
+      external: true,
+    })),
+};
 
-const sources = Object.keys(metafile.inputs).filter((path) => path.startsWith("src/"));
-const newest = Math.max(...sources.map((path) => statSync(join(ROOT, path)).mtimeMs));
+/** What a module finds relative to itself (the addon, the workers' files) it finds from the bundle too. */
+const placesOfSources: Plugin = {
+  name: "modules know where they were",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const place = `../../${relative(ROOT, path)}`;
+      const contents = text
+        .replaceAll("import.meta.url", `new URL(${JSON.stringify(place)}, import.meta.url).href`)
+        .replaceAll("import.meta.dirname", `(import.meta.dirname + ${JSON.stringify(`/${dirname(place)}`)})`)
+        .replaceAll("import.meta.main", "false");
+      return { contents, loader: "ts", resolveDir: dirname(path) };
+    }),
+};
+
+interface Bundle {
+  /** The folder below dist/. */
+  readonly name: string;
+  readonly entry: string;
+  /** The program runs this file. */
+  readonly file: string;
+  readonly options: BuildOptions;
+  /** Further files: name → text. */
+  readonly beside?: Readonly<Record<string, string>>;
+}
 
 /** Loading is most of what a short command takes: the cache of compiled code is worth 8 ms. */
-const MAIN = `const { enableCompileCache } = require("node:module");
+const CLI_MAIN = `const { enableCompileCache } = require("node:module");
 const { XDG_CACHE_HOME, HOME } = process.env;
 const own = XDG_CACHE_HOME || (HOME && \`\${HOME}/.cache\`);
 const cache = process.getuid() === 0 ? "/var/cache/gantry/compile" : own && \`\${own}/gantry/compile\`;
@@ -50,22 +56,63 @@ if (cache) enableCompileCache(cache);
 require("./gantry.cjs");
 `;
 
-/** Part of bin/gantry. The shell asks for 230 files' times in a third of the 4 ms that Node takes before its code is warm. */
-const CURRENT = `for source in ${sources.join(" ")}; do
-  [ "$root/$source" -nt "$root/dist/cli/main.cjs" ] && main=$root/src/cli/main.ts && break
+const BUNDLES: readonly Bundle[] = [
+  {
+    name: "cli",
+    entry:
+      'import { main } from "./src/cli/dispatch.ts"; main(process.argv.slice(2), process.env).then((code) => process.exit(code));',
+    file: "gantry.cjs",
+    options: {
+      format: "cjs",
+      minifySyntax: true,
+      minifyWhitespace: true,
+      define: { "import.meta.dirname": "__dirname" },
+      plugins: [serversOutside],
+    },
+    beside: { "main.cjs": CLI_MAIN },
+  },
+  {
+    name: "daemon",
+    entry:
+      'import { main } from "./src/daemon/main.ts"; const { GANTRYD_NAME, ...env } = process.env; process.exit(await main(process.argv.slice(2), env, GANTRYD_NAME));',
+    file: "main.mjs",
+    options: { format: "esm", packages: "external", plugins: [placesOfSources] },
+  },
+];
+
+async function make({ name, entry, file, options, beside = {} }: Bundle): Promise<void> {
+  const { outputFiles, metafile } = await build({
+    stdin: { contents: entry, resolveDir: ROOT },
+    absWorkingDir: ROOT,
+    bundle: true,
+    write: false,
+    metafile: true,
+    platform: "node",
+    target: "node26",
+    outfile: join(DIST, name, file),
+    ...options,
+  });
+  const sources = Object.keys(metafile?.inputs ?? {}).filter((path) => path.startsWith("src/"));
+  const newest = Math.max(...sources.map((path) => statSync(join(ROOT, path)).mtimeMs));
+  const files = { [file]: outputFiles?.[0]?.text ?? "", "current.sh": currentScript(name, file, sources), ...beside };
+  mkdirSync(join(DIST, name), { recursive: true });
+  for (const [name_, text] of Object.entries(files)) put(join(DIST, name, name_), text, newest);
+}
+
+/** Part of bin/gantry and bin/gantryd. The shell asks for 230 files' times in a third of the 4 ms that Node takes before its code is warm. */
+function currentScript(name: string, file: string, sources: readonly string[]): string {
+  return `for source in ${sources.join(" ")}; do
+  [ "$root/$source" -nt "$root/dist/${name}/${file}" ] && main=$root/src/${name}/main.ts && break
 done
 `;
+}
 
-mkdirSync(OUT, { recursive: true });
-for (const [name, text] of [
-  ["gantry.cjs", outputFiles[0]?.text ?? ""],
-  ["current.sh", CURRENT],
-  ["main.cjs", MAIN],
-] as const) {
-  const path = join(OUT, name);
+function put(path: string, text: string, newest: number): void {
   writeFileSync(`${path}.new`, text);
   // As old as what it was made from, so that a source that is changed while this runs is newer. Full milliseconds: Node cuts finer ones.
   utimesSync(`${path}.new`, new Date(), new Date(Math.ceil(newest)));
   // Renamed into place: another process may be starting.
   renameSync(`${path}.new`, path);
 }
+
+await Promise.all(BUNDLES.map(make));

@@ -1,5 +1,6 @@
 /** The addon `native/build/gantry.node`: the system calls that Node lacks. Only files of kernel/ import this one. */
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 
 export interface Native {
@@ -78,7 +79,7 @@ export interface Native {
 }
 
 function load(): Native {
-  const path = new URL("../../native/build/gantry.node", import.meta.url).pathname;
+  const path = join(import.meta.dirname, "../../native/build/gantry.node");
   try {
     return createRequire(import.meta.url)(path) as Native;
   } catch (cause) {

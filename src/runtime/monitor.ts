@@ -1,6 +1,8 @@
 /** Starting tasks under gantry-monitor, and finding them again. */
+
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
+import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { pipe, run, spawn } from "../kernel/spawn.ts";
 import type { LogSink } from "../logs/logs.ts";
@@ -8,7 +10,7 @@ import { MonitoredTask, readExitRecord, type TaskState } from "./monitor-task.ts
 import { connectMonitor, encodeRequest, type Frame, isGone, OP, readFrame } from "./monitor-wire.ts";
 import type { ExitRecord, Task } from "./runtime.ts";
 
-export const MONITOR_PATH = new URL("../../native/build/gantry-monitor", import.meta.url).pathname;
+export const MONITOR_PATH = join(import.meta.dirname, "../../native/build/gantry-monitor");
 
 export interface StartTaskOptions {
   readonly id: string;

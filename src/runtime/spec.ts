@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { ContainerConfig, HostConfig } from "../api/types/container.ts";
 import { type Host, mayRaiseLimits } from "../kernel/host.ts";
 import { capabilitySets, resolveCapabilities } from "./capabilities.ts";
@@ -57,7 +58,7 @@ export interface SpecDefaults {
 }
 
 const INIT_TARGET = "/sbin/docker-init";
-const INIT_PATH = new URL("../../native/build/gantry-init", import.meta.url).pathname;
+const INIT_PATH = join(import.meta.dirname, "../../native/build/gantry-init");
 
 /** Pure but for looks at the host's /dev and its CDI specifications. Throws "invalid" with Docker's texts for what cannot be given. */
 export function buildSpec(input: SpecInput): Spec {
