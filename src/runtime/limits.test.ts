@@ -69,7 +69,8 @@ describe("a container's limits", { skip: missing }, () => {
       const forks = await lines(await start(name, "sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait", { PidsLimit: 3 }));
       assert.match(forks.join("\n"), /can't fork|Resource temporarily unavailable/);
       if (!cgroups.features.memoryLimit) return;
-      const hungry = await start(name, "sh -c 'x=a; while :; do x=$x$x; done'; exit 9", { Memory: 8 << 20 });
+      // runc itself needs some of it: with 8 MiB it was killed before it had started anything.
+      const hungry = await start(name, "sh -c 'x=a; while :; do x=$x$x; done'; exit 9", { Memory: 24 << 20 });
       assert.deepEqual(
         pick(await hungry.exited),
         { exitCode: 9, oomKilled: true },
