@@ -32,28 +32,40 @@ export class Quotas {
 
   /** What refuses more bytes to a repository, what is being uploaded counted too; undefined when nothing limits it. Throws DENIED when called. */
   guard(name: string): ((more: number) => void) | undefined {
-    const mine = this.#quotas.filter((quota) => isMeant(quota, name));
-    if (mine.length === 0) return undefined;
+    if (!this.#quotas.some((quota) => isMeant(quota, name))) return undefined;
     return (more) => {
-      for (const quota of mine) this.#check(quota, name, more);
+      const short = this.shortage(name, more);
+      if (short !== undefined) throw usedUp(name, short);
     };
   }
 
-  #check(quota: Quota, name: string, more: number): void {
-    const isCounted =
-      quota.each === true ? (other: string) => other === name : (other: string) => isMeant(quota, other);
-    let used = this.#storage.uploads.pending(isCounted);
-    for (const [other, bytes] of this.#used) if (isCounted(other)) used += bytes;
-    if (used + more <= quota.bytes) return;
-    throw new RegistryError(
-      "DENIED",
-      `the quota of ${quota.bytes} bytes is used up: ${used} bytes are held or being uploaded`,
-      {
-        detail: { name, quota: quota.bytes, used },
-        hint: "delete what is not needed, and let the registry collect",
-      },
-    );
+  /** The first quota that so many more bytes would break; undefined when they fit. */
+  shortage(name: string, more: number): Shortage | undefined {
+    for (const quota of this.#quotas.filter((one) => isMeant(one, name))) {
+      const isCounted =
+        quota.each === true ? (other: string) => other === name : (other: string) => isMeant(quota, other);
+      let used = this.#storage.uploads.pending(isCounted);
+      for (const [other, bytes] of this.#used) if (isCounted(other)) used += bytes;
+      if (used + more > quota.bytes) return { quota: quota.bytes, used, isCounted };
+    }
+    return undefined;
   }
+}
+
+export interface Shortage {
+  /** Bytes. */
+  readonly quota: number;
+  readonly used: number;
+  /** Whether a repository's bytes are among those used. */
+  readonly isCounted: (name: string) => boolean;
+}
+
+function usedUp(name: string, { quota, used }: Shortage): RegistryError {
+  return new RegistryError(
+    "DENIED",
+    `the quota of ${quota} bytes is used up: ${used} bytes are held or being uploaded`,
+    { detail: { name, quota, used }, hint: "delete what is not needed, and let the registry collect" },
+  );
 }
 
 async function count({ repositories, blobs }: Storage, name: string): Promise<number> {

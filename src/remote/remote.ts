@@ -126,6 +126,8 @@ export interface Repository {
   ): Promise<RemoteManifest>;
   /** Pages are asked for as they are needed. */
   tags(signal?: AbortSignal): AsyncIterable<string>;
+  /** What refers to a manifest, as the registry itself says; empty where it knows of nothing. */
+  referrers(subject: Digest, signal?: AbortSignal): Promise<Descriptor[]>;
   /**
    * Post-condition: `sink` was given exactly the `size` bytes from its offset on; whether they are the right ones is for its owner to
    * check. `urls` of the descriptor are asked when the registry does not have it.

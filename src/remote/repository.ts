@@ -10,6 +10,7 @@ import { describe } from "./describe.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { discard, type HttpAnswer, type HttpRequest } from "./http.ts";
 import { fetchManifest, hasManifest, putManifest } from "./manifests.ts";
+import { listReferrers } from "./referrers.ts";
 import type {
   BlobSink,
   BlobSource,
@@ -65,6 +66,10 @@ export class RemoteRepository implements Repository {
 
   tags(signal?: AbortSignal): AsyncIterable<string> {
     return listTags(this.#registry, signal);
+  }
+
+  referrers(subject: Digest, signal?: AbortSignal): Promise<Descriptor[]> {
+    return this.#small(signal, () => listReferrers(this.#registry, subject, signal));
   }
 
   async fetch(blob: Descriptor, sink: BlobSink, options: FetchOptions = {}): Promise<void> {

@@ -30,7 +30,7 @@ export async function* listTags(session: Session, signal: AbortSignal | undefine
 }
 
 /** RFC 8288; only on the same host, which alone may see the token. */
-function nextPage({ headers, url }: HttpAnswer): URL | undefined {
+export function nextPage({ headers, url }: HttpAnswer): URL | undefined {
   const link = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(headers.link ?? "")?.[1];
   const next = link === undefined ? null : URL.parse(link, url);
   return next !== null && next.origin === url.origin && next.href !== url.href ? next : undefined;

@@ -26,7 +26,7 @@ export interface TagRecord {
 }
 
 /** Milliseconds between two notes of a manifest's use. */
-const USE_STEP = 3600_000;
+const USE_STEP = 60_000;
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
 export class Repositories {
@@ -138,7 +138,7 @@ export class Repositories {
     this.onLink?.(digest);
   }
 
-  /** When a manifest was last pushed or pulled (to the hour): milliseconds since the epoch. */
+  /** When a manifest was last pushed or pulled (to the minute): milliseconds since the epoch. */
   async manifestUsedAt(name: string, digest: Digest): Promise<number | undefined> {
     return (await whenThere(stat(this.#layout.manifest(name, digest))))?.mtimeMs;
   }

@@ -270,6 +270,48 @@ describe("tags", () => {
 });
 
 describe("upstreams by prefix", () => {
+  test("has the upstream's referrers, filtered, and while it is away those that were pulled", async () => {
+    await using cache = await startCache();
+    const image = await origin.pushImage("team/app", "v1", "x");
+    const about = (artifactType: string) => ({ subject: image, artifactType, annotations: { kind: artifactType } });
+    const first = await origin.pushImage("team/app", undefined, "signature", about("a/signature"));
+    const second = await origin.pushImage("team/app", undefined, "sbom", about("a/sbom"));
+    const list = async (query = "") => {
+      const answer = await cache.fetch("GET", `/v2/up.example/team/app/referrers/${image.digest}${query}`);
+      assert.equal(answer.status, 200);
+      return ((await answer.json()) as { manifests: Descriptor[] }).manifests;
+    };
+    assert.deepEqual(
+      (await list()).map(({ digest }) => digest),
+      [first.digest, second.digest].toSorted(),
+    );
+    const [signature] = await list("?artifactType=a/signature");
+    assert.deepEqual([signature?.digest, signature?.annotations], [first.digest, { kind: "a/signature" }]);
+    await pull(cache, "up.example/team/app", second, "sbom");
+    await goAway();
+    assert.deepEqual(
+      (await list()).map(({ digest }) => digest),
+      [second.digest],
+    );
+  });
+
+  test("has the referrers of an upstream that keeps them under a tag", async () => {
+    await using cache = await startCache();
+    const image = await origin.pushImage("team/app", "v1", "x");
+    const signature = await origin.pushImage("team/app", undefined, "signature");
+    const index = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests: [{ ...signature, artifactType: "a/s" }] };
+    await origin.pushManifest("team/app", index, image.digest.replace(":", "-"));
+    fault = (request, response) => {
+      if (!request.url?.includes("/referrers/")) return false;
+      response.writeHead(404).end();
+      return true;
+    };
+    const answer = await cache.fetch("GET", `/v2/up.example/team/app/referrers/${image.digest}`);
+    assert.deepEqual(((await answer.json()) as { manifests: unknown }).manifests, [
+      { ...signature, artifactType: "a/s" },
+    ]);
+  });
+
   test("the longest prefix decides; other repositories are the cache's own", async () => {
     await using inner = await startRegistry();
     const upstreams = [

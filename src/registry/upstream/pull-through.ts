@@ -1,7 +1,9 @@
 /** The cache: which repositories are whose copies, what is fetched when, and what is served while an upstream is away. */
 import type { Digest } from "../../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
+import { KeyedLock } from "../../base/locks.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Descriptor } from "../../oci/types.ts";
 import { RegistryError } from "../errors.ts";
 import { readManifest } from "../manifest.ts";
 import { deleteTag, type FoundManifest, findManifest, keepManifest } from "../manifests.ts";
@@ -9,6 +11,7 @@ import type { Reference } from "../names.ts";
 import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
 import { Fill } from "./fill.ts";
+import { makeRoom, type Wanted } from "./make-room.ts";
 import type { Upstream, UpstreamConfig } from "./upstream.ts";
 
 const TTL = 5 * 60_000;
@@ -43,6 +46,7 @@ export class PullThrough {
   readonly #places: readonly Place[];
   readonly #fills = new Map<string, Promise<Fill>>();
   readonly #asking = new Map<string, Promise<CachedManifest>>();
+  readonly #making = new KeyedLock();
   readonly counts = { hits: 0, misses: 0 };
   /** Upstreams that did not answer, and until when they are left alone: milliseconds since the epoch. */
   readonly #away = new Map<Upstream, number>();
@@ -100,18 +104,33 @@ export class PullThrough {
     if (known !== undefined) return known;
     const size = await this.blobSize(name, digest);
     // Another repository has it: the upstream's word that this one may have it too is enough.
-    if (size === undefined || (await this.#storage.repositories.linkBlob(name, digest))) return undefined;
+    if (size === undefined) return undefined;
+    await this.#room({ name, digest, size });
+    if (await this.#storage.repositories.linkBlob(name, digest)) return undefined;
     return (await this.#arriving(key)) ?? (await this.#start(copy, key, { name, digest, size }));
   }
 
   /** Undefined when the repository is no copy, or the upstream is away. */
   async tags(name: string): Promise<string[] | undefined> {
+    const ask = ({ upstream, there }: Copy) => upstream.tags(there, AbortSignal.timeout(LONG_PATIENCE));
+    return (await this.#listed(name, "tags", ask))?.sort();
+  }
+
+  /** What refers to a manifest, in the order of the digests' bytes, each once. Undefined as for `tags`. */
+  async referrers(name: string, subject: Digest): Promise<Descriptor[] | undefined> {
+    const ask = ({ upstream, there }: Copy) => upstream.referrers(there, subject, AbortSignal.timeout(LONG_PATIENCE));
+    const found = await this.#listed(name, "referrers", ask);
+    const each = found && new Map(found.map((one) => [one.digest, one]));
+    return each && [...each.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
+  async #listed<T>(name: string, what: string, ask: (copy: Copy) => Promise<T>): Promise<T | undefined> {
     const copy = this.#copy(name);
-    if (copy === undefined || this.#isAway(copy)) return undefined;
+    if (copy === undefined || this.#isAway(copy) || !this.#storage.writable) return undefined;
     try {
-      return (await this.#asked(copy, () => copy.upstream.tags(copy.there, AbortSignal.timeout(LONG_PATIENCE)))).sort();
+      return await this.#asked(copy, () => ask(copy));
     } catch (error) {
-      this.#logger.log("info", "tags of an upstream not listed", { repository: name, error: errorMessage(error) });
+      this.#logger.log("info", `${what} of an upstream not listed`, { repository: name, error: errorMessage(error) });
       return undefined;
     }
   }
@@ -186,7 +205,7 @@ export class PullThrough {
     if (manifest === undefined) return undefined;
     const { bytes, digest, mediaType } = manifest;
     const facts = readManifest(bytes, mediaType);
-    this.#quotas.guard(name)?.(bytes.length);
+    await this.#room({ name, digest, size: bytes.length });
     const tags = reference.kind === "tag" ? [reference.tag] : [];
     return { ...(await keepManifest(this.#storage, name, { bytes, digest, facts, tags })), digest };
   }
@@ -197,12 +216,7 @@ export class PullThrough {
     return fill?.abandoned === true ? undefined : fill;
   }
 
-  #start(
-    copy: Copy,
-    key: string,
-    blob: { readonly name: string; readonly digest: Digest; readonly size: number },
-  ): Promise<Fill> {
-    this.#quotas.guard(blob.name)?.(blob.size);
+  #start(copy: Copy, key: string, blob: Wanted): Promise<Fill> {
     const fetch: Parameters<typeof Fill.start>[0]["fetch"] = (target, signal) =>
       this.#explained(copy, () => copy.upstream.fetch(copy.there, blob, target, signal));
     const starting = Fill.start({ storage: this.#storage, ...blob, fetch });
@@ -212,6 +226,16 @@ export class PullThrough {
     };
     starting.then((fill) => fill.finished).then(forget, forget);
     return starting;
+  }
+
+  /** One at a time, so that nothing goes twice for the same bytes. Throws DENIED when there is no room even so. */
+  async #room(wanted: Wanted): Promise<void> {
+    const guard = this.#quotas.guard(wanted.name);
+    if (guard === undefined) return;
+    const isCopy = (name: string) => this.covers(name);
+    const parts = { storage: this.#storage, quotas: this.#quotas, logger: this.#logger, isCopy };
+    await this.#making.run("room", () => makeRoom(parts, wanted));
+    guard(wanted.size);
   }
 
   #isAway({ upstream }: Copy): boolean {

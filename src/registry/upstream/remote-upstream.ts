@@ -4,6 +4,7 @@ import type { Digest } from "../../base/digest.ts";
 import { isDigest } from "../../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import type { Descriptor } from "../../oci/types.ts";
 import { openRemote, REMOTE_DEFAULTS } from "../../remote/open.ts";
 import type { Credentials, Remote, RemoteSettings, Repository } from "../../remote/remote.ts";
 import type { BlobTarget, Upstream, UpstreamConfig, UpstreamManifest } from "./upstream.ts";
@@ -72,6 +73,10 @@ class RemoteUpstream implements Upstream {
 
   tags(name: string, signal: AbortSignal): Promise<string[]> {
     return Array.fromAsync(this.#at(name).tags(signal));
+  }
+
+  referrers(name: string, subject: Digest, signal: AbortSignal): Promise<Descriptor[]> {
+    return this.#at(name).referrers(subject, signal);
   }
 
   close(): Promise<void> {

@@ -6,6 +6,7 @@
  * tag is looked at again when it is older than `ttl`, and served as it is, with a warning, when the upstream is away.
  */
 import type { Digest } from "../../base/digest.ts";
+import type { Descriptor } from "../../oci/types.ts";
 
 export interface UpstreamConfig {
   /** First components of a repository's name, without a slash at the end; "" is every repository. */
@@ -48,5 +49,7 @@ export interface Upstream {
     signal: AbortSignal,
   ): Promise<void>;
   tags(name: string, signal: AbortSignal): Promise<string[]>;
+  /** What refers to a manifest. */
+  referrers(name: string, subject: Digest, signal: AbortSignal): Promise<Descriptor[]>;
   close(): Promise<void>;
 }
