@@ -10,8 +10,9 @@ import { adaptReply } from "./compat.ts";
 import type { EarlyBytes } from "./early-bytes.ts";
 import { failureOf } from "./errors.ts";
 import { hijack, stopParsing, type Takeover } from "./hijack.ts";
+import { linger, takeLeftover } from "./leftover.ts";
 import { parseQuery, readParams } from "./query.ts";
-import { answerOf, encode, send, sendJson } from "./reply.ts";
+import { answerOf, encode, send } from "./reply.ts";
 import type { Call, Headers, Reply } from "./route.ts";
 import type { Match, Router } from "./router.ts";
 import { serveWebSocket } from "./websocket.ts";
@@ -73,7 +74,7 @@ export function createDispatcher(options: DispatchOptions): Dispatcher {
       try {
         await answer(incoming, options, seen);
       } catch (error) {
-        fail(incoming, error, logger);
+        await fail(incoming, error, logger);
       }
     },
 
@@ -183,7 +184,7 @@ function splitUrl({ url = "/" }: IncomingMessage): { pathname: string; search: s
 }
 
 /** Answers with the error, or cuts the connection when an answer is already under way. */
-function fail({ request, response }: Incoming, error: unknown, logger: Logger): void {
+async function fail({ request, response }: Incoming, error: unknown, logger: Logger): Promise<void> {
   const { status, body } = failureOf(error, request.headers["user-agent"], logger);
   if (response.headersSent || response.destroyed || response.socket === null) {
     if (errorKind(error) !== "cancelled")
@@ -191,13 +192,15 @@ function fail({ request, response }: Incoming, error: unknown, logger: Logger): 
     response.destroy();
     return;
   }
-  for (const name of ["Content-Type", "Content-Length"]) response.removeHeader(name);
+  const whole = await takeLeftover(request);
+  if (response.destroyed) return;
   // What is left of the body would be read as the next request.
-  if (!request.complete) response.shouldKeepAlive = false;
-  if (status === 304) response.writeHead(status).end();
-  else if (request.method === "HEAD")
-    response
-      .writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(encode(body)) })
-      .end();
-  else sendJson(response, status, body);
+  if (!whole) response.shouldKeepAlive = false;
+  for (const name of ["Content-Type", "Content-Length"]) response.removeHeader(name);
+  const text = Buffer.from(encode(body));
+  if (status === 304) response.writeHead(status);
+  else response.writeHead(status, { "Content-Type": "application/json", "Content-Length": text.length });
+  if (status !== 304 && request.method !== "HEAD") response.write(text);
+  if (!whole) await linger(request);
+  response.end();
 }
