@@ -23,7 +23,9 @@ export async function linger(request: IncomingMessage): Promise<void> {
 }
 
 function ended({ complete, destroyed, headers }: IncomingMessage): boolean {
-  return complete || destroyed || ((headers["content-length"] ?? "0") === "0" && headers["transfer-encoding"] === undefined);
+  return (
+    complete || destroyed || ((headers["content-length"] ?? "0") === "0" && headers["transfer-encoding"] === undefined)
+  );
 }
 
 function flow(request: IncomingMessage, bytes: number): Promise<void> {

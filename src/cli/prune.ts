@@ -70,7 +70,7 @@ export async function pruneCommand(
   return 0;
 }
 
-/** Ends the command when the answer is not yes. */
+/** Ends the command, in silence and well as docker does, when the answer is not yes. */
 export async function confirm(context: Context, flags: ParsedFlags, question: string): Promise<void> {
   if (flags.bool("force")) return;
   context.out.write(`${question} [y/N] `);
@@ -78,5 +78,5 @@ export async function confirm(context: Context, flags: ParsedFlags, question: st
     if (/^y(es)?$/i.test(String(chunk).split("\n")[0]?.trim() ?? "")) return;
     break;
   }
-  throw new ExitError(1, `${context.name.split(" ").slice(1).join(" ")} has been cancelled`);
+  throw new ExitError(0);
 }

@@ -1,6 +1,6 @@
 import type * as Wire from "../api/types/container.ts";
 import type { IDResponse } from "../api/types/system.ts";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorKind } from "../base/errors.ts";
 import type { Response } from "./http.ts";
 import { jsonDocuments } from "./json-stream.ts";
 import type { Hijacked, Transport } from "./transport.ts";
@@ -132,16 +132,21 @@ export function containersClient(transport: Transport): ContainersClient {
   const post = async (path: string, query: Record<string, string | number | boolean | undefined> = {}) => {
     await transport.text("POST", path, { query });
   };
+  /** Already in the wished state is as good as done. */
+  const reach = (...call: Parameters<typeof post>) =>
+    post(...call).catch((error: unknown) => {
+      if (errorKind(error) !== "not-modified") throw error;
+    });
   return {
     create: (name, request, platform) =>
       transport.json("POST", "/containers/create", { query: { name, platform }, json: request }),
     start: (name, options = {}) =>
-      post(at(name, "/start"), {
+      reach(at(name, "/start"), {
         detachKeys: options.detachKeys,
         checkpoint: options.checkpoint,
         "checkpoint-dir": options.checkpointDir,
       }),
-    stop: (name, options = {}) => post(at(name, "/stop"), { t: options.timeout, signal: options.signal }),
+    stop: (name, options = {}) => reach(at(name, "/stop"), { t: options.timeout, signal: options.signal }),
     restart: (name, options = {}) => post(at(name, "/restart"), { t: options.timeout, signal: options.signal }),
     kill: (name, signal) => post(at(name, "/kill"), { signal }),
     pause: (name) => post(at(name, "/pause")),

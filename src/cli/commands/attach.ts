@@ -14,9 +14,9 @@ export const command: Command = {
   complete: "running",
   run: async (context, flags) => {
     const { Id, Config, State, HostConfig } = await context.client.containers.inspect(flags.positional[0] ?? "");
-    if (!State.Running) throw new Error("cannot attach to a stopped container, start it first");
-    if (State.Paused) throw new Error("cannot attach to a paused container, unpause it first");
-    if (State.Restarting) throw new Error("cannot attach to a restarting container, wait until it is running");
+    if (!State.Running) throw new Error("You cannot attach to a stopped container, start it first");
+    if (State.Paused) throw new Error("You cannot attach to a paused container, unpause it first");
+    if (State.Restarting) throw new Error("You cannot attach to a restarting container, wait until it is running");
     const tty = Config.Tty ?? false;
     const stdin = !flags.bool("no-stdin") && (Config.OpenStdin ?? false);
     if (tty && stdin && !isTerminal(0)) throw new ExitError(1, "the input device is not a TTY");

@@ -12,7 +12,7 @@ export const command: Command = {
   run: (context, flags) =>
     forEachName(context, flags.positional, async (name) => {
       if (name === "default") throw new Error('context "default" cannot be removed');
-      if (!listContexts(context).some((one) => one.name === name))
+      if (!flags.bool("force") && !listContexts(context).some((one) => one.name === name))
         throw new Error(`context ${JSON.stringify(name)} does not exist`);
       if (name === currentContext(context.configFolder) && !flags.bool("force"))
         throw new Error(`context ${JSON.stringify(name)} is in use, set -f flag to force remove`);

@@ -30,8 +30,11 @@ export const command: Command = {
   complete: "running",
   run: async (context, flags) => {
     const request = execRequest(context, flags);
-    if (request.Tty && request.AttachStdin && !isTerminal(0)) throw new ExitError(1, "the input device is not a TTY");
     const [container = ""] = flags.positional;
+    const blind = request.Tty && request.AttachStdin && !isTerminal(0);
+    // Which of two mistakes is told is docker's order.
+    if (blind) await context.client.containers.inspect(container);
+    if (blind) throw new ExitError(1, "the input device is not a TTY");
     const id = await context.client.containers.execCreate(container, request);
     if (!flags.bool("detach")) return await join(context, id, request);
     await context.client.containers.execStart(id, { Detach: true, Tty: request.Tty });

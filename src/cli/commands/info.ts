@@ -111,6 +111,7 @@ function serverText(info: SystemInfo): string {
           ...info.DefaultAddressPools.map(({ Base, Size }) => `   Base: ${Base}, Size: ${Size}`),
         ]
       : undefined,
+    when(info.ProductLicense, (text) => ` Product License: ${text}`),
   ];
   return (lines.flat(3) as Line[])
     .filter((line) => line !== undefined)

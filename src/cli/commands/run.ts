@@ -43,7 +43,7 @@ export const command: Command = {
 async function run(context: Context, flags: ParsedFlags): Promise<number> {
   const detached = flags.bool("detach");
   if (detached && flags.changed("attach"))
-    throw new Error("conflicting options: cannot specify both --attach and --detach");
+    throw new ExitError(1, "conflicting options: cannot specify both --attach and --detach");
   const request = forSession(containerRequest(flags, context.env), detached);
   if (request.Tty && request.AttachStdin && !isTerminal(0)) throw new ExitError(1, "the input device is not a TTY");
   const id = await createContainer(context, flags, request);

@@ -30,7 +30,7 @@ async function once(context: Context, flags: ParsedFlags): Promise<number> {
   const names = await namesOf(context, flags);
   const results = await Promise.allSettled(names.map((name) => first(context, name)));
   const rows = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
-  await print(context, flags, rows);
+  if (rows.length > 0 || names.length === 0) await print(context, flags, rows);
   const failed = results.filter((result) => result.status === "rejected");
   for (const { reason } of failed) context.err.write(`${errorText(reason)}\n`);
   return failed.length > 0 ? 1 : 0;

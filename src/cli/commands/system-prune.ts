@@ -45,6 +45,8 @@ function warning(flags: ParsedFlags): string {
     flags.bool("all") ? "all images without at least one container associated to them" : "all dangling images",
     flags.bool("all") ? "all build cache" : "unused build cache",
   ];
-  const list = lines.map((line) => `  - ${line}\n`).join("");
-  return `WARNING! This will remove:\n${list}\nAre you sure you want to continue?`;
+  const list = (words: readonly string[]) => words.map((line) => `  - ${line}\n`).join("");
+  const filters = flags.list("filter").toSorted();
+  const filtered = filters.length === 0 ? "" : `\n  Items to be pruned will be filtered with:\n${list(filters)}`;
+  return `WARNING! This will remove:\n${list(lines)}${filtered}\nAre you sure you want to continue?`;
 }

@@ -16,7 +16,7 @@ export async function streamIn(
 ): Promise<void> {
   const target = await followed(context, container, absolute(path));
   const stat = await statOf(context, container, target);
-  if (stat !== undefined && !isFolder(stat)) throw new Error(`destination "${container}:${path}" must be a directory`);
+  if (stat === undefined || !isFolder(stat)) throw new Error(`destination "${container}:${path}" must be a directory`);
   await context.client.containers.copyTo(container, target, process.stdin, {
     noOverwriteDirNonDir: true,
     copyUidGid: archive,

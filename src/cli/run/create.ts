@@ -36,7 +36,9 @@ async function create(context: Context, flags: ParsedFlags, request: ContainerCr
     return await attempt();
   } catch (error) {
     const lacksImage =
-      isDaemonAnswer(error) && errorKind(error) === "not-found" && /No such image/i.test(errorMessage(error));
+      isDaemonAnswer(error) &&
+      errorKind(error) === "not-found" &&
+      /No such image|does not match the specified platform/i.test(errorMessage(error));
     if (!lacksImage || !mayFetch) throw error;
     const image = request.Image ?? "";
     if (!flags.bool("quiet")) context.err.write(`Unable to find image '${await tagged(image)}' locally\n`);

@@ -12,6 +12,7 @@ export function deviceMappings(words: readonly string[]): DeviceMapping[] {
     .map((word) => {
       const [host = "", second, third, more] = word.split(":");
       if (more !== undefined || host === "") throw new Error(`invalid device specification: ${word}`);
+      if (third !== undefined && !isMode(third)) throw new Error(`bad mode specified: ${third}`);
       const modeAlone = third === undefined && second !== undefined && isMode(second);
       return {
         PathOnHost: host,

@@ -41,7 +41,7 @@ export function restartPolicy(text: string): RestartPolicy {
   if (more !== undefined) throw new Error("invalid restart policy format");
   if (count !== undefined && name === "")
     throw new Error("invalid restart policy format: no policy provided before colon");
-  if (count !== undefined && !/^\d+$/.test(count))
+  if (count !== undefined && !/^[+-]?\d+$/.test(count))
     throw new Error("invalid restart policy format: maximum retry count must be an integer");
   return { Name: name, MaximumRetryCount: Number(count ?? 0) };
 }

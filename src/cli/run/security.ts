@@ -19,7 +19,7 @@ function securityOption(word: string): string {
     throw new Error(`Invalid --security-opt: ${JSON.stringify(word)}`);
   }
   const [key, value] = [word.slice(0, separator), word.slice(separator + 1)];
-  if (key !== "seccomp" || value === "unconfined" || value === "builtin") return `${key}=${value}`;
+  if (key !== "seccomp" || value === "unconfined" || value === "builtin") return word;
   return `seccomp=${JSON.stringify(JSON.parse(readProfile(value)))}`;
 }
 
