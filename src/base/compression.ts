@@ -32,9 +32,12 @@ const MAGICS: readonly (readonly [RegExp, Compression | ForeignCompression])[] =
   [/^fd377a585a00/, "xz"],
 ];
 
+/** Bytes of source that a decompressor keeps waiting before it asks who writes to it to stop. */
+export const DECOMPRESSOR_BACKLOG = 1 << 20;
+
 /** A stream from compressed to plain bytes in pieces of up to 256 KiB (which a processor's cache holds); undefined for "none". Several members or frames are read as one. */
 export function createDecompressor(kind: Compression): Transform | undefined {
-  const options = { chunkSize: 256 << 10, highWaterMark: 1 << 20 };
+  const options = { chunkSize: 256 << 10, highWaterMark: DECOMPRESSOR_BACKLOG };
   if (kind === "gzip") return createGunzip(options);
   // A window up to 128 MiB, as the zstd command accepts by default.
   if (kind === "zstd") return createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: 27 } });

@@ -5,6 +5,7 @@ import type { Digest } from "../base/digest.ts";
 import { EngineError, errnoOf, errorKind, errorMessage } from "../base/errors.ts";
 import { failGrowth, grow, newGrowth } from "../base/growth.ts";
 import { newId } from "../base/ids.ts";
+import { releaseMemory } from "../base/release.ts";
 import type { Slots } from "../base/slots.ts";
 import type { Content, Ingest } from "../content/content.ts";
 import type { Descriptor } from "../oci/types.ts";
@@ -204,8 +205,10 @@ class Download {
 
   async #fetch(ingest: Ingest, start: number): Promise<void> {
     const write = async (chunk: Uint8Array) => {
+      const { length } = chunk;
       await ingest.write(chunk);
-      this.#advance(this.#bytes + chunk.length);
+      releaseMemory(chunk);
+      this.#advance(this.#bytes + length);
     };
     const onRetry = (delay: number, error: unknown) => {
       for (const listener of this.#listeners) listener.onRetry(delay, error);

@@ -93,8 +93,9 @@ export class BlobTransfer {
           "invalid",
           `blob ${this.blob.digest} of ${url.host} is longer than the ${this.blob.size} bytes that its manifest says`,
         );
+      const { length } = fresh;
       await this.#sink.write(fresh);
-      this.#position += fresh.length;
+      this.#position += length;
     }
     if (this.#position < this.blob.size) throw cutOff();
   }

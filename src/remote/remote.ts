@@ -82,6 +82,7 @@ export interface RemoteManifest {
 export interface BlobSink {
   /** Bytes that it has. */
   readonly offset: number;
+  /** The chunk is the sink's from now on, its memory too. */
   write(chunk: Uint8Array): Promise<void>;
 }
 

@@ -1,10 +1,11 @@
 import { createHash, type Hash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import { createDecompressor, detectCompression, MAGIC_BYTES } from "../base/compression.ts";
+import { createDecompressor, DECOMPRESSOR_BACKLOG, detectCompression, MAGIC_BYTES } from "../base/compression.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { type Growth, grownTo } from "../base/growth.ts";
+import { releaseMemory } from "../base/release.ts";
 import { TarParser } from "../base/tar/parser.ts";
 import { type UnpackedTree, Unpacker, type WhiteoutMode } from "./unpacker.ts";
 
@@ -30,6 +31,8 @@ export interface UnpackTask {
 
 /** Small enough to stay in the processor's cache from the read to the last write. Bytes. */
 const CHUNK = 256 << 10;
+/** Pieces lie one after another in it. More than a decompressor keeps waiting, which is its high-water mark and the piece that went beyond it. */
+const RING = DECOMPRESSOR_BACKLOG + 3 * CHUNK;
 /** Source bytes between two reports. */
 const REPORT = 1 << 20;
 
@@ -48,16 +51,20 @@ export async function unpackFile(task: UnpackTask, onProgress: (bytes: number) =
     // A plain layer is its own source: its bytes are counted once.
     const twice = task.digest !== undefined && (decompressor !== undefined || task.digest !== task.diffId);
     const sourceHash = twice ? hashFor(task.digest as Digest) : undefined;
-    const source = readPieces(fd, task, { hash: sourceHash, reuse: decompressor === undefined, onProgress });
-    const consume = async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        checkStop(task);
-        diffHash.update(chunk);
-        parser.write(chunk);
-      }
+    const source = readPieces(fd, task, { hash: sourceHash, apart: decompressor !== undefined, onProgress });
+    const consume = (chunk: Buffer) => {
+      checkStop(task);
+      diffHash.update(chunk);
+      parser.write(chunk);
     };
-    if (decompressor === undefined) await consume(source);
-    else await pipeline(source, decompressor, consume);
+    if (decompressor === undefined) for await (const piece of source) consume(piece);
+    else
+      await pipeline(source, decompressor, async (chunks: AsyncIterable<Buffer>) => {
+        for await (const chunk of chunks) {
+          consume(chunk);
+          releaseMemory(chunk);
+        }
+      });
     // A decompressor may stop before the source does; the digest is over all of it.
     for await (const _ of source);
     parser.end();
@@ -80,24 +87,25 @@ async function arrived({ growth, offset, stop }: UnpackTask, bytes: number): Pro
 
 interface Reading {
   readonly hash: Hash | undefined;
-  /** Each piece is used up before the next is asked for: one buffer serves all. */
-  readonly reuse: boolean;
+  /** Pieces wait for a decompressor. Otherwise each is used up before the next is asked for. */
+  readonly apart: boolean;
   readonly onProgress: (bytes: number) => void;
 }
 
 async function* readPieces(fd: number, task: UnpackTask, reading: Reading): AsyncGenerator<Buffer> {
   const { offset, length, stop } = task;
   const total = length ?? fstatSync(fd).size - offset;
-  let buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total));
-  let reported = 0;
+  const ring = Buffer.allocUnsafeSlow(Math.min(reading.apart ? RING : CHUNK, total));
+  let [reported, at] = [0, 0];
   for (let read = 0; read < total; ) {
-    if (!reading.reuse && read > 0) buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, total - read));
+    if (!reading.apart || ring.length - at < Math.min(CHUNK, total - read)) at = 0;
     const there = await arrived(task, read + 1);
-    const count = readSync(fd, buffer, 0, Math.min(buffer.length, total - read, there - read), offset + read);
+    const count = readSync(fd, ring, at, Math.min(CHUNK, total - read, there - read), offset + read);
     if (count === 0) throw new EngineError("invalid", `truncated layer: ${read} of ${total} bytes`);
     checkStop({ stop });
-    const piece = buffer.subarray(0, count);
+    const piece = ring.subarray(at, at + count);
     read += count;
+    at += count;
     reading.hash?.update(piece);
     if (read - reported >= REPORT || read === total) {
       reported = read;
