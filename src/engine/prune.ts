@@ -15,18 +15,23 @@ export interface PruneSources {
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
-/** Removes the anonymous volumes that no container refers to; with the filter `all` the named ones too, but never a snapshot: that is somebody's way back. */
+/**
+ * Removes the anonymous volumes that no container refers to; with the filter `all` the named ones too, but never a snapshot (that is
+ * somebody's way back), nor, as in Docker, one that lies elsewhere: with options, or of another driver.
+ */
 export async function pruneVolumes(sources: PruneSources, filters: Filters): Promise<VolumePruneResult> {
   const { volumes, events, volumeUsers } = sources;
   const all = (filters.all ?? []).some((value) => value === "1" || value.toLowerCase() === "true");
   const users = volumeUsers();
   const removed: string[] = [];
   let reclaimed = 0;
-  for (const { Name, Labels, Status } of volumes.list()) {
+  for (const { Name, Labels, Status, Driver, Options } of volumes.list()) {
     const labels = Labels ?? {};
     if (
       (users.get(Name)?.length ?? 0) > 0 ||
       Status?.SnapshotOf !== undefined ||
+      Driver !== "local" ||
+      Object.keys(Options ?? {}).length > 0 ||
       (!all && labels[ANONYMOUS] === undefined) ||
       !labelsMatch(labels, filters)
     )

@@ -21,7 +21,7 @@ import { isLocal, type VolumeRecord, type VolumeRecords, wireOf } from "./record
 import type { CopyOptions, Still, Volumes } from "./volumes.ts";
 
 export interface CopyParts {
-  readonly volumes: Pick<Volumes, "acquire" | "release" | "create">;
+  readonly volumes: Pick<Volumes, "acquire" | "release">;
   readonly records: VolumeRecords;
   readonly places: VolumePlaces;
   readonly locks: KeyedLock;
@@ -47,8 +47,7 @@ export class VolumeCopies {
         const record = { ...newRecord(to, labels), snapshotOf: snapshot ? name : undefined };
         records.begin(record);
         try {
-          places.make(to);
-          await mirror(data, places.data(to), still, signal);
+          await mirror(data, await places.fresh(to), still, signal);
           await this.#settle(to);
         } catch (error) {
           await places.erase(to);
@@ -115,31 +114,52 @@ export class VolumeCopies {
   }
 
   async import(options: VolumeCreateOptions, tar: Readable, signal?: AbortSignal): Promise<Volume> {
-    const { volumes, locks, places, records, isUsed } = this.#parts;
-    const existed = options.Name ? records.find(options.Name) !== undefined : false;
-    const volume = await volumes.create(options);
-    const { Name: name } = volume;
-    await locks.run(name, async () => {
-      const record = this.#get(name);
-      if (!isLocal(record) || needsMount(record.options))
-        throw new EngineError("invalid", `the volume ${name} lies on a device`);
-      if (isUsed(name)) throw new EngineError("conflict", `the volume ${name} is in use`);
-      if (readdirSync(places.data(name)).length > 0)
-        throw new EngineError("conflict", `the volume ${name} is not empty`, { hint: "import into a new volume" });
+    const { locks, places, records } = this.#parts;
+    const name = options.Name || newId();
+    checkVolumeName(name);
+    return locks.run(name, async () => {
       try {
-        await unpack(tar, await places.fresh(name), signal);
-        await syncFileSystem(places.data(name));
-        await places.adopt(name);
+        const existing = records.find(name);
+        if (existing !== undefined) await this.#fill(existing, tar, signal);
+        else await this.#importNew(newRecord(name, options.Labels ?? {}), tar, signal);
       } catch (error) {
-        await places.repair(name);
-        if (!existed) {
-          await places.erase(name);
-          records.delete(name);
-        }
         throw explainDiskFull(error, `the volume ${name} could not be imported`);
       }
+      return wireOf(this.#get(name), places.data(name));
     });
-    return volume;
+  }
+
+  async #importNew(record: VolumeRecord, tar: Readable, signal: AbortSignal | undefined): Promise<void> {
+    const { places, records, events } = this.#parts;
+    const { name } = record;
+    records.begin(record);
+    try {
+      await unpack(tar, await places.fresh(name), signal);
+      await this.#settle(name);
+    } catch (error) {
+      await places.erase(name);
+      records.delete(name);
+      throw error;
+    }
+    events.publish({ type: "volume", action: "create", id: name, attributes: { driver: "local" } });
+  }
+
+  async #fill(record: VolumeRecord, tar: Readable, signal: AbortSignal | undefined): Promise<void> {
+    const { places, isUsed } = this.#parts;
+    const { name } = record;
+    if (!isLocal(record) || needsMount(record.options))
+      throw new EngineError("invalid", `the volume ${name} lies on a device`);
+    if (isUsed(name)) throw new EngineError("conflict", `the volume ${name} is in use`);
+    if (readdirSync(places.data(name)).length > 0)
+      throw new EngineError("conflict", `the volume ${name} is not empty`, { hint: "import into a new volume" });
+    try {
+      await unpack(tar, await places.fresh(name), signal);
+      await syncFileSystem(places.data(name));
+      await places.adopt(name);
+    } catch (error) {
+      await places.repair(name);
+      throw error;
+    }
   }
 
   /** Nobody removes or restores the volume meanwhile. */
@@ -157,7 +177,8 @@ export class VolumeCopies {
   /** Content before the row that says it is there. */
   async #settle(name: string): Promise<void> {
     const { records, places } = this.#parts;
-    await syncFileSystem(places.data(name));
+    await syncFileSystem(places.folder(name));
+    places.settle(name);
     records.mark(name, "ready", { durable: true });
   }
 

@@ -156,7 +156,7 @@ function makeLeaf({ fd, here, there, stat }: Omit<Leaf, "path">): void {
 }
 
 /** Owner first: changing it takes setuid bits and capabilities away. */
-function copyAttributes(source: Buffer, target: Buffer, stat: BigIntStats): void {
+export function copyAttributes(source: Buffer, target: Buffer, stat: BigIntStats): void {
   lchownSync(target, Number(stat.uid), Number(stat.gid));
   if (!stat.isSymbolicLink()) chmodSync(target, Number(stat.mode) & 0o7777);
   for (const name of listXattrs(source)) if (!OVERLAY.test(name)) copyXattr(source, target, name);

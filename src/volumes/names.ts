@@ -2,6 +2,10 @@ import { EngineError } from "../base/errors.ts";
 
 const PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
+export function isVolumeName(name: string): boolean {
+  return PATTERN.test(name) && name.length <= 255;
+}
+
 /** Throws "invalid" with Docker's texts. */
 export function checkVolumeName(name: string): void {
   if (name.length === 1)

@@ -5,7 +5,6 @@ import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
 import type { Logger } from "../base/log.ts";
-import { timestamp } from "../base/time.ts";
 import type { Events } from "../events/events.ts";
 import type { Plugins } from "../plugins/plugins.ts";
 import type { Store } from "../store/store.ts";
@@ -13,11 +12,11 @@ import { VolumeCopies } from "./copies.ts";
 import type { VolumeDriver } from "./driver.ts";
 import { LocalDriver } from "./local-driver.ts";
 import { copyTree } from "./mirror.ts";
-import { checkVolumeName } from "./names.ts";
+import { checkVolumeName, isVolumeName } from "./names.ts";
 import { needsMount } from "./options.ts";
 import { VolumePlaces } from "./places.ts";
 import { PluginDriver } from "./plugin-driver.ts";
-import { isLocal, type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
+import { isLocal, type UnfinishedRecord, type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
 import type { CopyOptions, Still, Volumes } from "./volumes.ts";
 
 const ANONYMOUS = "com.docker.volume.anonymous";
@@ -75,8 +74,8 @@ class DrivenVolumes implements Volumes {
       if (existing !== undefined) return this.#reuse(existing, Driver, DriverOpts);
       // One whose removal its plug-in would not hear of.
       const unfinished = this.#records.unfinished().find((record) => record.name === name);
-      if (unfinished !== undefined) await this.#erase(unfinished);
-      const record = { name, driver: driver.name, options, labels, createdAt: timestamp().replace(/\.\d+/, "") };
+      if (unfinished !== undefined) await this.#clear(unfinished);
+      const record = { name, driver: driver.name, options, labels, createdAt: dateOf(new Date()) };
       await this.#make(record, driver);
       this.#events.publish({ type: "volume", action: "create", id: name, attributes: { driver: driver.name } });
       return this.#wire(record);
@@ -153,11 +152,10 @@ class DrivenVolumes implements Volumes {
       if (!statSync(from, { throwIfNoEntry: false })?.isDirectory() || readdirSync(data).length > 0) return;
       if (record.snapshotOf !== undefined) return;
       const ours = isLocal(record) && !needsMount(record.options);
-      // In place where others have the folder already.
-      if (!ours || (this.#users.get(name)?.size ?? 0) > 1) return copyTree(from, data);
-      // Beside it first: after a kill the volume is still empty, not half full.
+      if (!ours) return copyTree(from, data);
+      // Beside it first: after a kill the volume is still empty, or full, and never half full.
       await copyTree(from, await this.#places.fresh(name));
-      await this.#places.adopt(name);
+      await this.#places.pour(name);
     });
   }
 
@@ -192,19 +190,29 @@ class DrivenVolumes implements Volumes {
     for (const record of this.#records.unfinished()) await this.#finish(record);
     const records = this.#records.all();
     const known = new Set([...records, ...this.#records.unfinished()].map(({ name }) => name));
-    for (const name of this.#places.names()) if (!known.has(name)) await this.#places.erase(name);
-    for (const record of records) {
+    for (const { name, since } of this.#places.found()) if (!known.has(name)) await this.#takeIn(name, since);
+    for (const record of this.#records.all()) {
       const using = users.get(record.name) ?? [];
       if (using.length > 0) this.#users.set(record.name, new Set(using));
       await this.#driverOf(record).restore(record, using);
     }
   }
 
+  /** Data that no row tells of is somebody's: the database was lost, or a folder brought here. Without data it is what a power cut left. */
+  async #takeIn(name: string, since: Date | undefined): Promise<void> {
+    if (since === undefined) return this.#places.erase(name);
+    if (!isVolumeName(name)) return;
+    const labels: Record<string, string> = /^[0-9a-f]{64}$/.test(name) ? { [ANONYMOUS]: "" } : {};
+    this.#records.begin({ name, driver: "local", options: {}, labels, createdAt: dateOf(since) });
+    this.#records.mark(name, "ready", { durable: true });
+    this.#logger.log("warn", "a volume was found that was not known", { name });
+  }
+
   /** What a kill cut short is undone; where a plug-in must be asked, the start does not wait for it. */
-  async #finish(record: VolumeRecord): Promise<void> {
-    if (isLocal(record)) return this.#erase(record);
+  async #finish(record: UnfinishedRecord): Promise<void> {
+    if (isLocal(record)) return this.#clear(record);
     void this.#locks
-      .run(record.name, () => this.#erase(record))
+      .run(record.name, () => this.#clear(record))
       .catch((error) =>
         this.#logger.log("warn", "a volume could not be removed", { name: record.name, error: errorMessage(error) }),
       );
@@ -260,10 +268,21 @@ class DrivenVolumes implements Volumes {
     }
   }
 
+  /** A plug-in's volume may have been there before: only one whose removal was asked for is removed. */
+  async #clear(record: UnfinishedRecord): Promise<void> {
+    if (isLocal(record) || record.state === "removing") return this.#erase(record);
+    this.#records.delete(record.name);
+  }
+
   async #erase(record: VolumeRecord): Promise<void> {
     await this.#driverOf(record).remove(record);
     this.#records.delete(record.name);
   }
+}
+
+/** To the second, as Docker's. */
+function dateOf(time: Date): string {
+  return time.toISOString().replace(/\.\d+/, "");
 }
 
 function notFound(name: string): EngineError {

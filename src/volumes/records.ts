@@ -18,6 +18,8 @@ export function isLocal({ driver }: VolumeRecord): boolean {
 
 type State = "making" | "ready" | "removing";
 
+export type UnfinishedRecord = VolumeRecord & { readonly state: State };
+
 /** The rows; only "ready" ones are seen from outside. */
 export class VolumeRecords {
   readonly #store: Store;
@@ -36,8 +38,9 @@ export class VolumeRecords {
   }
 
   /** Those whose making or removal was cut short. */
-  unfinished(): VolumeRecord[] {
-    return this.#store.all("SELECT * FROM volumes WHERE state <> 'ready'").map(recordOf);
+  unfinished(): UnfinishedRecord[] {
+    const rows = this.#store.all("SELECT * FROM volumes WHERE state <> 'ready'");
+    return rows.map((row) => ({ ...recordOf(row), state: row.state as State }));
   }
 
   begin({ name, driver, options, labels, createdAt, snapshotOf }: VolumeRecord): void {

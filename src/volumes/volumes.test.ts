@@ -173,7 +173,7 @@ test("what a kill cut short is undone at the next start", async (t) => {
   const { volumes, reopen, paths, run } = setUp(t);
   await volumes.create({ Name: "whole" });
   await volumes.create({ Name: "half" });
-  mkdirSync(join(paths.volumes, "unknown", "_data"), { recursive: true });
+  mkdirSync(join(paths.volumes, "unknown", "_new"), { recursive: true });
   run("UPDATE volumes SET state = 'removing' WHERE name = 'half'");
   const again = reopen();
   await again.restore(new Map([["whole", ["c1"]]]));
@@ -184,4 +184,35 @@ test("what a kill cut short is undone at the next start", async (t) => {
   );
   await again.release("whole", "c1");
   await again.remove("whole", FREE);
+});
+
+test("data that no row tells of is taken in, not away", async (t) => {
+  const { volumes, reopen, paths } = setUp(t);
+  const anonymous = "f".repeat(64);
+  for (const name of ["brought", anonymous, ".odd"]) mkdirSync(join(paths.volumes, name, "_data"), { recursive: true });
+  writeFileSync(join(paths.volumes, "brought", "_data", "kept"), "");
+  await volumes.restore(new Map());
+  const again = reopen();
+  await again.restore(new Map());
+  assert.deepEqual(
+    again.list().map(({ Name, Labels }) => [Name, Labels]),
+    [
+      ["brought", null],
+      [anonymous, { "com.docker.volume.anonymous": "" }],
+    ],
+  );
+  assert.deepEqual(readdirSync(again.inspect("brought").Mountpoint), ["kept"]);
+  assert.deepEqual(readdirSync(paths.volumes).sort(), [".odd", "brought", anonymous]);
+});
+
+test("what an image fills a volume with does not displace what somebody made there meanwhile", async (t) => {
+  const { volumes, folder } = setUp(t);
+  const image = join(folder, "image");
+  mkdirSync(join(image, "sub"), { recursive: true });
+  writeFileSync(join(image, "sub", "file"), "the image's");
+  await volumes.create({ Name: "data" });
+  const data = await volumes.acquire("data", "a");
+  const inode = lstatSync(data).ino;
+  await Promise.all([volumes.acquire("data", "b"), volumes.copyUp("data", image), volumes.copyUp("data", image)]);
+  assert.deepEqual([lstatSync(data).ino, readdirSync(data)], [inode, ["sub"]]);
 });
