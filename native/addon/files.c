@@ -189,6 +189,53 @@ static napi_value open_at2(napi_env env, napi_callback_info info) {
   return value;
 }
 
+/* Whether a copy of the file must take extended attributes along, or may: more names than are looked at. */
+static bool has_kept_xattrs(int fd) {
+  char names[1024];
+  ssize_t length = flistxattr(fd, names, sizeof names);
+  if (length < 0) return errno == ERANGE;
+  for (const char *name = names; name < names + length; name += strlen(name) + 1)
+    if (strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0) return true;
+  return false;
+}
+
+/* The file's bytes; -1 (errno set) on failure; -2 for what is not that simple. */
+static ssize_t read_plain_file(int folder, const char *name, uint8_t *into, size_t size) {
+  int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  struct stat stats;
+  ssize_t result = -2;
+  if (fstat(fd, &stats) < 0) result = -1;
+  else if (S_ISREG(stats.st_mode) && stats.st_size < (off_t)size && !has_kept_xattrs(fd)) {
+    size_t filled = 0;
+    ssize_t count;
+    do {
+      count = read(fd, into + filled, size - filled);
+      if (count > 0) filled += (size_t)count;
+    } while ((count > 0 && filled < size) || (count < 0 && errno == EINTR));
+    if (count < 0) result = -1;
+    else if (filled < size) result = (ssize_t)filled;
+  }
+  int error = errno;
+  close(fd);
+  errno = error;
+  return result;
+}
+
+/* readPlainFile(folderFd, name, into): how many bytes the file has; -1 when it is no file, does not fit, or has attributes to keep. */
+static napi_value read_plain_file_in(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  int folder = (int)arg_int(&call, 0);
+  char *name = arg_string(&call, 1);
+  uint8_t *into;
+  size_t size;
+  arg_bytes(&call, 2, &into, &size);
+  ssize_t result = call.failed ? -2 : read_plain_file(folder, name, into, size);
+  napi_value value = result == -1 ? throw_errno(env, errno, "open", name) : value_int(env, result < 0 ? -1 : result);
+  free(name);
+  return value;
+}
+
 /* cloneFile(sourceFd, targetFd): false where the file system can't share blocks. */
 static napi_value clone_file(napi_env env, napi_callback_info info) {
   struct call call = call_begin(env, info);
@@ -229,8 +276,7 @@ void init_files(napi_env env, napi_value exports) {
       {"makeNode", make_node},       {"setTimes", set_times},     {"listXattrs", list_xattrs},
       {"getXattr", get_xattr},       {"setXattr", set_xattr},     {"removeXattr", remove_xattr},
       {"openAt2", open_at2},         {"cloneFile", clone_file},   {"copyRange", copy_range},
-      {"tryLock", try_lock},         
-      {"createFile", create_file},
+      {"tryLock", try_lock},         {"createFile", create_file}, {"readPlainFile", read_plain_file_in},
   };
   add_functions(env, exports, functions, sizeof functions / sizeof *functions);
 }

@@ -16,6 +16,7 @@ export interface Native {
     atimeNs: bigint,
     mtimeNs: bigint,
   ): void;
+  readPlainFile(folderFd: number, name: string | Buffer, into: Buffer): number;
   listXattrs(path: string | Buffer): Buffer;
   getXattr(path: string | Buffer, name: string): Buffer | undefined;
   setXattr(path: string | Buffer, name: string, value: Buffer): void;

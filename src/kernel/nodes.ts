@@ -1,4 +1,4 @@
-/** Device nodes, and times to the nanosecond. */
+/** Device nodes, times to the nanosecond, small files in one call. */
 import { native } from "./native.ts";
 
 /** `mode` holds the type bits (S_IFCHR …) too. Throws EPERM where devices may not be made. */
@@ -29,6 +29,15 @@ export interface NewFile {
  */
 export function createFile({ path, data, mode, chmod, owner, atimeNs, mtimeNs }: NewFile): void {
   native.createFile(path, data, mode, chmod ?? -1, owner?.uid ?? -1, owner?.gid ?? -1, atimeNs, mtimeNs);
+}
+
+/**
+ * Reads a whole small file of an open folder in one call, links not followed: how many bytes it has. Undefined for what wants more care: no
+ * regular file, as large as `into` or larger, with extended attributes that a copy keeps (user.*, security.capability).
+ */
+export function readPlainFile(folderFd: number, name: string | Buffer, into: Buffer): number | undefined {
+  const count = native.readPlainFile(folderFd, name, into);
+  return count < 0 ? undefined : count;
 }
 
 /** The numbers in a `stat`'s rdev, as makedev(3) packs them. */

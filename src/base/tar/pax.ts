@@ -20,15 +20,17 @@ export function decodePax(body: Buffer): PaxRecord[] {
   return records;
 }
 
-/** Sorted by key, so that equal records give equal bytes. */
-export function encodePax(records: ReadonlyMap<string, Buffer>): Buffer {
-  const parts: Buffer[] = [];
-  for (const [key, value] of [...records].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from("\n")]);
-    parts.push(Buffer.from(String(selfCounting(rest.length))), rest);
-  }
-  return Buffer.concat(parts);
+/** Sorted by key, so that equal records give equal bytes. Values that are text are ASCII. */
+export function encodePax(records: ReadonlyMap<string, Buffer | string>): Buffer {
+  const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
+  const parts = sorted.flatMap(([key, value]) => {
+    const start = `${selfCounting(Buffer.byteLength(key) + value.length + 3)} ${key}=`;
+    return typeof value === "string" ? [Buffer.from(`${start}${value}\n`)] : [Buffer.from(start), value, LINE_FEED];
+  });
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }
+
+const LINE_FEED = Buffer.from("\n");
 
 function selfCounting(rest: number): number {
   let total = rest + String(rest).length;

@@ -15,7 +15,7 @@ export class DigestMemo {
   }
 
   /** Of a context (its name has a space before its version) older versions are forgotten. */
-  set(chainId: Digest, selection: string, digest: Digest): void {
+  set(chainId: Digest, selection: string, digest: string): void {
     const cut = chainId.lastIndexOf(" ") + 1;
     if (cut > 0) {
       const prefix = chainId.slice(0, cut);

@@ -84,7 +84,7 @@ export class CopyOp implements Op<Tree, Made> {
       const place = this.#tools.snapshots.workplace(draft.id);
       const { destination, chmod, link } = this.#parameters;
       const task = { kind: "copy", place, tar: draft.tar, items, destination, owner, chmod, link, latest } as const;
-      const small = await isSmall(this.#tools, this.#parameters.items, inputs, context.signal);
+      const small = isSmall(this.#parameters.items, inputs);
       const built = await this.#tools.workers.copy(
         { ...task, now: nanosecondsNow() },
         { signal: context.signal, small },

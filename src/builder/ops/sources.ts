@@ -11,7 +11,9 @@ import { ensureUnpacked } from "./layers.ts";
 const SMALL = { entries: 2000, bytes: 8 << 20 } as const;
 
 /** How much a selection was, by what it was asked of; so that its copying knows where to happen. */
-const sizes = new WeakMap<Tree, Map<string, SelectionDigest>>();
+const sizes = new WeakMap<Tree, Map<string, SelectionSize>>();
+
+type SelectionSize = Pick<SelectionDigest, "entries" | "bytes">;
 
 /** The digest of what a selection takes from a tree, as history has it ("file:1234", "dir:1234", "multi:1234"): that of a layered tree is remembered for good. */
 export async function digestOfSelection(
@@ -24,13 +26,17 @@ export async function digestOfSelection(
   const name = nameOf(tree);
   const text = JSON.stringify([wish.patterns, wish.excludes, wish.parents]);
   const known = name === "" ? undefined : tools.digests.get(name, digestOf(text));
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    const [digest = "", entries, bytes] = known.split(" ");
+    if (bytes !== undefined) remember(tree, text, { entries: Number(entries), bytes: Number(bytes) });
+    return digest;
+  }
   const { source, close } = await withSource(tools, tree, signal);
   try {
     const found = await look(tools, { ...wish, source }, signal);
     remember(tree, text, found);
     const digest = `${found.shape}:${found.digest.slice("sha256:".length)}`;
-    if (name !== "") tools.digests.set(name, digestOf(text), digest);
+    if (name !== "") tools.digests.set(name, digestOf(text), `${digest} ${found.entries} ${found.bytes}`);
     return digest;
   } finally {
     await close();
@@ -54,8 +60,8 @@ async function look({ workers }: Toolkit, selection: Selection, signal: AbortSig
   }
 }
 
-function remember(tree: Tree, text: string, found: SelectionDigest): void {
-  const known = sizes.get(tree) ?? new Map<string, SelectionDigest>();
+function remember(tree: Tree, text: string, found: SelectionSize): void {
+  const known = sizes.get(tree) ?? new Map<string, SelectionSize>();
   sizes.set(tree, known.set(text, found));
 }
 
@@ -101,12 +107,8 @@ export async function openView(
   };
 }
 
-export async function isSmall(
-  _tools: Toolkit,
-  items: readonly CopyParametersItem[],
-  inputs: readonly Tree[],
-  _signal: AbortSignal,
-): Promise<boolean> {
+/** Whether so little is copied that it is done here; what is not known counts as much. */
+export function isSmall(items: readonly CopyParametersItem[], inputs: readonly Tree[]): boolean {
   let [entries, bytes] = [0, 0];
   for (const item of items) {
     if (item.kind === "inline") continue;

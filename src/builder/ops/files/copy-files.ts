@@ -113,6 +113,12 @@ class Copier {
   }
 
   #file(tree: SourceTree, path: string, to: string, attributes: Partial<TarHeader>): void {
+    const data = tree.readPlain(path, this.#buffer);
+    if (data === undefined) this.#inPieces(tree, path, to, attributes);
+    else this.#add(this.#header(to, { type: "file", ...attributes, size: data.length }), data);
+  }
+
+  #inPieces(tree: SourceTree, path: string, to: string, attributes: Partial<TarHeader>): void {
     const fd = tree.openFile(path);
     try {
       const { size } = fstatSync(fd);
@@ -133,6 +139,7 @@ class Copier {
 
   #header(to: string, given: Partial<TarHeader> & Pick<TarHeader, "type">): TarHeader {
     const { owner, chmod, latest } = this.#task;
+    refuseWhiteout(to);
     const isLink = given.type === "symlink" || given.type === "hardlink";
     const mode = given.mode ?? 0o644;
     const mtime = given.mtime ?? 0n;
@@ -148,14 +155,17 @@ class Copier {
   }
 
   #add(header: TarHeader, data?: Buffer): void {
-    if (baseOf(header.path).startsWith(".wh."))
-      throw new EngineError("invalid", `a file cannot be called ${JSON.stringify(header.path)} in an image`, {
-        hint: "names that begin with .wh. say in a layer that something is gone",
-      });
     this.#builder.entry(header);
     if (data !== undefined && data.length > 0) this.#builder.data(data, 0);
     this.#builder.end();
   }
+}
+
+function refuseWhiteout(path: string): void {
+  if (!baseOf(path).startsWith(".wh.")) return;
+  throw new EngineError("invalid", `a file cannot be called ${JSON.stringify(utf8(path))} in an image`, {
+    hint: "names that begin with .wh. say in a layer that something is gone",
+  });
 }
 
 export const EMPTY_HEADER: TarHeader = Object.freeze({

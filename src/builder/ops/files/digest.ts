@@ -1,4 +1,4 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
 import { type BigIntStats, closeSync, readSync } from "node:fs";
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
@@ -92,6 +92,13 @@ class Reader {
   }
 
   #file(path: string, stats: BigIntStats): string {
+    const data = this.#tree.readPlain(path, this.#buffer);
+    if (data === undefined) return this.#inPieces(path, stats);
+    this.read += data.length;
+    return hash("sha256", data, "hex");
+  }
+
+  #inPieces(path: string, stats: BigIntStats): string {
     const hash = createHash("sha256");
     const fd = this.#tree.openFile(path);
     try {

@@ -1,5 +1,6 @@
 import { type BigIntStats, closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import { errnoOf } from "../../../base/errors.ts";
+import { readPlainFile } from "../../../kernel/nodes.ts";
 import { fdPath, O_PATH, openIn } from "../../../kernel/rooted.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
@@ -48,6 +49,15 @@ export class SourceTree implements Disposable {
   /** A file's descriptor, closed by the caller. Throws when it became something else than a file, a fifo included. */
   openFile(path: string): number {
     return openSync(this.place(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  }
+
+  /** The bytes of a plain small file, read into `into` from its start; undefined for all else, which `openFile` and `place` are for. */
+  readPlain(path: string, into: Buffer): Buffer | undefined {
+    const cut = path.lastIndexOf("/");
+    const name = path.slice(cut + 1);
+    const folder = this.#enter(path.slice(0, Math.max(0, cut)));
+    const count = readPlainFile(folder, ASCII.test(name) ? name : Buffer.from(name, "latin1"), into);
+    return count === undefined ? undefined : into.subarray(0, count);
   }
 
   /** A path for one system call that does not follow its last part; valid until the next call here. */
