@@ -322,6 +322,7 @@ static void start(void) {
   record.pid = launched.pid;
   record.oom_file = options.oom_file;
   clock_gettime(CLOCK_REALTIME, &record.started);
+  record_prepare(&record);
   char json[512];
   report(OP_STARTED, 0, 0, json, record_json(&record, false, json, sizeof json));
   if (options.terminal) terminal = launched.out;

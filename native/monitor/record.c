@@ -47,13 +47,24 @@ size_t record_json(const struct record *record, bool with_oom_file, char *into, 
   return text_length(&text);
 }
 
-int record_save(const struct record *record) {
+static int write_file(const struct record *record) {
   char json[512];
   size_t length = record_json(record, false, json, sizeof json);
-  int fd = open("exit.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  /* Of one length always: what stands there already is written over, which a full disk allows. */
+  memset(json + length, ' ', sizeof json - length);
+  int fd = open("exit.tmp", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return errno;
-  int error = write(fd, json, length) == (ssize_t)length ? 0 : EIO;
+  int error = write(fd, json, sizeof json) == sizeof json ? 0 : EIO;
   close(fd);
+  return error;
+}
+
+int record_prepare(const struct record *record) {
+  return write_file(record);
+}
+
+int record_save(const struct record *record) {
+  int error = write_file(record);
   if (error == 0 && rename("exit.tmp", "exit") != 0) error = errno;
   return error;
 }

@@ -67,7 +67,7 @@ export interface OpenContainers extends Containers {
 
 export function openContainers({ store, cgroups = openCgroups(), ...parts }: ContainersOptions): OpenContainers {
   let closing = false;
-  const registry = new Registry(store);
+  const registry = new Registry(store, parts.logger);
   const context: Context = {
     ...parts,
     store,
@@ -161,6 +161,7 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
         container.task?.release();
       }
       execs.dispose();
+      registry.flush();
       await Promise.race([
         Promise.allSettled([...background]),
         new Promise((resolve) => setTimeout(resolve, 5000).unref()),

@@ -1,6 +1,8 @@
 import { EngineError } from "../base/errors.ts";
+import { type Logger, silentLogger } from "../base/log.ts";
 import type { Row, Store } from "../store/store.ts";
 import { Container } from "./container.ts";
+import { LateWrites } from "./late-writes.ts";
 import { nameTaken } from "./names.ts";
 import type { Definition, MountRecord, State, Status } from "./record.ts";
 import { INITIAL_STATE } from "./record.ts";
@@ -13,14 +15,22 @@ export interface NewContainer {
   readonly definition: Definition;
 }
 
-/** All containers: in memory by id and by name, and their rows. Memory follows the database: a failed write changes nothing. */
+/** What is only done when it is written; every other change has happened already, whatever the disk says. */
+const INTENTIONS: ReadonlySet<Change["kind"]> = new Set(["create", "remove"]);
+
+/**
+ * All containers: in memory by id and by name, and their rows. Memory follows the database, a failed write changes nothing; but what
+ * has happened is never refused: it is written when the disk takes it again.
+ */
 export class Registry {
   readonly #store: Store;
+  readonly #late: LateWrites<Container>;
   readonly #byId = new Map<string, Container>();
   readonly #byName = new Map<string, Container>();
 
-  constructor(store: Store) {
+  constructor(store: Store, logger: Logger = silentLogger) {
     this.#store = store;
+    this.#late = new LateWrites(logger);
     for (const row of store.all(`SELECT ${STATE_COLUMNS}, id, name, image, created_at FROM containers`))
       this.#remember(String(row.id), String(row.name), String(row.image), String(row.created_at), stateOf(row));
   }
@@ -97,6 +107,23 @@ export class Registry {
 
   change(container: Container, change: Change): void {
     const state = next(container.state, change);
+    const write = () => this.#write(container, state);
+    if (INTENTIONS.has(change.kind)) write();
+    else this.#late.write(container, write);
+    container.state = state;
+  }
+
+  /** Calls back once the database has the container's state: mostly at once. Until then what a run left must stay, to be found by the next engine. */
+  whenWritten(container: Container, callback: () => void): void {
+    this.#late.whenWritten(container, callback);
+  }
+
+  /** Last chance for what could not be written. */
+  flush(): void {
+    this.#late.flush();
+  }
+
+  #write(container: Container, state: State): void {
     this.#store.run(
       `UPDATE containers SET status = ?, pid = ?, exit_code = ?, error = ?, oom_killed = ?, started_at = ?, finished_at = ?,
        restart_count = ?, stopped_by_hand = ?, remove_volumes = ?, health = ? WHERE id = ?`,
@@ -113,7 +140,6 @@ export class Registry {
       state.health === undefined ? null : JSON.stringify(state.health),
       container.id,
     );
-    container.state = state;
   }
 
   rename(container: Container, to: string): void {
@@ -132,6 +158,7 @@ export class Registry {
 
   delete(container: Container): void {
     this.#store.run("DELETE FROM containers WHERE id = ?", container.id);
+    this.#late.forget(container);
     this.#byId.delete(container.id);
     this.#byName.delete(container.name);
   }

@@ -13,14 +13,16 @@ export class Journal {
   readonly #maxBytes: number;
   #fd: number;
   #size: number;
+  /** The last line may be cut short: by a kill, or a full disk. */
+  #torn: boolean;
 
   constructor(path: string, maxBytes: number = MAX_BYTES) {
     this.#path = path;
     this.#maxBytes = maxBytes;
     this.#fd = openSync(path, "a", 0o600);
     this.#size = fstatSync(this.#fd).size;
-    // A line that a kill cut short must not swallow the next one.
-    if (this.#size > 0) this.#write("\n");
+    // A line that was cut short must not swallow the next one.
+    this.#torn = this.#size > 0;
   }
 
   append(event: EventMessage): void {
@@ -41,14 +43,20 @@ export class Journal {
   }
 
   #write(line: string): void {
-    this.#size += writeSync(this.#fd, line);
+    const bytes = Buffer.from(this.#torn ? `\n${line}` : line);
+    this.#torn = true;
+    const written = writeSync(this.#fd, bytes);
+    this.#size += written;
+    this.#torn = written < bytes.length;
   }
 
   #rotate(): void {
-    closeSync(this.#fd);
     renameSync(this.#path, `${this.#path}.1`);
+    const before = this.#fd;
     this.#fd = openSync(this.#path, "a", 0o600);
+    closeSync(before);
     this.#size = 0;
+    this.#torn = false;
   }
 }
 

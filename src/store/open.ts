@@ -4,7 +4,11 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { EngineError } from "../base/errors.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import type { Paths } from "./paths.ts";
+import { Reserve } from "./reserve.ts";
 import type { Migration, Row, Store } from "./store.ts";
+
+/** SQLite's result code for a full disk. */
+const SQLITE_FULL = 13;
 
 /** Statements kept prepared; the engine has about a hundred in all. */
 const STATEMENT_CACHE = 256;
@@ -22,7 +26,7 @@ export function openStore(paths: Paths, migrations: readonly Migration[] = MIGRA
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -1024;",
     );
     migrate(database, migrations);
-    return new SqliteStore(database, paths);
+    return new SqliteStore(database, paths, new Reserve(paths.reserve));
   } catch (error) {
     database.close();
     throw error;
@@ -81,10 +85,12 @@ class SqliteStore implements Store {
   readonly paths: Paths;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #reserve: Reserve;
   #depth = 0;
 
-  constructor(database: DatabaseSync, paths: Paths) {
+  constructor(database: DatabaseSync, paths: Paths, reserve: Reserve) {
     this.#database = database;
+    this.#reserve = reserve;
     this.paths = paths;
   }
 
@@ -97,7 +103,13 @@ class SqliteStore implements Store {
   }
 
   run(sql: string, ...values: SQLInputValue[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
+    try {
+      return Number(this.#statement(sql).run(...values).changes);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      if (!this.#reserve.release() || this.#database.isTransaction) throw this.#full(error);
+      return Number(this.#statement(sql).run(...values).changes);
+    }
   }
 
   transaction<T>(work: () => T): T {
@@ -112,7 +124,10 @@ class SqliteStore implements Store {
       // A full disk may have rolled the whole transaction back already.
       if (this.#database.isTransaction)
         this.#database.exec(level === 0 ? "ROLLBACK" : `ROLLBACK TO level${level}; RELEASE level${level}`);
-      throw error;
+      if (!isFull(error)) throw error;
+      // For whoever tries again.
+      if (level === 0) this.#reserve.release();
+      throw this.#full(error);
     } finally {
       this.#depth--;
     }
@@ -129,8 +144,16 @@ class SqliteStore implements Store {
   }
 
   close(): void {
+    this.#reserve.close();
     this.#statements.clear();
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  #full(cause: unknown): EngineError {
+    return new EngineError("unavailable", "no space left on device: the database cannot be written", {
+      hint: `Make room on the disk of ${this.paths.dataRoot}.`,
+      cause,
+    });
   }
 
   #statement(sql: string): StatementSync {
@@ -142,4 +165,9 @@ class SqliteStore implements Store {
     }
     return statement;
   }
+}
+
+function isFull(error: unknown): boolean {
+  const { cause = error } = (error ?? {}) as { cause?: unknown };
+  return (cause as { errcode?: unknown } | null)?.errcode === SQLITE_FULL;
 }

@@ -3,6 +3,7 @@
  *
  *   <data-root>                        default /var/lib/gantry
  *     gantry.db                        what is true (SQLite, WAL, one writer)
+ *     reserve                          room that is given back when the disk is full
  *     gantry.lock                      held by the gantryd that owns this root
  *     engine-id                        the ID of `info`
  *     events.log                       the journal of events
@@ -28,6 +29,7 @@ export interface Paths {
   readonly dataRoot: string;
   readonly execRoot: string;
   readonly database: string;
+  readonly reserve: string;
   readonly lock: string;
   readonly engineId: string;
   readonly eventsJournal: string;
@@ -80,6 +82,7 @@ export function makePaths(dataRoot: string, execRoot: string): Paths {
     dataRoot,
     execRoot,
     database: data("gantry.db"),
+    reserve: data("reserve"),
     lock: data("gantry.lock"),
     engineId: data("engine-id"),
     eventsJournal: data("events.log"),
