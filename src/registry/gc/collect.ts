@@ -29,7 +29,7 @@ export interface Collected {
   readonly manifests: number;
   readonly blobs: number;
   readonly uploads: number;
-  /** Of blobs and uploads. */
+  /** That blobs and uploads gave back to the disk. */
   readonly bytes: number;
 }
 
@@ -125,7 +125,7 @@ class Collection {
 
   async #sweep(): Promise<void> {
     const { blobs } = this.#storage;
-    for await (const { digest, size } of blobs.walk()) {
+    for await (const { digest, freed } of blobs.walk()) {
       this.#options.signal?.throwIfAborted();
       if (this.#reached.has(digest)) continue;
       const removed = await blobs.alone(digest, async () => {
@@ -135,7 +135,7 @@ class Collection {
       });
       if (!removed) continue;
       this.#counts.blobs += 1;
-      this.#counts.bytes += size;
+      this.#counts.bytes += freed;
     }
   }
 }

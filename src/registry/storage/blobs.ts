@@ -113,12 +113,14 @@ export class Blobs {
     await rm(this.#layout.blob(digest), { force: true });
   }
 
-  async *walk(): AsyncIterable<StoredBlob> {
+  /** `freed`: bytes that the disk gets back without it; none while the file has another name, as in a store that shares it. */
+  async *walk(): AsyncIterable<StoredBlob & { readonly freed: number }> {
     for (const algorithm of ALGORITHMS)
       for (const shelf of await namesIn(`${this.#layout.blobs}/${algorithm}`))
         for (const hex of await namesIn(`${this.#layout.blobs}/${algorithm}/${shelf}`)) {
-          const blob = await this.info(`${algorithm}:${hex}`);
-          if (blob !== undefined) yield blob;
+          const digest: Digest = `${algorithm}:${hex}`;
+          const stats = await whenThere(stat(this.#layout.blob(digest)));
+          if (stats !== undefined) yield { digest, size: stats.size, freed: stats.nlink > 1 ? 0 : stats.size };
         }
   }
 }
