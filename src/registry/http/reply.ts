@@ -22,11 +22,15 @@ export function sendJson(
 
 const FULL = new Set(["ENOSPC", "EDQUOT"]);
 
+export function isDiskFull(error: unknown): boolean {
+  return FULL.has(errnoOf(error) ?? "");
+}
+
 /** The specification's error document. What is no RegistryError is our fault, or the disk's. */
 export function toRegistryError(error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   const kind = errorKind(error);
-  if (FULL.has(errnoOf(error) ?? ""))
+  if (isDiskFull(error))
     return new RegistryError("UNAVAILABLE", "the registry's disk is full", { status: 507, cause: error });
   if (kind === "unavailable") return new RegistryError("UNAVAILABLE", errorMessage(error), { cause: error });
   if (kind === "cancelled")

@@ -6,7 +6,7 @@ import { type Algorithm, checkDigest, isName } from "../names.ts";
 import { bodyOf, contentLength } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { parseContentRange } from "./ranges.ts";
-import { sendEmpty } from "./reply.ts";
+import { isDiskFull, sendEmpty } from "./reply.ts";
 
 /** Repositories that are searched for a blob whose place the client does not say. */
 const SOURCES_LIMIT = 1_000;
@@ -71,11 +71,15 @@ async function append(exchange: Exchange, id: string): Promise<number> {
     });
   } catch (error) {
     // What does not fit would only take room until it expires.
-    if (error instanceof RegistryError && error.code === "DENIED") await storage.uploads.cancel(name, id);
+    if (isDenied(error) || isDiskFull(error)) await storage.uploads.cancel(name, id);
     if (!(error instanceof RegistryError) || error.status !== 416) throw error;
     const { size } = error.detail as { readonly size: number };
     throw new RegistryError(error.code, error.message, { status: 416, headers: progress(exchange, id, size) });
   }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof RegistryError && error.code === "DENIED";
 }
 
 /** Where the chunk says it belongs; undefined when it does not say. */
