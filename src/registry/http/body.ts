@@ -28,6 +28,9 @@ export function readBody(pair: Pair, limit: number, tooLarge: () => RegistryErro
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    const gone = () => reject(new EngineError("cancelled", "the client went away before the end of the body"));
+    // It may be over already, and is not told again.
+    if (body.destroyed && !body.readableEnded) return gone();
     const take = (chunk: Buffer) => {
       size += chunk.length;
       chunks.push(chunk);
@@ -38,7 +41,7 @@ export function readBody(pair: Pair, limit: number, tooLarge: () => RegistryErro
     body
       .on("data", take)
       .once("end", () => resolve(Buffer.concat(chunks)))
-      .once("close", () => reject(new EngineError("cancelled", "the client went away before the end of the body")))
+      .once("close", gone)
       .on("error", reject);
   });
 }

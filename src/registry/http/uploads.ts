@@ -48,7 +48,12 @@ export async function finishUpload(exchange: Exchange): Promise<void> {
   if (digest === null) throw new RegistryError("DIGEST_INVALID", "the digest parameter is missing");
   checkDigest(digest);
   if (contentLength(exchange.request) !== 0) await append(exchange, id);
-  await finish(exchange, id, digest);
+  try {
+    await finish(exchange, id, digest);
+  } catch (error) {
+    if (isDiskFull(error)) await exchange.storage.uploads.cancel(exchange.name, id);
+    throw error;
+  }
 }
 
 export async function cancelUpload({ storage, name, params, response }: Exchange): Promise<void> {

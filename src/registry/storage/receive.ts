@@ -30,6 +30,10 @@ export function receive(source: Readable, target: Target): Promise<void> {
   return new Promise((resolve, reject) => new Receiver(source, target, resolve, reject));
 }
 
+function gone(): EngineError {
+  return new EngineError("cancelled", "the client went away before the end of the body");
+}
+
 class Receiver {
   readonly #source: Readable;
   readonly #target: Target;
@@ -48,12 +52,17 @@ class Receiver {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#position = target.position;
+    // It may have waited for its turn: an end that is over is not told again.
+    if (source.destroyed && !source.readableEnded) {
+      this.#fail(gone());
+      return;
+    }
     source
       .on("data", (chunk: Buffer) => this.#take(chunk))
       .on("end", () => this.#end())
       .on("error", (error) => this.#fail(error))
       .on("close", () => {
-        if (!this.#ended) this.#fail(new EngineError("cancelled", "the client went away before the end of the body"));
+        if (!this.#ended) this.#fail(gone());
       });
   }
 
