@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, test } from "node:test";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { Cli, type CliName, missing } from "./lib/cli.ts";
@@ -14,7 +16,9 @@ for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { sk
 
 function suite(name: CliName): void {
   const plugin = `folders-${process.pid}-${name}`;
-  const socket = `/run/docker/plugins/${plugin}.sock`;
+  /** Not Docker's own: other engines on this machine would list the volumes too. */
+  const folder = mkdtempSync(join(tmpdir(), "gantry-plugins-"));
+  const socket = join(folder, `${plugin}.sock`);
   let daemon: TestDaemon;
   let cli: Cli;
   let root: string;
@@ -30,15 +34,14 @@ function suite(name: CliName): void {
     await once(driver, "exit");
   };
   before(async () => {
-    daemon = await startDaemon();
+    daemon = await startDaemon({ flags: ["--plugin-dir", folder] });
     cli = new Cli(name, daemon);
     root = join(daemon.folder, "folders");
-    mkdirSync("/run/docker/plugins", { recursive: true });
     await startDriver();
   });
   after(async () => {
     await stopDriver();
-    rmSync(socket, { force: true });
+    rmSync(folder, { recursive: true, force: true });
     await daemon[Symbol.asyncDispose]();
   });
 
@@ -66,6 +69,40 @@ function suite(name: CliName): void {
     await cli.ok("run", "--rm", "--volume-driver", plugin, "-v", "filled:/bin", "busybox", "true");
     assert.ok(readdirSync(join(root, "filled")).includes("busybox"));
     await cli.ok("volume", "rm", "filled");
+  });
+
+  test("volumes that the driver has are listed, shown, used and removed, also when nobody made them here", async () => {
+    for (const volume of ["theirs", "old"]) mkdirSync(join(root, volume));
+    writeFileSync(join(root, "theirs", "file"), "from elsewhere");
+    const listed = async (...words: string[]) =>
+      (await cli.ok("volume", "ls", ...words, "--format", "{{.Name}} {{.Driver}} {{.Mountpoint}}")).split("\n");
+    const line = (volume: string) => `${volume} ${plugin} ${join(root, volume)}`;
+    assert.deepEqual(await listed(), [line("old"), line("theirs")]);
+    await cli.ok("volume", "create", "own");
+    assert.deepEqual(await listed("--filter", `driver=${plugin}`), [line("old"), line("theirs")]);
+    assert.equal(
+      await cli.ok("volume", "inspect", "-f", "{{.Driver}} {{.Mountpoint}}", "theirs"),
+      line("theirs").slice(7),
+    );
+    assert.equal(await cli.ok("run", "--rm", "-v", "theirs:/d", "busybox", "cat", "/d/file"), "from elsewhere");
+    await cli.ok("volume", "prune", "-af");
+    assert.deepEqual(await listed(), [line("old"), line("theirs")]);
+    await cli.ok("volume", "rm", "old", "theirs");
+    assert.deepEqual(readdirSync(root), []);
+  });
+
+  test("a start that was cut short while a volume was made takes nothing away that the driver had", async () => {
+    mkdirSync(join(root, "precious"));
+    await daemon.kill("SIGKILL");
+    const database = new DatabaseSync(join(daemon.dataRoot, "gantry.db"));
+    database.exec(
+      `INSERT INTO volumes (name, driver, options, labels, created_at, state) VALUES ('precious', '${plugin}', '{}', '{}', '', 'making')`,
+    );
+    database.close();
+    await daemon.start();
+    assert.equal(await cli.ok("volume", "ls", "-q"), "precious");
+    assert.deepEqual(readdirSync(root), ["precious"]);
+    await cli.ok("volume", "rm", "precious");
   });
 
   test("the driver's own words come through, and no volume is left", async () => {

@@ -286,7 +286,7 @@ test("networks and volumes are filtered", async (t) => {
     networks: {
       list: () => [network("bridge", "bridge"), network("mine", "bridge"), network("host", "host")] as never,
     },
-    volumes: { list: () => [volume("a"), volume("ab")] as never },
+    volumes: { listAll: async () => ({ volumes: [volume("a"), volume("ab")] as never, warnings: [] }) },
     containers: { list: () => Promise.resolve([{ Mounts: [{ Type: "volume", Name: "a" }] }] as never) },
   });
   const names = async (url: string, filters: object) => {

@@ -230,6 +230,12 @@ export const OPTIONS: readonly Option[] = [
     "The daemon's PID file (default `gantry.pid` in the exec root; called dockerd: `/var/run/docker.pid`).",
     { short: "p" },
   ),
+  option(
+    "plugin-dirs",
+    "list",
+    "Folders of plug-ins' sockets, `.spec` and `.json` files (default Docker's: `/run/docker/plugins`, `/etc/docker/plugins`, `/usr/lib/docker/plugins`).",
+    { flag: "plugin-dir" },
+  ),
   option("proxies", "json", "The three proxy options in one object.", { flag: null, reloads: true }),
   option(
     "publish-through",

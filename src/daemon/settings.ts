@@ -31,6 +31,7 @@ export function engineSettings(
     noNewPrivileges: flag("no-new-privileges"),
     seccompProfile: text("seccomp-profile") === "builtin" ? undefined : text("seccomp-profile"),
     cdiFolders: configuration.has("cdi-spec-dirs") ? configuration.list("cdi-spec-dirs") : undefined,
+    pluginFolders: configuration.has("plugin-dirs") ? configuration.list("plugin-dirs") : undefined,
     labels: configuration.list("labels"),
     dns: configuration.list("dns"),
     dnsOptions: configuration.list("dns-opts"),

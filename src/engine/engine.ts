@@ -45,6 +45,8 @@ export interface EngineSettings extends ContainerSettings {
   /** Seconds that a call of a runtime may take. */
   readonly runtimeTimeout: number;
   readonly selinuxEnabled: boolean;
+  /** Instead of Docker's folders of plug-ins. */
+  readonly pluginFolders: readonly string[] | undefined;
   readonly labels: readonly string[];
   readonly hostGatewayIps: readonly string[];
   readonly experimental: boolean;

@@ -14,7 +14,7 @@ import { readHost } from "../kernel/host.ts";
 import { lockFile } from "../kernel/locks.ts";
 import { openLogs } from "../logs/open.ts";
 import { openNetworks } from "../networks/open.ts";
-import { openPlugins } from "../plugins/open.ts";
+import { openPlugins, pluginFolders } from "../plugins/open.ts";
 import { openRemote } from "../remote/open.ts";
 import { openRuntime } from "../runtime/open.ts";
 import { openSnapshots } from "../snapshots/open.ts";
@@ -62,7 +62,7 @@ async function compose(
   closers.defer(lockRoot(paths).release);
   const store = closers.adopt(openStore(paths), (opened) => opened.close());
   const events = closers.adopt(openEvents(paths.eventsJournal), (opened) => opened.close());
-  const plugins = openPlugins();
+  const plugins = openPlugins(pluginFolders(settings.pluginFolders));
   const [runtime, snapshots, networks] = await Promise.all([
     openRuntime({ paths, settings, logger, cgroups }),
     openSnapshots({ store, driver: settings.storageDriver, logger }),

@@ -47,6 +47,7 @@ const DEFAULTS: EngineSettings = {
   noNewPrivileges: false,
   seccompProfile: undefined,
   cdiFolders: CDI_FOLDERS,
+  pluginFolders: undefined,
   selinuxEnabled: false,
   labels: [],
   dns: [],

@@ -6,6 +6,11 @@ import { post } from "./transport.ts";
 
 const TIMEOUT_MS = 30_000;
 
+/** Docker's, or ones that hold files of either sort. */
+export function pluginFolders(folders: readonly string[] | undefined): PluginFolders {
+  return folders === undefined ? PLUGIN_FOLDERS : { sockets: folders, specs: folders };
+}
+
 export function openPlugins(folders: PluginFolders = PLUGIN_FOLDERS): Plugins {
   const active = new Map<string, { readonly version: string; readonly plugin: Promise<Plugin> }>();
   const activated = (name: string, address: PluginAddress, options: CallOptions) => {
@@ -21,6 +26,23 @@ export function openPlugins(folders: PluginFolders = PLUGIN_FOLDERS): Plugins {
   };
   return {
     names: () => pluginNames(folders),
+    async all(kind, timeoutMs) {
+      const found = await Promise.allSettled(
+        pluginNames(folders).map(async (name) => {
+          const address = findPlugin(name, folders);
+          if (address === undefined) throw notFound(name);
+          const known = active.get(name);
+          if (known?.version === address.version) return within(known.plugin, timeoutMs);
+          // Not for others to wait for: it gives up soon.
+          const plugin = await activate(name, address, { timeoutMs, once: true });
+          active.set(name, { version: address.version, plugin: Promise.resolve(plugin) });
+          return plugin;
+        }),
+      );
+      return found.flatMap((result) =>
+        result.status === "fulfilled" && result.value.kinds.includes(kind) ? [result.value] : [],
+      );
+    },
     exists: (name) => findPlugin(name, folders) !== undefined,
     async get(name, kind, options = {}) {
       const address = findPlugin(name, folders);
@@ -30,6 +52,12 @@ export function openPlugins(folders: PluginFolders = PLUGIN_FOLDERS): Plugins {
       return plugin;
     },
   };
+}
+
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("late")), timeoutMs);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 function notFound(name: string, why = ""): EngineError {
@@ -57,11 +85,12 @@ async function callPlugin(
   address: PluginAddress,
   method: string,
   body: Readonly<Record<string, unknown>> | undefined,
-  { timeoutMs = TIMEOUT_MS, signal, whenUnknown }: CallOptions,
+  { timeoutMs = TIMEOUT_MS, signal, whenUnknown, once }: CallOptions,
 ): Promise<unknown> {
   const { status, text } = await post(address, method, body === undefined ? "" : JSON.stringify(body), {
     timeoutMs,
     signal,
+    once,
   }).catch((cause) => {
     if (signal?.aborted) throw cause;
     const kind = errorKind(cause) === "too-large" ? "too-large" : "unavailable";

@@ -9,6 +9,8 @@ import type { PluginAddress, TlsFiles } from "./discovery.ts";
 export interface PostOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Only one attempt. */
+  readonly once?: boolean | undefined;
 }
 
 export interface PostAnswer {
@@ -38,7 +40,7 @@ export async function post(
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason;
       if (deadline.aborted) throw new EngineError("unavailable", `no answer within ${options.timeoutMs / 1000} s`);
-      if (!NOT_THERE.has(errnoOf(error) ?? "")) throw error;
+      if (options.once === true || !NOT_THERE.has(errnoOf(error) ?? "")) throw error;
       await sleep(wait, undefined, { signal }).catch(() => {});
       if (signal.aborted) throw options.signal?.aborted ? options.signal.reason : error;
     }

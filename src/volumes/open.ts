@@ -16,8 +16,9 @@ import { checkVolumeName, isVolumeName } from "./names.ts";
 import { needsMount } from "./options.ts";
 import { VolumePlaces } from "./places.ts";
 import { PluginDriver } from "./plugin-driver.ts";
+import { findPluginVolume, listPluginVolumes, wireOfPlugin, withPluginVolumes } from "./plugin-volumes.ts";
 import { isLocal, type UnfinishedRecord, type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
-import type { CopyOptions, Still, Volumes } from "./volumes.ts";
+import type { CopyOptions, Still, VolumeList, Volumes } from "./volumes.ts";
 
 const ANONYMOUS = "com.docker.volume.anonymous";
 
@@ -66,7 +67,7 @@ class DrivenVolumes implements Volumes {
     const name = Name || newId();
     checkVolumeName(name);
     const options = DriverOpts ?? {};
-    const driver = this.#driver(Driver || "local");
+    const driver = this.#driver(Driver || (await this.#keeperOf(Name)) || "local");
     driver.check(options);
     const labels = { ...Labels, ...(Name === "" ? { [ANONYMOUS]: "" } : {}) };
     return this.#locks.run(name, async () => {
@@ -87,7 +88,12 @@ class DrivenVolumes implements Volumes {
   }
 
   async describe(name: string): Promise<Volume> {
-    const record = this.#get(name);
+    const record = this.#records.find(name);
+    if (record === undefined) {
+      const theirs = await findPluginVolume(this.#plugins, name);
+      if (theirs === undefined) throw notFound(name);
+      return wireOfPlugin(theirs);
+    }
     const { folder, scope, status } = await this.#driverOf(record).describe(record);
     return { ...wireOf(record, folder), Scope: scope, ...(status === undefined ? {} : { Status: { ...status } }) };
   }
@@ -96,12 +102,16 @@ class DrivenVolumes implements Volumes {
     return this.#records.all().map((record) => this.#wire(record));
   }
 
+  async listAll(): Promise<VolumeList> {
+    return withPluginVolumes(this.list(), await listPluginVolumes(this.#plugins));
+  }
+
   async remove(
     name: string,
     { force, inUseBy }: { readonly force: boolean; readonly inUseBy: readonly string[] },
   ): Promise<void> {
     await this.#locks.run(name, async () => {
-      const record = this.#records.find(name);
+      const record = this.#records.find(name) ?? (await this.#adopt(name));
       if (record === undefined) {
         if (force) return;
         throw notFound(name);
@@ -216,6 +226,22 @@ class DrivenVolumes implements Volumes {
       .catch((error) =>
         this.#logger.log("warn", "a volume could not be removed", { name: record.name, error: errorMessage(error) }),
       );
+  }
+
+  /** The driver of a volume that nobody made here; undefined for one that there is here, or nowhere. */
+  async #keeperOf(name: string): Promise<string | undefined> {
+    if (name === "" || this.#records.find(name) !== undefined) return undefined;
+    return (await findPluginVolume(this.#plugins, name))?.driver;
+  }
+
+  /** The row of a plug-in's volume that nobody made here. */
+  async #adopt(name: string): Promise<VolumeRecord | undefined> {
+    const driver = await this.#keeperOf(name);
+    if (driver === undefined) return undefined;
+    const record = { name, driver, options: {}, labels: {}, createdAt: dateOf(new Date()) };
+    this.#records.begin(record);
+    this.#records.mark(name, "ready");
+    return record;
   }
 
   #driver(name: string): VolumeDriver {

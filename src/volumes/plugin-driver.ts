@@ -3,6 +3,7 @@ import { isAbsolute } from "node:path";
 import { EngineError, errorKind } from "../base/errors.ts";
 import type { Plugin, Plugins } from "../plugins/plugins.ts";
 import type { VolumeDriver } from "./driver.ts";
+import { scopeOf } from "./plugin-volumes.ts";
 import type { VolumeRecord } from "./records.ts";
 
 interface Described {
@@ -64,16 +65,10 @@ export class PluginDriver implements VolumeDriver {
   async describe(record: VolumeRecord) {
     const plugin = await this.#plugin();
     const { Volume } = await plugin.call<{ Volume?: Described }>("VolumeDriver.Get", { Name: record.name });
-    const unknown = { whenUnknown: {} };
-    const { Capabilities } = await plugin.call<{ Capabilities?: { Scope?: unknown } }>(
-      "VolumeDriver.Capabilities",
-      {},
-      unknown,
-    );
     const { Mountpoint, Status } = Volume ?? {};
     return {
       folder: typeof Mountpoint === "string" && Mountpoint !== "" ? Mountpoint : this.folder(record),
-      scope: Capabilities?.Scope === "global" ? "global" : "local",
+      scope: await scopeOf(plugin),
       status: Status,
     };
   }

@@ -23,14 +23,22 @@ export interface CopyOptions {
 
 export type Still = (last: () => Promise<void>) => Promise<void>;
 
+export interface VolumeList {
+  readonly volumes: readonly Volume[];
+  /** What could not be asked. */
+  readonly warnings: readonly string[];
+}
+
 export interface Volumes {
-  /** Creates, or returns the existing one of this name when driver and options agree ("conflict" otherwise). An empty name makes an anonymous volume (64 hex, label com.docker.volume.anonymous). */
+  /** Creates, or returns the existing one of this name when driver and options agree ("conflict" otherwise). With no driver, a plug-in's volume of this name is taken. An empty name makes an anonymous volume (64 hex, label com.docker.volume.anonymous). */
   create(options: VolumeCreateOptions): Promise<Volume>;
   /** As it is recorded. "not-found": `get <name>: no such volume`. */
   inspect(name: string): Volume;
-  /** The same with what its driver says of it. */
+  /** The same with what its driver says of it; also one that a plug-in has and nobody made here. */
   describe(name: string): Promise<Volume>;
   list(): Volume[];
+  /** With those that plug-ins have and nobody made here; a plug-in that does not answer in some seconds is left out. */
+  listAll(): Promise<VolumeList>;
   /** Removes it and its data. `inUseBy`: ids of containers that refer to it; any makes a "conflict" ("volume is in use - [ids]") also with force. */
   remove(name: string, options: { readonly force: boolean; readonly inUseBy: readonly string[] }): Promise<void>;
   /** Makes the data reachable (mounts an nfs or tmpfs one) and returns the folder on the host. Counted: pair each with `release`. */

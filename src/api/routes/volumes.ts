@@ -12,8 +12,9 @@ export const volumeRoutes: readonly Route[] = [
     query: { filters: filters(ACCEPTED.volumes) },
     handle: async ({ engine, query }) => {
       const used = query.filters.dangling === undefined ? new Set<string>() : await volumesInUse(engine);
-      const Volumes = engine.volumes.list().filter((volume) => matchesVolume(volume, query.filters, used));
-      return json({ Volumes, Warnings: null });
+      const { volumes, warnings } = await engine.volumes.listAll();
+      const Volumes = volumes.filter((volume) => matchesVolume(volume, query.filters, used));
+      return json({ Volumes, Warnings: warnings.length === 0 ? null : warnings });
     },
   }),
   route("POST", "/volumes/create", {
