@@ -56,6 +56,8 @@ export interface Element {
   readonly set: string;
   /** The parts of a concatenation, each in network order. */
   readonly key: readonly Uint8Array[];
+  /** The last key of an interval, of which `key` is the first. */
+  readonly keyEnd?: readonly Uint8Array[] | undefined;
   /** A map's. */
   readonly value?: readonly Uint8Array[] | undefined;
 }
@@ -86,7 +88,7 @@ const RULE_TABLE = 1;
 const GENERATION_ID = 1;
 const TABLE = { name: 1, userData: 6 } as const;
 const LIST = { table: 1, set: 2, elements: 3 } as const;
-const ELEMENT = { item: 1, key: 1, data: 2 } as const;
+const ELEMENT = { item: 1, key: 1, data: 2, keyEnd: 10 } as const;
 const DATA_VALUE = 1;
 
 /** A chain that the kernel itself calls. */
@@ -112,10 +114,7 @@ export class NftSocket {
 
   /** In one transaction. Throws ENOENT when the table, the map or an element to remove is not there, EEXIST when a key to add has another value. */
   changeElements({ table, add, remove }: ElementChange): void {
-    const changes = [
-      ...remove.map((element) => elementRequest("remove", table, element)),
-      ...add.map((element) => elementRequest("add", table, element)),
-    ];
+    const changes = [...elementRequests("remove", table, remove), ...elementRequests("add", table, add)];
     if (changes.length > 0) this.#socket.exchange([batch("begin"), ...changes, batch("end")]);
   }
 
@@ -175,9 +174,22 @@ function commentOf(data: Buffer | undefined): string {
   return data === undefined || data[0] !== 0 ? "" : decodeString(data.subarray(2, 2 + (data[1] ?? 0)));
 }
 
-function elementRequest(kind: "add" | "remove", table: string, { set, key, value }: Element): NetlinkRequest {
-  const parts: Attribute[] = [[ELEMENT.key, [[DATA_VALUE, concatenated(key)]]]];
-  if (kind === "add" && value !== undefined) parts.push([ELEMENT.data, [[DATA_VALUE, concatenated(value)]]]);
+/** Many in one message: the kernel answers each, and a socket has room for some two hundred answers. A message's list ends at 64 KiB. */
+const ELEMENTS_AT_ONCE = 400;
+
+function elementRequests(kind: "add" | "remove", table: string, elements: readonly Element[]): NetlinkRequest[] {
+  const requests: NetlinkRequest[] = [];
+  for (const [set, members] of Map.groupBy(elements, (element) => element.set))
+    for (let at = 0; at < members.length; at += ELEMENTS_AT_ONCE)
+      requests.push(elementRequest(kind, table, { set, members: members.slice(at, at + ELEMENTS_AT_ONCE) }));
+  return requests;
+}
+
+function elementRequest(
+  kind: "add" | "remove",
+  table: string,
+  { set, members }: { readonly set: string; readonly members: readonly Element[] },
+): NetlinkRequest {
   return {
     what: `${kind} nftables element`,
     type: MESSAGE[kind],
@@ -186,9 +198,16 @@ function elementRequest(kind: "add" | "remove", table: string, { set, key, value
     attributes: [
       [LIST.table, table],
       [LIST.set, set],
-      [LIST.elements, [[ELEMENT.item, parts]]],
+      [LIST.elements, members.map((element): Attribute => [ELEMENT.item, elementParts(kind, element)])],
     ],
   };
+}
+
+function elementParts(kind: "add" | "remove", { key, keyEnd, value }: Element): Attribute[] {
+  const parts: Attribute[] = [[ELEMENT.key, [[DATA_VALUE, concatenated(key)]]]];
+  if (keyEnd !== undefined) parts.push([ELEMENT.keyEnd, [[DATA_VALUE, concatenated(keyEnd)]]]);
+  if (kind === "add" && value !== undefined) parts.push([ELEMENT.data, [[DATA_VALUE, concatenated(value)]]]);
+  return parts;
 }
 
 /** Each part takes whole registers of four bytes. */

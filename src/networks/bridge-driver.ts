@@ -8,7 +8,7 @@ import { checkGatewayModes } from "./gateway-mode.ts";
 import { makePair } from "./namespaces.ts";
 import type { NetworkRecord } from "./records.ts";
 
-export function bridgeDriver({ host, names }: DriverParts): Driver {
+export function bridgeDriver({ host, names, bridgeMoved }: DriverParts): Driver {
   const indexes = new Map<string, number>();
   const ensure = (network: NetworkRecord) => {
     const index = ensureBridge(host, network, names);
@@ -41,6 +41,7 @@ export function bridgeDriver({ host, names }: DriverParts): Driver {
       } catch {
         // Someone may have taken the bridge away: one more try on a bridge that was looked for.
         plug({ ...request, bridge: ensure(network) });
+        await bridgeMoved();
       }
       await settled(host, { hostLink: used.hostLink, bridge: indexes.get(network.id) ?? 0 });
     },

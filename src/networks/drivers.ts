@@ -13,6 +13,8 @@ export interface DriverParts {
   readonly names: Names;
   readonly plugins: Plugins;
   readonly logger: Logger;
+  /** A network's bridge had to be made anew: the firewall's rules know it afterwards. */
+  bridgeMoved(): Promise<void>;
 }
 
 export interface Drivers {

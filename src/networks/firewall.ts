@@ -1,11 +1,12 @@
 /**
- * Our nftables table, kept as it must be. Publishing a port adds elements to maps and taking it back removes them, by netlink; all else
- * writes the whole table anew. Whoever flushes the ruleset takes the table with it: the next change, or the next look, writes it again.
+ * Our nftables table, kept as it must be. Publishing a port adds elements to maps and taking it back removes them, by netlink; so do
+ * networks that come and go. Where that fails the whole table is written anew. Whoever flushes the ruleset takes the table with it: the next change, or the next look, writes it again.
  */
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { applyRuleset, type Element, NftSocket, type TableHead } from "../kernel/nftables.ts";
+import { applyRuleset, type Element, type ElementChange, NftSocket, type TableHead } from "../kernel/nftables.ts";
 import { ipBytes, parseIp } from "./addresses.ts";
+import { type BridgeRules, keyOf, type Member, membersOf } from "./bridge-sets.ts";
 import type { ForeignFirewalls } from "./foreign-firewalls.ts";
 import type { OpenPort, PortRecord, Protocol } from "./records.ts";
 import { type FirewallState, isAny, mapOf, openSetOf, type RulesetOptions, ruleset } from "./ruleset.ts";
@@ -14,6 +15,8 @@ export interface FirewallOptions extends RulesetOptions {
   readonly logger: Logger;
   /** What must be in force now; asked when everything is written anew. */
   state(): FirewallState;
+  /** Its bridges alone. */
+  bridges(): readonly BridgeRules[];
   /** Tells other firewalls of the host to let our packets pass; `silent`: whether there are some whose changes nobody is told of. */
   readonly foreign: Pick<ForeignFirewalls, "befriend" | "silent">;
 }
@@ -36,6 +39,8 @@ export class Firewall {
   #writing: Promise<void> = Promise.resolve();
   /** The write that has not begun yet: it will see the state as it is then, so it serves all who ask until then. */
   #next: Promise<void> | undefined;
+  /** What the table's sets say of bridges; undefined while nothing is known of it. */
+  #bridges: ReadonlyMap<string, Member> | undefined;
   /** How many rules the table has when it is as it must be; undefined while it must not be there. */
   #rules: number | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -50,7 +55,10 @@ export class Firewall {
   async rebuild(): Promise<void> {
     const write = async () => {
       this.#next = undefined;
-      await applyRuleset(ruleset(this.#options, this.#options.state()));
+      const state = this.#options.state();
+      this.#bridges = undefined;
+      await applyRuleset(ruleset(this.#options, state));
+      this.#bridges = byKey(membersOf(state.bridges));
       this.#rules = this.#nft.countRules(this.#options.table);
       await this.#options.foreign.befriend();
       this.#watch ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
@@ -87,24 +95,42 @@ export class Firewall {
     this.#options.logger.log("error", "the firewall's rules could not be kept", { error: errorMessage(error) });
   }
 
+  /** The rules know the bridges that the state has now; the networks' rows and links are as they will be. */
+  async follow(): Promise<void> {
+    // A rebuild under way may have read the state before this change.
+    await this.#writing.catch(() => {});
+    const known = this.#bridges;
+    if (known === undefined) return this.rebuild();
+    const wanted = byKey(membersOf(this.#options.bridges()));
+    const missing = (from: ReadonlyMap<string, Member>, other: ReadonlyMap<string, Member>) =>
+      [...from].filter(([key]) => !other.has(key)).map(([, { element }]) => element);
+    if (await this.#changeElements({ remove: missing(known, wanted), add: missing(wanted, known) }))
+      this.#bridges = wanted;
+  }
+
   /** The ports are in the state already; with `remove` and `close` they are out of it. Writes everything anew where the table is not as it should be. */
   async change({ add = [], remove = [], open = [], close = [] }: PortChange): Promise<void> {
-    const { table, logger } = this.#options;
     const opened = new Set(open.map(openKey));
     const closed = new Set(close.map(openKey));
-    const change = {
-      table,
+    // A rebuild under way may have read the state before this change.
+    await this.#writing.catch(() => {});
+    await this.#changeElements({
       remove: [...this.#published(remove), ...this.#opened(close.filter((port) => !opened.has(openKey(port))))],
       add: [...this.#published(add), ...this.#opened(open.filter((port) => !closed.has(openKey(port))))],
-    };
+    });
+  }
+
+  /** Whether it was done so: where the table is not as it should be all of it is written anew. */
+  async #changeElements(change: Omit<ElementChange, "table">): Promise<boolean> {
+    const { table, logger } = this.#options;
     try {
-      // A rebuild under way may have read the state before this change.
-      await this.#writing.catch(() => {});
-      this.#nft.changeElements(change);
+      this.#nft.changeElements({ table, ...change });
+      return true;
     } catch (error) {
       if (errnoOf(error) !== "ENOENT" && errnoOf(error) !== "EEXIST") throw error;
       logger.log("warn", "the firewall table was changed by someone else; writing it anew", { table });
       await this.rebuild();
+      return false;
     }
   }
 
@@ -134,6 +160,7 @@ export class Firewall {
       clearInterval(this.#watch);
       this.#watch = undefined;
       this.#rules = undefined;
+      this.#bridges = undefined;
     }
     await applyRuleset(`add table inet ${table}\ndelete table inet ${table}\n`);
   }
@@ -151,6 +178,10 @@ export class Firewall {
 
 function openKey({ containerIp, protocol, containerPort }: OpenPort): string {
   return `${containerIp} ${protocol} ${containerPort}`;
+}
+
+function byKey(members: readonly Member[]): ReadonlyMap<string, Member> {
+  return new Map(members.map((one) => [keyOf(one), one]));
 }
 
 function portBytes(port: number): Uint8Array {

@@ -6,6 +6,7 @@ import type { Plugins } from "../plugins/plugins.ts";
 import type { Store } from "../store/store.ts";
 import { type Cidr, type Family, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
 import { isOn, OPTION, trustedLinks } from "./bridge-options.ts";
+import type { BridgeRules } from "./bridge-sets.ts";
 import { Dns } from "./dns/dns.ts";
 import { type Drivers, makeDrivers } from "./drivers.ts";
 import { Firewall } from "./firewall.ts";
@@ -21,7 +22,6 @@ import { Ports } from "./ports.ts";
 import { type NetworkRecord, Records } from "./records.ts";
 import { RemoteIpam } from "./remote-ipam.ts";
 import { containerResolver, hostNameServers } from "./resolv.ts";
-import type { BridgeRules } from "./ruleset.ts";
 
 export interface Parts {
   readonly settings: NetworkSettings;
@@ -72,10 +72,11 @@ export function makeParts({
   const ipam = new Ipam(store);
   const remoteIpam = new RemoteIpam({ plugins, logger });
   const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
-  const drivers = makeDrivers({ host, names, plugins, logger });
+  const drivers = makeDrivers({ host, names, plugins, logger, bridgeMoved: async () => firewall?.follow() });
   const holder = new PortHolder({ relays: settings.userlandProxy });
   const ports = new Ports(records, holder);
   const foreign = foreignFirewalls({ logger, ipv6: settings.ip6tables });
+  const bridges = () => bridgeRules(records.networks(), host, settings);
   const firewall = settings.iptables
     ? new Firewall({
         table: names.table,
@@ -84,8 +85,9 @@ export function makeParts({
         acceptMark: settings.acceptMark,
         throughInput: settings.publishThrough === "input",
         logger,
+        bridges,
         state: () => ({
-          bridges: bridgeRules(records.networks(), settings),
+          bridges: bridges(),
           ports: records.ports(),
           opened: records.opened(),
         }),
@@ -100,15 +102,19 @@ export function makeParts({
   };
 }
 
-function bridgeRules(networks: readonly NetworkRecord[], settings: NetworkSettings): BridgeRules[] {
+/** Of those whose bridge is there. */
+function bridgeRules(networks: readonly NetworkRecord[], host: RouteSocket, settings: NetworkSettings): BridgeRules[] {
+  const indexes = new Map(host.links().map(({ name, index }) => [name, index]));
   return networks
     .filter(({ driver }) => driver === "bridge")
-    .map((network) => {
+    .flatMap((network) => {
+      const index = indexes.get(network.link);
+      if (index === undefined) return [];
       const modes = { 4: gatewayMode(network, 4), 6: gatewayMode(network, 6) };
       const outwards = isOn(network, OPTION.masquerade) && (settings.ipMasq || !network.predefined);
       const translates = (family: Family) => outwards && modes[family].startsWith("nat");
       return {
-        link: network.link,
+        index,
         subnets: network.subnets.flatMap(({ Subnet }) => Subnet ?? []),
         masquerade: {
           4: translates(4) ? (network.options[OPTION.hostIpv4] ?? "") : undefined,

@@ -8,9 +8,11 @@ import { bindSocket } from "../kernel/netns.ts";
 import { applyRuleset } from "../kernel/nftables.ts";
 import { killProcess, pipe, spawn } from "../kernel/spawn.ts";
 import { freePorts } from "../testing/free-port.ts";
+import type { BridgeRules } from "./bridge-sets.ts";
 import { makeNames } from "./names.ts";
 import { inside, kernelOf, makeWorld, requestFor, skip } from "./networks.fixture.ts";
 import type { Sandbox } from "./networks.ts";
+import { ruleset } from "./ruleset.ts";
 import { ask, askFrom, makeMachine, serve } from "./traffic.fixture.ts";
 
 const BOTH = ["tcp", "udp"] as const;
@@ -104,6 +106,45 @@ test("containers do not reach the host's own loopback, however hard they try", {
   } finally {
     server.close();
   }
+});
+
+test("rules that an engine left behind do nothing to another's containers, be it on the same subnet", {
+  skip,
+}, async () => {
+  await using world = await makeWorld();
+  const [one, two] = [await world.networks.open(requestFor("one")), await world.networks.open(requestFor("two"))];
+  using _server = await serve(one.netns ?? "", 80);
+  const subnet = world.networks.inspect("bridge").IPAM.Config?.[0]?.Subnet ?? "";
+  const table = `gantry_stale_${process.pid}`;
+  const options = { table, owner: "", ipv6: true, throughInput: false, acceptMark: undefined };
+  const gone: BridgeRules = {
+    index: 2 ** 31 - 1,
+    subnets: [subnet],
+    masquerade: { 4: "", 6: "" },
+    internal: false,
+    icc: false,
+    unprotected: { 4: false, 6: false },
+    routed: { 4: false, 6: false },
+    trusted: [],
+  };
+  await applyRuleset(ruleset(options, { bridges: [gone], ports: [], opened: [] }));
+  try {
+    const { IPAddress = "" } = one.endpoints.bridge ?? {};
+    for (const transport of BOTH)
+      assert.equal(await askFrom(two.netns ?? "", transport, IPAddress, 80), two.endpoints.bridge?.IPAddress);
+  } finally {
+    await applyRuleset(`delete table inet ${table}\n`);
+  }
+});
+
+test("a container may publish hundreds of ports", { skip }, async () => {
+  await using world = await makeWorld();
+  const portBindings = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`${1000 + index}/tcp`, [{}]]));
+  const request = requestFor("many", { portBindings });
+  await world.networks.open(request);
+  assert.equal((await kernelOf(world)).published, 600);
+  await world.networks.close(request.containerId);
+  assert.equal((await kernelOf(world)).published, 0);
 });
 
 test("a port is refused that another container or a process of the host has, and nothing is left of the attempt", {

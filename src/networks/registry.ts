@@ -113,7 +113,7 @@ export class Registry {
     try {
       await driver.create(network);
       await ensureForwarding(this.#parts, network.ipv6);
-      await firewall?.rebuild();
+      await firewall?.follow();
       if (network.ownSubnets || tries >= MAX_TRIES || !hasRival(host, network)) {
         records.putNetwork(network);
         return { Id: network.id };
@@ -200,7 +200,7 @@ export class Registry {
       this.#busy.delete(network.id);
     }
     ipam.released();
-    await firewall?.rebuild();
+    await firewall?.follow();
     events.publish({
       type: "network",
       action: "destroy",

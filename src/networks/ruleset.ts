@@ -9,27 +9,9 @@
  *   forward      towards containers: answers, published ports, neighbours on the same bridge; nothing else. What passes is marked, so
  *                that other firewalls can be told to let it pass too
  */
+import { BRIDGE_MAPS, BRIDGE_SETS, type BridgeRules, type Member, membersOf } from "./bridge-sets.ts";
 import { PASS_MARK } from "./foreign-firewalls.ts";
 import type { OpenPort, PortRecord } from "./records.ts";
-
-type ByFamily<T> = Readonly<Record<4 | 6, T>>;
-
-export interface BridgeRules {
-  readonly link: string;
-  /** "172.17.0.0/16", "fd00::/64". */
-  readonly subnets: readonly string[];
-  /** Whether what leaves gets the host's address, and which; "": that of the interface by which it leaves. */
-  readonly masquerade: ByFamily<string | undefined>;
-  readonly internal: boolean;
-  /** Whether its containers may talk to each other. */
-  readonly icc: boolean;
-  /** Whether every port may be reached at the container's own address, from where no bridge of ours is. */
-  readonly unprotected: ByFamily<boolean>;
-  /** Whether containers answer to pings from everywhere. */
-  readonly routed: ByFamily<boolean>;
-  /** Links of the host from which every port may be reached. */
-  readonly trusted: readonly string[];
-}
 
 export interface FirewallState {
   readonly bridges: readonly BridgeRules[];
@@ -54,18 +36,17 @@ const IP = { 4: "ip", 6: "ip6" } as const;
 /** Replaces the table, whatever was in it, in one step. */
 export function ruleset(options: RulesetOptions, state: FirewallState): string {
   const { table, owner, ipv6, throughInput, acceptMark } = options;
-  const { bridges } = state;
   const families = ipv6 ? FAMILIES : ([4] as const);
   return `
 add table inet ${table}
 delete table inet ${table}
 table inet ${table} {
 ${comment(owner)}
-${linkSets(bridges)}
+${bridgeSets(membersOf(state.bridges))}
 ${families.map((family) => `${maps(family, state.ports)}\n${openSet(family, state.opened)}`).join("\n")}
 chain raw {
   type filter hook prerouting priority -300; policy accept;
-  iifname @bridges ip daddr 127.0.0.0/8 drop
+  iif @bridges ip daddr 127.0.0.0/8 drop
 }
 chain published {
 ${families.map(lookups).join("\n")}
@@ -82,29 +63,32 @@ chain output {
 }
 chain postrouting {
   type nat hook postrouting priority 100; policy accept;
-${bridges.flatMap((bridge) => families.flatMap((family) => masquerade(bridge, family))).join("\n")}
+  oif @bridges ip saddr 127.0.0.0/8 masquerade
+  iif . oif @same ct status dnat fib saddr type != local masquerade
+  iif . oif @same return
+${families.map(masquerade).join("\n")}
 }
 chain inwards {
   ct state established,related accept
   ct status dnat accept
-  iifname . oifname @friends accept
+  iif . oif @friends accept
 ${families.map((family) => `  ${IP[family]} daddr . meta l4proto . th dport @open${family} accept`).join("\n")}
   ${acceptMark === undefined ? "" : `${markMatch(acceptMark)} accept`}
-  iifname @bridges drop
-  meta nfproto ipv4 oifname @unprotected4 accept
-  meta nfproto ipv6 oifname @unprotected6 accept
-  meta l4proto icmp oifname @routed4 accept
-  meta l4proto icmpv6 oifname @routed6 accept
-  iifname . oifname @trusted accept
+  iif @bridges drop
+  meta nfproto ipv4 oif @unprotected4 accept
+  meta nfproto ipv6 oif @unprotected6 accept
+  meta l4proto icmp oif @routed4 accept
+  meta l4proto icmpv6 oif @routed6 accept
+  iifname . oif @trusted accept
   drop
 }
 chain forward {
   type filter hook forward priority -5; policy accept;
   ${ipv6 ? "" : "meta nfproto ipv6 accept"}
-  iifname @internal oifname != @internal drop
-  iifname @bridges meta mark set meta mark | ${PASS_MARK}
-  oifname @bridges meta mark set meta mark | ${PASS_MARK}
-  oifname @bridges jump inwards
+  iif @internal oif != @internal drop
+  iif @bridges meta mark set meta mark | ${PASS_MARK}
+  oif @bridges meta mark set meta mark | ${PASS_MARK}
+  oif @bridges jump inwards
 }
 }
 `;
@@ -122,47 +106,13 @@ function comment(owner: string): string {
   return owner.length > MAX_COMMENT || /["\\\n]/.test(owner) ? "" : `comment "${owner}"`;
 }
 
-function linkSets(bridges: readonly BridgeRules[]): string {
-  const names = (filter: (bridge: BridgeRules) => boolean) => bridges.filter(filter).map(({ link }) => `"${link}"`);
-  const pairs = bridges.flatMap(({ link, trusted }) => trusted.map((from) => `"${from}" . "${link}"`));
-  return [
-    set(
-      "bridges",
-      "ifname",
-      names(() => true),
-    ),
-    set(
-      "internal",
-      "ifname",
-      names(({ internal }) => internal),
-    ),
-    set(
-      "unprotected4",
-      "ifname",
-      names(({ unprotected }) => unprotected[4]),
-    ),
-    set(
-      "unprotected6",
-      "ifname",
-      names(({ unprotected }) => unprotected[6]),
-    ),
-    set(
-      "routed4",
-      "ifname",
-      names(({ routed }) => routed[4]),
-    ),
-    set(
-      "routed6",
-      "ifname",
-      names(({ routed }) => routed[6]),
-    ),
-    set(
-      "friends",
-      "ifname . ifname",
-      names(({ icc }) => icc).map((name) => `${name} . ${name}`),
-    ),
-    set("trusted", "ifname . ifname", pairs),
-  ].join("\n");
+function bridgeSets(members: readonly Member[]): string {
+  const declare = (kind: string, declarations: Readonly<Record<string, string>>) =>
+    Object.entries(declarations).map(([name, declaration]) => {
+      const elements = members.filter(({ element }) => element.set === name).map(({ text }) => text);
+      return `${kind} ${name} { ${declaration}${listed(elements)} }`;
+    });
+  return [...declare("set", BRIDGE_SETS), ...declare("map", BRIDGE_MAPS)].join("\n");
 }
 
 function set(name: string, type: string, elements: readonly string[]): string {
@@ -217,14 +167,9 @@ function lookups(family: 4 | 6): string {
   ].join("\n");
 }
 
-function masquerade({ link, subnets, masquerade: outwards, internal }: BridgeRules, family: 4 | 6): string[] {
-  const ip = IP[family];
-  const rules = family === 4 ? [`  oifname "${link}" ip saddr 127.0.0.0/8 masquerade`] : [];
-  for (const subnet of subnets.filter((text) => text.includes(":") === (family === 6))) {
-    rules.push(`  oifname "${link}" ${ip} saddr ${subnet} ct status dnat masquerade`);
-    const source = outwards[family];
-    if (source === undefined || internal) continue;
-    rules.push(`  oifname != "${link}" ${ip} saddr ${subnet} ${source === "" ? "masquerade" : `snat to ${source}`}`);
-  }
-  return rules;
+function masquerade(family: 4 | 6): string {
+  const own = `${IP[family]} saddr . meta l4proto @own${family}`;
+  return [`  iif @outwards${family} ${own} masquerade`, `  ${own} snat ${IP[family]} to iif map @source${family}`].join(
+    "\n",
+  );
 }
