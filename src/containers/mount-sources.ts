@@ -1,6 +1,7 @@
 /** A container's binds and volumes at its start: sources made or acquired, empty volumes filled from the image. */
-import { closeSync, constants, mkdirSync, openSync, readlinkSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, readlinkSync, statSync } from "node:fs";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
+import { makeFolders } from "../base/folders.ts";
 import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import type { ContainerMount } from "../runtime/container-mounts.ts";
 import {
@@ -44,7 +45,7 @@ function prepareBind({ paths }: Context, { id }: Container, mount: MountRecord, 
         `invalid mount config for type "bind": bind source path does not exist: ${source}`,
       );
     try {
-      mkdirSync(source, { recursive: true, mode: 0o755 });
+      makeFolders(source, 0o755);
     } catch (error) {
       throw new EngineError("internal", `error while creating mount source path '${source}': ${errorMessage(error)}`, {
         cause: error,

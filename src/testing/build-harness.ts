@@ -42,8 +42,11 @@ function told(events: readonly BuildEvent[]): Pick<BuildRun, "output" | "ran" | 
   );
   const texts = (cached: boolean) =>
     done.filter((vertex) => (vertex.cached === true) === cached).map(({ step }) => step?.text ?? "");
+  const storing = events.find((event) => event.type === "vertex" && event.vertex.name === "exporting to image");
+  const said = (event: BuildEvent) =>
+    event.type === "log" && (storing?.type !== "vertex" || event.vertex !== storing.vertex.digest);
   return {
-    output: events.map((event) => (event.type === "log" ? event.data.toString() : "")).join(""),
+    output: events.map((event) => (event.type === "log" && said(event) ? event.data.toString() : "")).join(""),
     ran: texts(false).filter((text) => !text.startsWith("FROM")),
     cached: texts(true),
   };

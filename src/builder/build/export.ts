@@ -1,6 +1,6 @@
 import { errorKind } from "../../base/errors.ts";
 import type { Lease } from "../../images/images.ts";
-import { familiarName, type Reference } from "../../oci/reference.ts";
+import { familiarName, normalisedName, type Reference } from "../../oci/reference.ts";
 import type { Descriptor } from "../../oci/types.ts";
 import type { BuildRequest, BuildResult, BuiltImage, ExportInput } from "../builder.ts";
 import type { Warning } from "../dockerfile/language.ts";
@@ -26,7 +26,11 @@ export async function exportResult(parts: ExportParts, images: readonly BuiltIma
   const target = index?.descriptor ?? (images[0] as BuiltImage).manifest;
   const result = { images, target };
   if (request.store !== false) {
-    await shownWork(parts, "exporting to image", () => store(parts, images, target, index?.bytes));
+    await shownWork(parts, "exporting to image", async (log) => {
+      await store(parts, images, target, index?.bytes);
+      for (const { id } of images) log(`writing image ${id}`);
+      for (const name of parts.names) log(`naming to ${normalisedName(name)}`);
+    });
     tellTags(parts, images[0] as BuiltImage);
   }
   let metadata: Readonly<Record<string, unknown>> = {};

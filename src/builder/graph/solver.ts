@@ -41,6 +41,7 @@ export class Session<T, S> {
   readonly #solver: Solver<T, S>;
   readonly #options: SessionOptions;
   readonly #importer: Importer<T, S> | undefined;
+  readonly #announced = new Set<Vertex<T, S>>();
   readonly #results = new Map<Vertex<T, S>, Promise<T>>();
   /** What steps with keys gave, by their vertices. */
   readonly kept = new Map<Vertex<T, S>, { readonly key: Digest; readonly made: S }>();
@@ -53,9 +54,13 @@ export class Session<T, S> {
     this.#importer = importer;
   }
 
-  /** Shows vertices before they begin. */
+  /** Shows vertices before they begin; those that were shown already, not again: it would take back how far they have come. */
   async announce(vertices: readonly Vertex<T, S>[]): Promise<void> {
-    for (const vertex of vertices) if (!vertex.hints.hidden) await this.#shown(vertex);
+    for (const vertex of vertices)
+      if (!vertex.hints.hidden && !this.#announced.has(vertex)) {
+        this.#announced.add(vertex);
+        await this.#shown(vertex);
+      }
   }
 
   /** Rejects with what the step, or one before it, failed with; other steps that run go on until the build's signal comes. */

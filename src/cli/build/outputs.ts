@@ -1,9 +1,10 @@
 /** What `--output`, `--load` and `--push` ask for, and the writing of products on this side. */
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
 import type { WireTyped } from "../../api/types/build.ts";
-import { errnoOf } from "../../base/errors.ts";
+import { EngineError, errnoOf } from "../../base/errors.ts";
+import { makeFolders } from "../../base/folders.ts";
 import { parseCsv } from "../flags/values.ts";
 import { fileOutput, type Output } from "../output.ts";
 
@@ -33,6 +34,7 @@ interface Flags {
 export function readOutputs({ outputs, load, push }: Flags): Outputs {
   const specs = outputs.map(readOutput);
   const images = specs.filter(({ type }) => type === "image" || type === "registry");
+  for (const image of images) checkImage(image);
   const loaded = specs.some(({ type, attributes }) => type === "docker" && attributes.dest === undefined);
   const client = specs.filter(
     ({ type, attributes }) =>
@@ -48,6 +50,31 @@ export function readOutputs({ outputs, load, push }: Flags): Outputs {
     names: images.flatMap(({ attributes }) => (attributes.name ?? "").split(",").filter(Boolean)),
     push: pushed,
   };
+}
+
+/** Options of image outputs, and the values that are how images are made here anyway. */
+const IMAGE_OPTIONS: Readonly<Record<string, RegExp>> = {
+  name: /./,
+  push: /^(?:true|false)$/,
+  store: /^true$/,
+  unpack: /^true$/,
+  "oci-mediatypes": /^true$/,
+  compression: /^gzip$/,
+  "name-canonical": /^(?:true|false)$/,
+};
+
+function checkImage({ type, attributes }: WireTyped): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    const known = Object.hasOwn(IMAGE_OPTIONS, name) ? IMAGE_OPTIONS[name] : undefined;
+    if (known === undefined)
+      throw new EngineError("invalid", `the ${type} output has no option ${JSON.stringify(name)}`, {
+        hint: "It has name, push.",
+      });
+    if (!known.test(value))
+      throw new EngineError("not-implemented", `the ${type} output has no ${name}=${value}`, {
+        hint: "Images are stored and pushed as OCI images with gzip layers.",
+      });
+  }
 }
 
 /** "out" is a folder, "-" a tar on standard output, else CSV. */
@@ -99,14 +126,14 @@ export async function writeProduct(
   if (to.kind === "stdout") for await (const bytes of product) out.write(bytes);
   else if (to.kind === "file") await writeFile(to.path, product);
   else {
-    mkdirSync(to.path, { recursive: true });
+    makeFolders(to.path);
     const { Extraction } = await import("../copy/extract.ts");
     await new Extraction(to.path, false, "").run(product);
   }
 }
 
 async function writeFile(path: string, product: AsyncIterable<Uint8Array>): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolders(dirname(path));
   const special = statSync(path, { throwIfNoEntry: false })?.isFile() === false;
   const target = special ? path : `${path}.tmp-${process.pid}`;
   const fd = openSync(target, "w", 0o644);

@@ -1,5 +1,5 @@
 /** From the words of `gantry build` to its end. */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WireBuild, WireBuildFailure, WireBuildResult, WireWarning } from "../../api/types/build.ts";
 import { EngineError } from "../../base/errors.ts";
@@ -12,6 +12,7 @@ import { answersOf } from "./answers.ts";
 import { type Outputs, readOutputs } from "./outputs.ts";
 import { failureText, makeDisplay } from "./progress.ts";
 import type { Display } from "./progress-text.ts";
+import type { Pushed } from "./push.ts";
 import { type NamedSource, namedSources, optionsFrom } from "./request.ts";
 import { readAgents, readSecrets } from "./secrets.ts";
 import { mainSource } from "./source.ts";
@@ -50,7 +51,10 @@ export async function runBuild(context: Context, flags: ParsedFlags): Promise<nu
 async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> {
   const [place = "."] = flags.positional;
   refuseUnknown(flags);
-  const mode = flags.bool("quiet") || checks(flags) ? "quiet" : flags.text("progress");
+  // Who looks at it after a build that failed must not find the ID of an older one.
+  if (flags.text("iidfile") !== "" && !checks(flags)) rmSync(flags.text("iidfile"), { force: true });
+  const shown = flags.changed("progress") ? flags.text("progress") : context.env.BUILDKIT_PROGRESS;
+  const mode = flags.bool("quiet") || checks(flags) ? "quiet" : shown || "auto";
   const display = await makeDisplay(mode, context.err, terminalSize);
   const outputs = readOutputs({ outputs: flags.list("output"), load: flags.bool("load"), push: flags.bool("push") });
   const options = optionsFrom(flags, context.env, outputs);
@@ -99,8 +103,8 @@ async function build(
   const verifying = flags.bool("verify");
   const result = verifying ? await builds.verify(request, options) : await builds.build(request, options);
   display.finish();
-  if (outputs.push) await pushAll(context, request.tags ?? [], flags.bool("quiet"));
-  writeResults(flags, result, request);
+  const pushed = outputs.push ? await pushAll(context, request.tags ?? [], flags.bool("quiet")) : undefined;
+  writeResults(flags, { ...result, ...(pushed !== undefined && { target: { ...result.target, ...pushed } }) }, request);
   if (flags.bool("quiet")) context.out.write(`${result.images[0]?.id ?? result.target.digest}\n`);
   return verifying ? tellDifferences(context, result.differences ?? []) : 0;
 }
@@ -123,9 +127,12 @@ function writeResults(
   writeFileSync(flags.text("metadata-file"), `${JSON.stringify(all, undefined, 2)}\n`);
 }
 
-async function pushAll(context: Context, tags: readonly string[], quiet: boolean): Promise<void> {
+/** What the registry has then; of several, the last. */
+async function pushAll(context: Context, tags: readonly string[], quiet: boolean): Promise<Pushed | undefined> {
   const { pushTag } = await import("./push.ts");
-  for (const tag of tags) await pushTag(context, tag, quiet);
+  let pushed: Pushed | undefined;
+  for (const tag of tags) pushed = (await pushTag(context, tag, quiet)) ?? pushed;
+  return pushed;
 }
 
 /** Credentials are looked for only where there can be some: their code takes longer to load than a cached build. */

@@ -50,8 +50,8 @@ export function rawTerminal(): () => void {
 }
 
 export function terminalSize(): Size | undefined {
-  const { stdout } = process;
-  return stdout.isTTY ? { rows: stdout.rows, columns: stdout.columns } : undefined;
+  const { isTTY, rows, columns } = process.stdout;
+  return isTTY && rows > 0 && columns > 0 ? { rows, columns } : undefined;
 }
 
 /** Tells the size now and after each change, until the returned function is called. Failures are the receiver's to swallow. */

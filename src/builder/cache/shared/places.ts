@@ -1,10 +1,11 @@
 /** Where travelling caches lie: a registry's repository, or a folder with an OCI layout. */
-import { createReadStream, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { copyFile, rename } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { type Digest, digestOf, parseDigest } from "../../../base/digest.ts";
 import { EngineError, errnoOf } from "../../../base/errors.ts";
 import { writeFileAtomic } from "../../../base/files.ts";
+import { makeFolders } from "../../../base/folders.ts";
 import type { Content } from "../../../content/content.ts";
 import type { Image } from "../../../images/images.ts";
 import { MEDIA } from "../../../oci/media-types.ts";
@@ -138,13 +139,13 @@ class LayoutPlace implements CachePlace {
 
   async send({ digest }: Descriptor, file: string): Promise<void> {
     const target = this.#blob(digest);
-    mkdirSync(join(target, ".."), { recursive: true });
+    makeFolders(join(target, ".."));
     await copyFile(file, `${target}.part`);
     await rename(`${target}.part`, target);
   }
 
   async putManifest({ descriptor, bytes }: Parameters<CachePlace["putManifest"]>[0]): Promise<void> {
-    mkdirSync(join(this.#blob(descriptor.digest), ".."), { recursive: true });
+    makeFolders(join(this.#blob(descriptor.digest), ".."));
     writeFileAtomic(this.#blob(descriptor.digest), bytes);
     const others = this.#index().filter(({ annotations }) => annotations?.[REF_NAME] !== this.#tag);
     const manifests = [...others, { ...descriptor, annotations: { [REF_NAME]: this.#tag } }];
