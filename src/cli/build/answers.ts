@@ -19,16 +19,29 @@ export interface Answering {
   readonly agents: Agents;
   readonly outputs: readonly ClientOutput[];
   readonly out: Output;
+  /** Look at folders while the daemon is still being asked. */
+  readonly listsAhead: boolean;
 }
 
-export function answersOf({ sources, secrets, agents, outputs, out }: Answering): BuildAnswers {
+/** Chunks of a listing that are made before anyone asks for them. */
+const AHEAD = 16;
+
+export function answersOf({ sources, secrets, agents, outputs, out, listsAhead }: Answering): BuildAnswers {
   const listings = new Map<string, { readonly folder: string; readonly listing: Listing }>();
+  const begun = new Map<string, AsyncGenerator<string>>();
+  const begin = (context: string) => {
+    const { folder, ignore } = folderOf(sources, context);
+    const listing = listFolder(folder, ignore);
+    listings.set(context, { folder, listing });
+    return listing.chunks();
+  };
+  for (const [context, { source }] of sources)
+    if (listsAhead && source !== undefined && "folder" in source) begun.set(context, ahead(begin(context), AHEAD));
   return {
     listing: async ({ context }, channel) => {
-      const { folder, ignore } = folderOf(sources, context);
-      const listing = listFolder(folder, ignore);
-      listings.set(context, { folder, listing });
-      await pipeline(listing.chunks(), channel);
+      const chunks = begun.get(context) ?? begin(context);
+      begun.delete(context);
+      await pipeline(chunks, channel);
     },
     files: async ({ context }, channel) => {
       const known = listings.get(context);
@@ -59,6 +72,29 @@ export function answersOf({ sources, secrets, agents, outputs, out }: Answering)
       await finished(channel).catch(() => {});
     },
   };
+}
+
+/** The same values; up to `most` are asked for before anyone wants them. What fails then is thrown when its turn comes. */
+async function* drained<T>(source: AsyncGenerator<T>, waiting: Promise<IteratorResult<T>>[]): AsyncGenerator<T> {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const { done, value } = await next;
+    if (done) return;
+    waiting.push(asked(source));
+    yield value;
+  }
+}
+
+function ahead<T>(source: AsyncGenerator<T>, most: number): AsyncGenerator<T> {
+  return drained(
+    source,
+    Array.from({ length: most }, () => asked(source)),
+  );
+}
+
+function asked<T>(source: AsyncGenerator<T>): Promise<IteratorResult<T>> {
+  const next = source.next();
+  next.catch(() => {});
+  return next;
 }
 
 function folderOf(sources: Answering["sources"], context: string): Extract<Source, { folder: string }> {

@@ -67,7 +67,8 @@ async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> 
     ...named,
     ...(source === undefined ? [] : [["", { wire: source.wire, source }] as const]),
   ]);
-  const answers = answersOf({ sources, secrets, agents, outputs: outputs.client, out: context.out });
+  const listsAhead = !checks(flags);
+  const answers = answersOf({ sources, secrets, agents, outputs: outputs.client, out: context.out, listsAhead });
   const request = {
     ...options,
     dockerfile,
