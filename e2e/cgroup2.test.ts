@@ -11,6 +11,7 @@ const FILES = [
   "src/runtime/open.test.ts",
   "src/containers/oom.test.ts",
   "e2e/limits.test.ts",
+  "e2e/apparmor.test.ts",
 ];
 /** Also for a busy machine without virtualisation; it takes less than a minute with it. */
 const SECONDS = 480;

@@ -34,6 +34,7 @@ const TESTING = [
   { what: "bsdtar", found: () => program("bsdtar"), package: "libarchive-tools" },
   { what: "umoci", found: () => program("umoci"), package: "umoci" },
   { what: "qemu", found: () => process.arch !== "x64" || program("qemu-system-x86_64"), package: "qemu-system-x86" },
+  { what: "apparmor_parser", found: () => program("apparmor_parser"), package: "apparmor" },
   { what: "mkfs.ext4", found: () => program("mkfs.ext4"), package: "e2fsprogs" },
   { what: "git", found: () => program("git"), package: "git" },
   { what: "xz", found: () => program("xz"), package: "xz-utils" },

@@ -1,5 +1,5 @@
 /**
- * Runs a command of the project on another kernel: a small virtual machine with Debian's kernel, control groups of version 2
+ * Runs a command of the project on another kernel: a small virtual machine with Debian's kernel, AppArmor, control groups of version 2
  * alone, and the host's files below a scratch disk. Nothing it writes comes back; only its output and its exit code do.
  *
  *   node scripts/guest.ts [--time SECONDS] [--] command…
@@ -138,7 +138,7 @@ function accelerator(): string[] {
 
 const KERNEL_WORDS = [
   ...["console=ttyS0", "loglevel=4", "panic=-1", "8250.nr_uarts=4"],
-  ...["mitigations=off", "nokaslr", "tsc=reliable", "apparmor=0", "cryptomgr.notests", "random.trust_cpu=on"],
+  ...["mitigations=off", "nokaslr", "tsc=reliable", "cryptomgr.notests", "random.trust_cpu=on"],
 ];
 
 function commandScript(command: readonly string[], env: Readonly<Record<string, string>>): string {

@@ -23,6 +23,7 @@ $bb mount -t overlay -o lowerdir=/host,upperdir=/scratch/upper,workdir=/scratch/
 at=/root
 $bb mount -t proc proc $at/proc
 $bb mount -t sysfs sys $at/sys
+$bb mount -t securityfs securityfs $at/sys/kernel/security || fail "no AppArmor"
 $bb mount -t devtmpfs dev $at/dev
 $bb ln -sf /proc/self/fd $at/dev/fd
 for stream in 0:stdin 1:stdout 2:stderr; do $bb ln -sf /proc/self/fd/${stream%:*} $at/dev/${stream#*:}; done

@@ -1,4 +1,5 @@
 import type { ContainerConfig, ContainerInspect, ContainerState } from "../api/types/container.ts";
+import { appArmorProfile } from "../runtime/apparmor.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { commandOf, imageManifest, mountViews } from "./list.ts";
@@ -38,7 +39,7 @@ export async function inspectContainer(
     Platform: definition.platform,
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: context.host.appArmor && !hostConfig.Privileged ? "docker-default" : "",
+    AppArmorProfile: context.host.appArmor ? (appArmorProfile(hostConfig, context.host) ?? "unconfined") : "",
     ExecIDs: execIds(container),
     HostConfig: hostConfig,
     GraphDriver: graphDriver(context, container),

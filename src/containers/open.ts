@@ -3,7 +3,7 @@ import type { Logger } from "../base/log.ts";
 import type { Events } from "../events/events.ts";
 import type { Images, ImageUse } from "../images/images.ts";
 import { type CgroupTree, openCgroups } from "../kernel/cgroups.ts";
-import { readHost } from "../kernel/host.ts";
+import { type Host, readHost } from "../kernel/host.ts";
 import type { Logs } from "../logs/logs.ts";
 import type { Networks } from "../networks/networks.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -50,6 +50,8 @@ export interface ContainersOptions {
   readonly logger: Logger;
   /** Default: this machine's. */
   readonly cgroups?: CgroupTree | undefined;
+  /** Default: as it is now. */
+  readonly host?: Host | undefined;
 }
 
 /** The engine's own view of the containers, beside the contract. */
@@ -65,7 +67,12 @@ export interface OpenContainers extends Containers {
   dispose(): Promise<void>;
 }
 
-export function openContainers({ store, cgroups = openCgroups(), ...parts }: ContainersOptions): OpenContainers {
+export function openContainers({
+  store,
+  cgroups = openCgroups(),
+  host = readHost(),
+  ...parts
+}: ContainersOptions): OpenContainers {
   let closing = false;
   const registry = new Registry(store, parts.logger);
   const context: Context = {
@@ -73,7 +80,7 @@ export function openContainers({ store, cgroups = openCgroups(), ...parts }: Con
     store,
     paths: store.paths,
     cgroups,
-    host: readHost(),
+    host,
     registry,
     locks: new KeyedLock(),
     rootfs: new RootfsMounts(parts.snapshots, store.paths),

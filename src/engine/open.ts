@@ -10,12 +10,12 @@ import { openContent } from "../content/open.ts";
 import { openEvents } from "../events/open.ts";
 import { openImages } from "../images/open.ts";
 import { openCgroups } from "../kernel/cgroups.ts";
-import { readHost } from "../kernel/host.ts";
 import { lockFile } from "../kernel/locks.ts";
 import { openLogs } from "../logs/open.ts";
 import { openNetworks } from "../networks/open.ts";
 import { openPlugins, pluginFolders } from "../plugins/open.ts";
 import { openRemote } from "../remote/open.ts";
+import { readHostWithProfile } from "../runtime/apparmor.ts";
 import { openRuntime } from "../runtime/open.ts";
 import { openSnapshots } from "../snapshots/open.ts";
 import { openStore } from "../store/open.ts";
@@ -57,7 +57,7 @@ async function compose(
   closers: AsyncDisposableStack,
 ): Promise<Omit<Engine, typeof Symbol.asyncDispose>> {
   const settings = completeSettings(given);
-  const host = readHost();
+  const host = await readHostWithProfile(logger);
   const cgroups = openCgroups();
   closers.defer(lockRoot(paths).release);
   const store = closers.adopt(openStore(paths), (opened) => opened.close());
@@ -104,6 +104,7 @@ async function compose(
     events,
     settings,
     logger,
+    host,
   });
   closers.defer(() => containers.dispose());
   const buildContexts = openContexts({ store });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ContainerConfig, HostConfig } from "../api/types/container.ts";
 import { type Host, mayRaiseLimits } from "../kernel/host.ts";
+import { appArmorProfile } from "./apparmor.ts";
 import { capabilitySets, resolveCapabilities } from "./capabilities.ts";
 import { withCdi } from "./cdi-edits.ts";
 import { readCdi } from "./cdi-specs.ts";
@@ -107,7 +108,7 @@ function specProcess(input: SpecInput, capabilities: readonly string[], security
   const { config, hostConfig, host, defaults } = input;
   const tty = config.Tty === true;
   const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  const appArmor = appArmorProfile(input, security);
+  const appArmor = appArmorProfile(input.hostConfig, input.host);
   const noNewPrivileges = security.noNewPrivileges ?? (hostConfig.Privileged ? false : defaults.noNewPrivileges);
   const rlimits = specRlimits({
     ulimits: hostConfig.Ulimits ?? [],
@@ -127,14 +128,6 @@ function specProcess(input: SpecInput, capabilities: readonly string[], security
     ...(appArmor === undefined ? {} : { apparmorProfile: appArmor }),
     ...oomScoreAdj(input),
   };
-}
-
-/** The kernel's default profile for containers, where it is loaded; nothing on a kernel without AppArmor. */
-function appArmorProfile({ hostConfig, host }: SpecInput, { appArmor }: SecurityOptions): string | undefined {
-  if (!host.appArmor) return undefined;
-  if (appArmor !== undefined && appArmor !== "") return appArmor === "unconfined" ? undefined : appArmor;
-  if (hostConfig.Privileged) return undefined;
-  return host.appArmorProfiles.has("docker-default") ? "docker-default" : undefined;
 }
 
 /** A score below our own takes CAP_SYS_RESOURCE; without it the container gets ours. An equal one is inherited. */

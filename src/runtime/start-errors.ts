@@ -74,6 +74,11 @@ const RULES: readonly Rule[] = [
   [/^(?:open|find) executable: (.*)$/, ([, reason = ""], { args }) => notRun(args[0] ?? "", reason)],
   [/^exec (?:container process )?`([^`]*)`: (.*)$/, ([, file = "", reason = ""]) => notRun(file, reason)],
   [
+    /(\/proc\/(?:thread-self|self)\/attr\/(?:apparmor\/)?exec)\W.*no such file/i,
+    ([, file = ""]) =>
+      `unable to apply apparmor profile: write ${file}: no such file or directory (load it with apparmor_parser -r)`,
+  ],
+  [
     /chdir(?: to)? `?([^`:]*)`?: (.*)$/i,
     ([, folder = "", reason = ""]) => `chdir to cwd ("${folder}") set in config.json failed: ${lower(reason)}`,
   ],

@@ -99,7 +99,7 @@ class SpawnedDaemon implements TestDaemon {
         await this.call("GET", "/_ping");
         return;
       } catch (error) {
-        if (child.exitCode !== null || attempt > 1000)
+        if (child.exitCode !== null || attempt > 3000)
           throw new Error(`gantryd did not come up:\n${this.#log}`, { cause: error });
         await sleep(20);
       }
