@@ -1,5 +1,6 @@
 /** What a daemon's process holds. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { proportionalMemory, type TestDaemon } from "../../src/testing/daemon.ts";
 
@@ -39,4 +40,21 @@ async function look(daemon: TestDaemon): Promise<Holdings> {
       .filter(Boolean).length,
     listeners: NEventsListener,
   };
+}
+
+/** KiB of the JavaScript heap that are in use after a collection of garbage: what the daemon's own diagnostics say. */
+export async function heldHeap(daemon: TestDaemon): Promise<number> {
+  const reports = () =>
+    readdirSync(daemon.execRoot).filter((name) => name.startsWith("diagnostics-") && name.endsWith(".json"));
+  const before = new Set(reports());
+  process.kill(daemon.pid, "SIGUSR1");
+  for (;;) {
+    await sleep(50);
+    const name = reports().find((report) => !before.has(report));
+    if (name === undefined) continue;
+    const path = join(daemon.execRoot, name);
+    const { javascriptHeap } = JSON.parse(readFileSync(path, "utf8")) as { javascriptHeap: { usedMemory: number } };
+    rmSync(path);
+    return Math.round(javascriptHeap.usedMemory / 1024);
+  }
 }
