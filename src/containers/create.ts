@@ -19,6 +19,7 @@ import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { completeHostConfig } from "./host-config.ts";
 import { mergeImageConfig } from "./image-config.ts";
+import { resolveLinks } from "./links.ts";
 import { logSubject } from "./log-subject.ts";
 import { type PlannedMount, planMounts } from "./mount-points.ts";
 import { checkName, inventName } from "./names.ts";
@@ -157,7 +158,8 @@ function resolveNames({ registry }: Context, hostConfig: HostConfig): HostConfig
     return name === undefined ? mode : `container:${donorId(registry, name)}`;
   };
   const { NetworkMode, IpcMode, PidMode } = hostConfig;
-  return { ...hostConfig, NetworkMode: resolved(NetworkMode), IpcMode: resolved(IpcMode), PidMode: resolved(PidMode) };
+  const modes = { NetworkMode: resolved(NetworkMode), IpcMode: resolved(IpcMode), PidMode: resolved(PidMode) };
+  return { ...hostConfig, ...modes, Links: resolveLinks({ registry }, hostConfig.Links) };
 }
 
 /** Unless another network was asked for by name. */

@@ -2,6 +2,7 @@ import type { ContainerConfig, ContainerInspect, ContainerState } from "../api/t
 import { appArmorProfile } from "../runtime/apparmor.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
+import { linkViews } from "./links.ts";
 import { commandOf, imageManifest, mountViews } from "./list.ts";
 import type { State } from "./record.ts";
 import { containerSize } from "./size.ts";
@@ -41,7 +42,7 @@ export async function inspectContainer(
     ProcessLabel: "",
     AppArmorProfile: context.host.appArmor ? (appArmorProfile(hostConfig, context.host) ?? "unconfined") : "",
     ExecIDs: execIds(container),
-    HostConfig: hostConfig,
+    HostConfig: { ...hostConfig, Links: linkViews(context, container) },
     GraphDriver: graphDriver(context, container),
     ...(size ? await containerSize(context, container) : {}),
     Mounts: mountViews(context, { ...definition, mounts }),

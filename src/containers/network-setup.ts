@@ -5,6 +5,7 @@ import type { Sandbox, SandboxRequest } from "../networks/networks.ts";
 import type { ContainerMount } from "../runtime/container-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
+import { checkLinks, linkHosts, refreshLinked } from "./links.ts";
 import { donorOf } from "./namespaces.ts";
 
 export interface ContainerNetwork {
@@ -22,9 +23,11 @@ export async function openNetwork(context: Context, container: Container): Promi
       throw new EngineError("conflict", `cannot join network namespace of a non running container: ${owner.id}`);
     return { sandbox, owner };
   }
+  checkLinks(context, container);
   const request = sandboxRequest(context, container);
   const sandbox = await context.networks.open(request);
   writeFiles(context, container, request, sandbox);
+  refreshLinked(context, container);
   return { sandbox, owner };
 }
 
@@ -79,6 +82,7 @@ export function networkFiles(context: Context, container: Container, request: Sa
     dnsSearch: own(hostConfig.DnsSearch, settings.dnsSearch),
     dnsOptions: own(hostConfig.DnsOptions, settings.dnsOptions),
     extraHosts: hostConfig.ExtraHosts ?? [],
+    links: linkHosts(context, container),
   });
 }
 

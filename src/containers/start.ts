@@ -12,6 +12,7 @@ import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { watchExit } from "./exit.ts";
 import { watchHealth } from "./health.ts";
+import { linkEnvironment } from "./links.ts";
 import { forwardLog, logSubject } from "./log-subject.ts";
 import { prepareMounts } from "./mount-sources.ts";
 import { chooseNamespaces } from "./namespaces.ts";
@@ -67,7 +68,7 @@ async function launch(context: Context, container: Container): Promise<Task> {
   const [network, { root, mounts }] = await bothDone(openNetwork(context, container), files);
   notifyVolumes(context, container, "mount");
   const spec: Spec = buildSpec({
-    config,
+    config: { ...config, Env: [...linkEnvironment(context, container), ...(config.Env ?? [])] },
     hostConfig,
     hostname: config.Hostname || network.owner.definition.config.Hostname || "",
     rootfs: root,

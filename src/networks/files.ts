@@ -11,6 +11,8 @@ export interface FileOptions {
   readonly dnsSearch: readonly string[];
   readonly dnsOptions: readonly string[];
   readonly extraHosts: readonly string[];
+  /** Lines for containers that this one is linked to. */
+  readonly links?: readonly string[];
 }
 
 export interface FileContext extends FileOptions {
@@ -30,7 +32,7 @@ const LOCALHOST = [
 ];
 
 export function hostsFile(context: FileContext): string {
-  const { request, sandbox, extraHosts } = context;
+  const { request, sandbox, extraHosts, links = [] } = context;
   const extra = extraHosts.flatMap((text) => extraHost(text, context.hostGateways));
   if (sandbox.netns === undefined) return joined([readHosts().trimEnd(), ...extra]);
   const { hostname, domainname } = request;
@@ -38,7 +40,7 @@ export function hostsFile(context: FileContext): string {
   const own = Object.values(sandbox.endpoints).flatMap(({ IPAddress, GlobalIPv6Address }) =>
     [IPAddress, GlobalIPv6Address].flatMap((ip) => (ip === undefined || ip === "" ? [] : [`${ip}\t${names}`])),
   );
-  return joined([...LOCALHOST, ...extra, ...own]);
+  return joined([...LOCALHOST, ...extra, ...links, ...own]);
 }
 
 function joined(lines: readonly string[]): string {

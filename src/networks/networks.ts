@@ -134,6 +134,7 @@ export interface Networks {
       readonly dnsSearch: readonly string[];
       readonly dnsOptions: readonly string[];
       readonly extraHosts: readonly string[];
+      readonly links?: readonly string[];
     },
   ): { hosts: string; resolvConf: string; hostname: string };
 

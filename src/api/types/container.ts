@@ -187,7 +187,7 @@ export interface HostConfig extends Resources {
   GroupAdd?: string[] | undefined;
   IpcMode?: string | undefined;
   Cgroup?: string | undefined;
-  Links?: string[] | undefined;
+  Links?: string[] | null | undefined;
   OomScoreAdj?: number | undefined;
   PidMode?: string | undefined;
   Privileged?: boolean | undefined;

@@ -1,0 +1,92 @@
+/** `--link`: by /etc/hosts and variables on the default bridge, by aliases of the endpoint on networks of the user's. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { Cli, type CliName, missing } from "./lib/cli.ts";
+
+for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
+
+function suite(name: CliName): void {
+  let daemon: TestDaemon;
+  let cli: Cli;
+  before(async () => {
+    daemon = await startDaemon();
+    cli = new Cli(name, daemon);
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  const run = (container: string, ...flags: string[]) =>
+    cli.ok("run", "-d", "--name", container, ...flags, "busybox", "sleep", "1000");
+  const addressOf = (container: string) =>
+    cli.ok("inspect", "--format", "{{.NetworkSettings.Networks.bridge.IPAddress}}", container);
+
+  test("on the default bridge the other container is known by its alias and by variables", async () => {
+    const id = await run("db", "--expose", "5432", "--expose", "53/udp", "-e", "USER=me", "-e", "A=b=c");
+    await run("web-1", "--link", "db:my-db", "-e", "MY_DB_ENV_USER=mine");
+    const address = await addressOf("db");
+    const hosts = () => cli.ok("exec", "web-1", "cat", "/etc/hosts");
+    assert.match(await hosts(), new RegExp(`^${address}\tmy-db ${id.slice(0, 12)} db$`, "m"));
+    await cli.ok("exec", "web-1", "ping", "-c", "1", "my-db");
+    const variables = (await cli.ok("exec", "web-1", "env")).split("\n").filter((line) => line.startsWith("MY_DB"));
+    assert.deepEqual(variables.sort(), [
+      "MY_DB_ENV_A=b=c",
+      "MY_DB_ENV_USER=mine",
+      "MY_DB_NAME=/web-1/my-db",
+      `MY_DB_PORT=tcp://${address}:5432`,
+      `MY_DB_PORT_53_UDP=udp://${address}:53`,
+      `MY_DB_PORT_53_UDP_ADDR=${address}`,
+      "MY_DB_PORT_53_UDP_PORT=53",
+      "MY_DB_PORT_53_UDP_PROTO=udp",
+      `MY_DB_PORT_5432_TCP=tcp://${address}:5432`,
+      `MY_DB_PORT_5432_TCP_ADDR=${address}`,
+      "MY_DB_PORT_5432_TCP_PORT=5432",
+      "MY_DB_PORT_5432_TCP_PROTO=tcp",
+    ]);
+    assert.equal(await cli.ok("inspect", "--format", "{{json .HostConfig.Links}}", "web-1"), '["/db:/web-1/my-db"]');
+    await cli.ok("stop", "-t", "0", "db");
+    await run("taker");
+    await cli.ok("start", "db");
+    const now = await addressOf("db");
+    assert.notEqual(now, address);
+    assert.match(await hosts(), new RegExp(`^${now}\tmy-db ${id.slice(0, 12)} db$`, "m"));
+    assert.doesNotMatch(await hosts(), new RegExp(`^${address}\t`, "m"));
+    await cli.ok("rm", "-f", "web-1", "db", "taker");
+  });
+
+  test("a link to nobody, or to one that does not run, is refused", async () => {
+    const refused = async (message: RegExp, ...args: string[]) => {
+      const { code, err } = await cli.run(...args);
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+    };
+    const create = ["create", "--name", "web"];
+    await refused(
+      /could not get container for nobody: No such container: nobody/,
+      ...create,
+      "--link",
+      "nobody",
+      "busybox",
+    );
+    await cli.ok("create", "--name", "db", "busybox", "sleep", "1000");
+    await cli.ok(...create, "--link", "db", "busybox", "true");
+    await refused(/Cannot link to a non running container: \/db AS \/web\/db/, "start", "web");
+    await cli.ok("rm", "-f", "db");
+    await cli.ok("start", "-a", "web");
+    await cli.ok("rm", "-f", "web");
+  });
+
+  test("on a network of the user's it is an alias that the linking container alone knows", async () => {
+    await cli.ok("network", "create", "app");
+    await run("db", "--network", "app");
+    await run("web", "--network", "app", "--link", "db:database");
+    await run("other", "--network", "app");
+    await cli.ok("exec", "web", "ping", "-c", "1", "database");
+    assert.notEqual((await cli.run("exec", "other", "nslookup", "database")).code, 0);
+    await cli.ok("network", "disconnect", "app", "other");
+    await cli.ok("network", "connect", "--link", "db:store", "app", "other");
+    await cli.ok("exec", "other", "ping", "-c", "1", "store");
+    assert.doesNotMatch(await cli.ok("exec", "web", "env"), /DATABASE/);
+    await cli.ok("rm", "-f", "web", "db", "other");
+    await cli.ok("network", "rm", "app");
+  });
+}
