@@ -350,6 +350,11 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./volume-snapshot.ts")).command,
   },
   {
+    names: ["volume update"],
+    summary: "Update a cluster volume",
+    load: async () => (await import("./volume-update.ts")).command,
+  },
+  {
     names: ["network connect"],
     summary: "Connect a container to a network",
     load: async () => (await import("./network-connect.ts")).command,

@@ -15,7 +15,7 @@ export const command: Command = {
   run: async (context, flags) => {
     const [name = flags.text("name")] = flags.positional;
     if (flags.changed("name") && flags.positional.length > 0)
-      throw new Error("conflicting options: either specify --name or provide positional arg, not both");
+      throw new Error("conflicting options: cannot specify a volume-name through both --name and as a positional arg");
     const { Name } = await context.client.volumes.create({
       Name: name,
       Driver: flags.text("driver"),
