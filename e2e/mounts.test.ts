@@ -113,4 +113,110 @@ function suite(name: CliName): void {
     );
     await cli.ok("rm", "owner");
   });
+
+  test("mounts come through as the propagation says, and not where they cannot", async () => {
+    const [folder, other] = [join(daemon.folder, "shared"), join(daemon.folder, "other")];
+    for (const path of [folder, other]) {
+      mkdirSync(join(path, "late"), { recursive: true });
+      mount({ source: path, target: path, flags: ["bind"] });
+    }
+    mount({ target: folder, flags: ["shared"] });
+    mount({ target: other, flags: ["private"] });
+    try {
+      const modes = ["rslave", "rprivate"] as const;
+      for (const mode of modes)
+        await cli.ok("run", "-d", "--name", mode, "-v", `${folder}:/x:${mode}`, "busybox", "sleep", "600");
+      mount({ source: "tmpfs", target: join(folder, "late"), type: "tmpfs" });
+      const sees = (container: string) =>
+        cli.ok("exec", container, "sh", "-c", "grep -c ' /x/late ' /proc/mounts || true");
+      assert.deepEqual(await Promise.all(modes.map(sees)), ["1", "0"]);
+      unmount(join(folder, "late"));
+      const inner = "mount -t tmpfs inner /x/late";
+      await cli.ok("run", "--rm", "--privileged", "-v", `${folder}:/x:rshared`, "busybox", "sh", "-c", inner);
+      unmount(join(folder, "late"));
+      for (const [mode, what] of [
+        ["shared", "shared"],
+        ["slave", "shared or slave"],
+      ]) {
+        const { code, err } = await cli.run("run", "--rm", "-v", `${other}:/x:${mode}`, "busybox", "true");
+        assert.deepEqual(
+          [code, err.includes(`path ${other} is mounted on ${other} but it is not a ${what} mount`)],
+          [125, true],
+          err,
+        );
+      }
+      await cli.ok("rm", "-f", ...modes);
+    } finally {
+      for (const path of [folder, other]) unmount(path, { detach: true });
+    }
+  });
+
+  test("flags of SELinux and of other systems are accepted", async () => {
+    const folder = join(daemon.folder, "labelled");
+    mkdirSync(folder);
+    const modes = ["z", "Z", "ro,Z", "rw,z", "cached", "delegated", "consistent"];
+    const binds = modes.flatMap((mode, index) => ["-v", `${folder}:/x${index}:${mode}`]);
+    await cli.ok("run", "--rm", ...binds, "-v", "labelled:/v:z", "busybox", "true");
+    await cli.ok("volume", "rm", "labelled");
+  });
+
+  test("a volume gets content, owner and mode of what the image has there, unless it is not to", async () => {
+    await cli.ok(
+      "run",
+      "--name",
+      "seed",
+      "busybox",
+      "sh",
+      "-c",
+      "mkdir -p /seed/in; echo hi > /seed/in/f; chown -R 7:8 /seed; chmod 2750 /seed; chmod 4711 /seed/in/f",
+    );
+    await cli.ok("commit", "--change", "VOLUME /seed", "seed", "seeded");
+    await cli.ok("rm", "seed");
+    const look = "stat -c '%u:%g %a' /seed /seed/in/f; cat /seed/in/f";
+    const whole = "7:8 2750\n7:8 4711\nhi";
+    const show = (...words: string[]) => cli.ok("run", "--rm", ...words, "seeded", "sh", "-c", look);
+    assert.equal(await show(), whole);
+    assert.equal(await show("-v", "copied:/seed"), whole);
+    assert.equal(await show("--mount", "type=volume,source=again,target=/seed"), whole);
+    for (const [index, word] of [
+      ["-v", "bare0:/seed:nocopy"],
+      ["--mount", "type=volume,source=bare1,target=/seed,volume-nocopy=true"],
+    ].entries())
+      assert.equal(await cli.ok("run", "--rm", ...word, "seeded", "sh", "-c", "ls -A /seed | wc -l"), "0", `${index}`);
+    await cli.ok("volume", "rm", "again", "bare0", "bare1", "copied");
+  });
+
+  test("--mount makes volumes with a driver, options and labels; what makes no sense is refused in Docker's words", async () => {
+    const options =
+      'volume-driver=local,volume-opt=type=tmpfs,volume-opt=device=tmpfs,"volume-opt=o=size=1m,uid=9",volume-label=of=test';
+    const made = await run([`type=volume,source=ram,target=/x,${options}`], "stat -c %u /x; df -k /x | tail -1");
+    assert.match(made.out, /^9\ntmpfs +1024 /);
+    assert.equal(await cli.ok("volume", "inspect", "-f", "{{.Labels.of}} {{.Options.type}}", "ram"), "test tmpfs");
+    await cli.ok("volume", "rm", "ram");
+    const tmpfs = await run(
+      ["type=tmpfs,target=/x,tmpfs-size=2m,tmpfs-mode=0700,readonly"],
+      "grep ' /x ' /proc/mounts",
+    );
+    assert.match(tmpfs.out, /^tmpfs \/x tmpfs ro,.*size=2048k,mode=700/);
+    const wrong: readonly (readonly [words: readonly string[], said: RegExp])[] = [
+      [["--mount", "type=wish,target=/x"], /invalid mount config for type "wish": mount type unknown/],
+      [["--mount", "type=bind,source=/tmp,target=/x", "-v", "/tmp:/x"], /Duplicate mount point: \/x/],
+      [
+        ["--mount", "type=bind,source=/tmp,target=/x,volume-nocopy=true"],
+        /cannot mix 'volume-\*' options with mount type 'bind'/,
+      ],
+      [["--mount", "type=volume,source=v1,target=rel"], /invalid mount path: 'rel' mount path must be absolute/],
+      [["--mount", "type=volume,source=v1"], /target is required/],
+      [["-v", "a/b:/x"], /"a\/b" includes invalid characters for a local volume name/],
+      [["-v", "vv:/x:odd"], /invalid mode: odd/],
+      [["-v", "/tmp:/"], /invalid specification: destination can't be '\/'/],
+      [["--volumes-from", "nobody"], /No such container: nobody/],
+      [["--volumes-from", "nobody:odd"], /invalid mode: odd/],
+    ];
+    for (const [words, said] of wrong) {
+      const { code, err } = await cli.run("run", "--rm", ...words, "busybox", "true");
+      assert.deepEqual([code, said.test(err)], [125, true], `${words.join(" ")}: ${err}`);
+      assert.doesNotMatch(err, /Unable to find image/);
+    }
+  });
 }

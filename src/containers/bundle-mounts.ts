@@ -4,10 +4,10 @@
  * writable (their "rro" breaks other mounts in crun 1.8); id-mapped ones; and parts of volumes, whose paths others could change before a
  * runtime has followed them.
  */
-import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, errnoOf } from "../base/errors.ts";
-import { bindMapped, type MountFlag, mount, mountTable, unmountIfMounted } from "../kernel/mounts.ts";
+import { bindMapped, type MountEntry, type MountFlag, mount, mountTable, unmountIfMounted } from "../kernel/mounts.ts";
 import { fdPath, O_PATH, openIn } from "../kernel/rooted.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Context } from "./context.ts";
@@ -114,6 +114,31 @@ function protectBelow(place: string): void {
 
 /** A remount takes away what it does not name. */
 const KEPT: ReadonlySet<string> = new Set(["nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"]);
+
+/**
+ * Throws "invalid" in Docker's words where a propagation cannot work, because the mount that holds the source is private: nothing would
+ * ever come through.
+ */
+export function checkPropagation(source: string, propagation: string): void {
+  const wanted = /^r?(shared|slave)$/.exec(propagation)?.[1];
+  if (wanted === undefined) return;
+  const real = realpathSync(source);
+  const holds = ({ target }: MountEntry) => target === "/" || real === target || real.startsWith(`${target}/`);
+  const holder = mountTable()
+    .filter(holds)
+    .reduce<MountEntry | undefined>(
+      (best, entry) => (entry.target.length >= (best?.target.length ?? 0) ? entry : best),
+      undefined,
+    );
+  const peers = wanted === "shared" ? ["shared"] : ["shared", "master"];
+  if (holder === undefined || holder.propagation.some((tag) => peers.some((peer) => tag.startsWith(`${peer}:`))))
+    return;
+  throw new EngineError(
+    "invalid",
+    `path ${source} is mounted on ${holder.target} but it is not a ${wanted === "shared" ? "shared" : "shared or slave"} mount`,
+    { hint: `make it one with: mount --make-rshared ${holder.target}` },
+  );
+}
 
 /** Makes the snapshots, which keep the images' layers; the container's own is not among them. */
 export async function prepareImageMounts(

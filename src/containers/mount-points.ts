@@ -1,7 +1,7 @@
 /** From what a request says about mounts to the list that the container keeps: Docker's order, precedence and error texts. */
 import { posix } from "node:path";
 import type { ContainerConfig, HostConfig } from "../api/types/container.ts";
-import { EngineError } from "../base/errors.ts";
+import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import { newId } from "../base/ids.ts";
 import { type BindSpec, parseBind } from "./bind-spec.ts";
 import { parseIdMap } from "./id-map.ts";
@@ -72,10 +72,20 @@ function inherited(entry: string, { mountsOf }: MountSources): MountRecord[] {
   const [container = "", mode = "rw"] = entry.split(":", 2) as [string, string?];
   if (container === "") throw new EngineError("invalid", "malformed volumes-from specification: ");
   if (!/^(?:rw|ro)?(?:,?[zZ])?$/.test(mode)) throw new EngineError("invalid", `invalid mode: ${mode}`);
-  return mountsOf(container).map(({ anonymous: _, ...mount }) => ({
+  return theirs(container, mountsOf).map(({ anonymous: _, ...mount }) => ({
     ...mount,
     writable: mount.writable && !mode.split(",").includes("ro"),
   }));
+}
+
+/** Not "not-found", which clients take for the image's. */
+function theirs(container: string, mountsOf: MountSources["mountsOf"]): readonly MountRecord[] {
+  try {
+    return mountsOf(container);
+  } catch (error) {
+    if (errorKind(error) !== "not-found") throw error;
+    throw new EngineError("invalid", errorMessage(error), { cause: error });
+  }
 }
 
 function ofBind(spec: BindSpec, driver: string | undefined): PlannedMount {

@@ -8,6 +8,7 @@ import {
   bindAtPlace,
   bindInside,
   bundleMountPlace,
+  checkPropagation,
   clearBundleMounts,
   imageMountKey,
   needsPlace,
@@ -52,6 +53,7 @@ function prepareBind({ paths }: Context, { id }: Container, mount: MountRecord, 
       });
     }
   }
+  checkPropagation(source, mount.propagation);
   const place = bundleMountPlace(paths, id, index);
   const own = needsPlace(mount);
   if (own) bindAtPlace(mount, place);
