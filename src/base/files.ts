@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmdirSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf } from "./errors.ts";
 
 /**
  * Replaces a file's whole content. After it returns readers see the old or the new content, never a mixture; with
@@ -24,5 +26,19 @@ export function writeFileAtomic(
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+}
+
+/** A folder with files and empty folders, never through a mount: what has more in it is an error, and stays. Idempotent. */
+export function removeFlatFolder(folder: string): void {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) rmdirSync(path);
+      else rmSync(path, { force: true });
+    }
+    rmdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
   }
 }

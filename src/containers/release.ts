@@ -1,6 +1,5 @@
-import { readdirSync, rmdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { errnoOf, errorMessage } from "../base/errors.ts";
+import { errorMessage } from "../base/errors.ts";
+import { removeFlatFolder } from "../base/files.ts";
 import { unmountShm } from "../runtime/shm.ts";
 import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
@@ -53,16 +52,9 @@ function releaseLater(context: Context, container: Container, delay: number): vo
 
 /** The folder of the run. Never through a mount: a root file system that is in use stays, and so does the folder. */
 export function removeBundle({ paths, logger }: Pick<Context, "paths" | "logger">, id: string): void {
-  const bundle = paths.bundle(id);
   try {
-    for (const entry of readdirSync(bundle, { withFileTypes: true })) {
-      const path = join(bundle, entry.name);
-      if (entry.isDirectory()) rmdirSync(path);
-      else rmSync(path, { force: true });
-    }
-    rmdirSync(bundle);
+    removeFlatFolder(paths.bundle(id));
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return;
     logger.log("debug", "a bundle stays for now", { container: id, error: errorMessage(error) });
   }
 }

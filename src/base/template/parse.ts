@@ -1,6 +1,7 @@
 /** Tokens to a tree, with Go's text/template grammar: text, pipelines, variables, if, with, range, define, template, block. */
+
+import { unquote } from "../go-strings.ts";
 import { lex, lineOf, TemplateError, type Token, type TokenKind } from "./lex.ts";
-import { unquote } from "./quote.ts";
 
 export type Node =
   | { readonly kind: "text"; readonly text: string }

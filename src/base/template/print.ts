@@ -1,6 +1,7 @@
 /** Values as Go's fmt prints them, and its printf. Numbers that are whole count as integers. */
+
+import { quote } from "../go-strings.ts";
 import { NIL, Spelled } from "./go-values.ts";
-import { quote } from "./quote.ts";
 
 /**
  * What templates work on: JSON's values, and functions, which stand for methods. An object is a map unless `structure` marked it.

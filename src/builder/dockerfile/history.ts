@@ -5,8 +5,9 @@
  *   classic    /bin/sh -c #(nop)  CMD ["a" "b"]        |1 V=2 /bin/sh -c make
  *   buildkit   CMD ["a" "b"]                           RUN |1 V=2 /bin/sh -c make # buildkit
  */
+
+import { quote, quoteList } from "../../base/go-strings.ts";
 import { shellOf } from "./evaluate.ts";
-import { goQuote, goQuoteList } from "./go-quote.ts";
 import type { HealthConfig } from "./language.ts";
 import type { RunStep, StageScope, Step, TransferStep } from "./plan.ts";
 
@@ -66,8 +67,8 @@ const assign = (name: string, value: string | undefined) => (value === undefined
 
 const METADATA: Formatters = {
   ARG: ({ args }) => `ARG ${args.map(({ name, value }) => assign(name, value)).join(" ")}`,
-  CMD: ({ args }) => `CMD ${goQuoteList(args)}`,
-  ENTRYPOINT: ({ args }) => `ENTRYPOINT ${goQuoteList(args)}`,
+  CMD: ({ args }) => `CMD ${quoteList(args)}`,
+  ENTRYPOINT: ({ args }) => `ENTRYPOINT ${quoteList(args)}`,
   ENV: (step) => `ENV${pairs(step.pairs)}`,
   EXPOSE: ({ ports }) =>
     `EXPOSE map[${ports
@@ -92,8 +93,8 @@ const CLASSIC: { readonly [Kind in Metadata]?: (step: Extract<Step, { kind: Kind
 
 /** As Go's %q writes the structure. */
 function formatHealth({ Test, Interval, Timeout, StartPeriod, StartInterval, Retries = 0 }: HealthConfig): string {
-  const times = [Interval, Timeout, StartPeriod, StartInterval].map((time = 0) => goQuote(goDuration(time)));
-  return `&{${goQuoteList(Test)} ${times.join(" ")} ${goRune(Retries)}}`;
+  const times = [Interval, Timeout, StartPeriod, StartInterval].map((time = 0) => quote(goDuration(time)));
+  return `&{${quoteList(Test)} ${times.join(" ")} ${goRune(Retries)}}`;
 }
 
 /** "5m0s", "1.5s", "300ms": nanoseconds as Go's Duration.String writes them. */
@@ -119,5 +120,5 @@ function goRune(code: number): string {
   if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return "'�'";
   const char = String.fromCodePoint(code);
   if (char === "'") return "'\\''";
-  return char === '"' ? "'\"'" : `'${goQuote(char).slice(1, -1)}'`;
+  return char === '"' ? "'\"'" : `'${quote(char).slice(1, -1)}'`;
 }

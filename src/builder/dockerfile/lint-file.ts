@@ -1,8 +1,9 @@
 /** The rules that look at the file and the options of the build alone. */
+
+import { quote } from "../../base/go-strings.ts";
 import { parsePlatform } from "../../oci/platform.ts";
 import { tryParseReference } from "../../oci/reference.ts";
 import { type Expansion, ExpansionError, expand } from "./expand.ts";
-import { goQuote } from "./go-quote.ts";
 import type { From, Instruction, ParsedStage, Range, Warning } from "./language.ts";
 import type { Plan } from "./plan.ts";
 import { readGlobalArgs } from "./predefined.ts";
@@ -35,7 +36,7 @@ const CHECKS: { readonly [Rule in RuleName]?: Check } = {
   ),
   ReservedStageName: eachFrom(({ stageName = "" }) =>
     RESERVED.has(stageName)
-      ? `Stage name should not use the same name as reserved stage ${goQuote(stageName)}`
+      ? `Stage name should not use the same name as reserved stage ${quote(stageName)}`
       : undefined,
   ),
   DuplicateStageName: duplicateNames,
@@ -90,7 +91,7 @@ function duplicateNames({ dockerfile }: Plan): Finding[] {
       seen.add(stageName ?? "");
       return [];
     }
-    return [{ message: `Duplicate stage name ${goQuote(stageName)}, stage names should be unique`, range }];
+    return [{ message: `Duplicate stage name ${quote(stageName)}, stage names should be unique`, range }];
   });
 }
 
@@ -115,7 +116,7 @@ function secretNames({ dockerfile }: Plan): Finding[] {
       return named
         .filter(({ name: { text } }) => SECRET.test(text) && !NO_SECRET.test(text))
         .map(({ name: { text } }) => ({
-          message: `Do not use ARG or ENV instructions for sensitive data (${kind} ${goQuote(text)})`,
+          message: `Do not use ARG or ENV instructions for sensitive data (${kind} ${quote(text)})`,
           range,
         }));
     }),
@@ -208,7 +209,7 @@ function constantPlatforms({ dockerfile, globalArgs }: Plan): Finding[] {
     const { text } = tryExpand(platform.text, globalArgs, dockerfile.directives.escape);
     const { os, architecture } = parsePlatform(text);
     if (stageName.includes(os) || stageName.includes(architecture)) return [];
-    return [{ message: `FROM --platform flag should not use constant value ${goQuote(text)}`, range }];
+    return [{ message: `FROM --platform flag should not use constant value ${quote(text)}`, range }];
   });
 }
 

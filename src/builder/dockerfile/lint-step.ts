@@ -1,6 +1,6 @@
 /** The rules that need an instruction's words expanded. */
 import { posix } from "node:path";
-import { goQuote } from "./go-quote.ts";
+import { quote } from "../../base/go-strings.ts";
 import type { PatternList } from "./ignore.ts";
 import type { Warning } from "./language.ts";
 import { didYouMean } from "./lint-file.ts";
@@ -38,7 +38,7 @@ const CHECKS: { readonly [Rule in RuleName]?: Check } = {
       : [],
   WorkdirRelativePath: ({ scope }, step) =>
     step.kind === "WORKDIR" && !scope.workdirSet && !posix.isAbsolute(step.text)
-      ? [`Relative workdir ${goQuote(step.text)} can have unexpected results if the base image changes`]
+      ? [`Relative workdir ${quote(step.text)} can have unexpected results if the base image changes`]
       : [],
   ExposeProtoCasing: (_, step) =>
     portTexts(step)
@@ -53,7 +53,7 @@ const CHECKS: { readonly [Rule in RuleName]?: Check } = {
     const word = step.kind === "COPY" ? "Copy" : "Add";
     return step.sources
       .filter((source) => source.kind === "path" && source.path !== "." && ignore.matches(source.path))
-      .map(({ text }) => `Attempting to ${word} file ${goQuote(text)} that is excluded by .dockerignore`);
+      .map(({ text }) => `Attempting to ${word} file ${quote(text)} that is excluded by .dockerignore`);
   },
 };
 

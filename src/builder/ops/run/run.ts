@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import type { Digest } from "../../../base/digest.ts";
 import { digestOf } from "../../../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../../../base/errors.ts";
+import { removeFlatFolder } from "../../../base/files.ts";
 import type { ContainerMount } from "../../../runtime/container-mounts.ts";
 import type { Task } from "../../../runtime/runtime.ts";
 import { startErrorExitCode } from "../../../runtime/start-errors.ts";
@@ -11,7 +12,7 @@ import type { Toolkit } from "../../toolkit.ts";
 import { grown, type LayeredTree, layered, type Made, type Tree } from "../../tree.ts";
 import { type Draft, ensureUnpacked, storeLayer, withDraft } from "../layers.ts";
 import { type Command, follow, type Limits, launch } from "./launch.ts";
-import { type NetworkWish, networkFileMounts, openNetwork, removeBundle } from "./sandbox.ts";
+import { type NetworkWish, networkFileMounts, openNetwork } from "./sandbox.ts";
 import { missingMountPoints, removeStubs } from "./stubs.ts";
 
 export interface RunParameters {
@@ -188,7 +189,7 @@ export async function withContainer(
   const end = async (released: Promise<void>) => {
     const network = tools.networks.close(id);
     await snapshots.unmount(rootfs);
-    const bundle = released.then(() => removeBundle(tools, id));
+    const bundle = released.then(() => removeFlatFolder(tools.store.paths.bundle(id)));
     return { closed: Promise.allSettled([network, bundle]).then((results) => tellFailures(tools, id, results)) };
   };
   let task: Pick<Task, "released">;

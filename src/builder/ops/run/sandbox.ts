@@ -1,6 +1,5 @@
-import { readdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf } from "../../../base/errors.ts";
 import { shortId } from "../../../base/ids.ts";
 import type { Sandbox, SandboxRequest } from "../../../networks/networks.ts";
 import type { ContainerMount } from "../../../runtime/container-mounts.ts";
@@ -46,19 +45,4 @@ export function networkFileMounts({ store }: Toolkit, id: string): ContainerMoun
     source: join(store.paths.bundle(id), name),
     target,
   }));
-}
-
-/** The bundle: never through a mount. Idempotent. */
-export function removeBundle({ store }: Toolkit, id: string): void {
-  const bundle = store.paths.bundle(id);
-  try {
-    for (const entry of readdirSync(bundle, { withFileTypes: true })) {
-      const path = join(bundle, entry.name);
-      if (entry.isDirectory()) rmdirSync(path);
-      else rmSync(path, { force: true });
-    }
-    rmdirSync(bundle);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
 }

@@ -26,6 +26,8 @@ export function unquote(literal: string): string {
 }
 
 const NAMED: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
   "\x07": "\\a",
   "\b": "\\b",
   "\f": "\\f",
@@ -33,21 +35,23 @@ const NAMED: Readonly<Record<string, string>> = {
   "\r": "\\r",
   "\t": "\\t",
   "\v": "\\v",
-  "\\": "\\\\",
-  '"': '\\"',
 };
 
-/** As strconv.Quote: what cannot be printed is escaped. */
+/** As strconv.Quote, which %q calls: what cannot be printed is escaped. */
 export function quote(text: string): string {
-  let quoted = "";
-  for (const char of text) {
-    const named = NAMED[char];
-    const code = char.codePointAt(0) ?? 0;
-    if (named !== undefined) quoted += named;
-    else if (code < 0x20 || code === 0x7f) quoted += `\\x${code.toString(16).padStart(2, "0")}`;
-    else if (/[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.test(char)) quoted += char;
-    else
-      quoted += code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
-  }
-  return `"${quoted}"`;
+  return `"${text.toWellFormed().replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, escapeCharacter)}"`;
+}
+
+/** A list of them, as %q prints it: `["a" "b"]`. */
+export function quoteList(texts: readonly string[]): string {
+  return `[${texts.map(quote).join(" ")}]`;
+}
+
+function escapeCharacter(char: string): string {
+  const code = char.codePointAt(0) ?? 0;
+  const named = NAMED[char];
+  if (named !== undefined) return named;
+  const hex = code.toString(16);
+  if (code < 0x80) return `\\x${hex.padStart(2, "0")}`;
+  return code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
 }
