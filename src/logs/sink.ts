@@ -2,9 +2,10 @@
 import { join } from "node:path";
 import { EngineError } from "../base/errors.ts";
 import { chosenAttributes, tagOf } from "./attributes.ts";
-import type { LogDriver } from "./drivers.ts";
+import { LOG_DRIVERS, type LogDriver, VENDOR_DRIVERS } from "./drivers.ts";
 import { fluentd } from "./forward/fluentd.ts";
 import type { Destination } from "./forward/forwarder.ts";
+import { gelf } from "./forward/gelf.ts";
 import { journald } from "./forward/journald.ts";
 import type { Service } from "./forward/service.ts";
 import { syslog } from "./forward/syslog.ts";
@@ -64,6 +65,7 @@ const DRIVERS: Readonly<Record<LogDriver, Driver>> = {
   journald: served("journald", journald),
   syslog: served("syslog", syslog),
   fluentd: served("fluentd", fluentd),
+  gelf: served("gelf", gelf),
 };
 
 /** Options of that log, and what they are called for others. */
@@ -131,8 +133,11 @@ export function destinationOf(config: LogConfig, subject: LogSubject, hostname: 
 function driverOf({ Type }: LogConfig): Driver {
   const name = Type || "json-file";
   const driver = Object.hasOwn(DRIVERS, name) ? DRIVERS[name as LogDriver] : undefined;
-  if (driver === undefined) throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`);
-  return driver;
+  if (driver !== undefined) return driver;
+  const instead = Object.hasOwn(VENDOR_DRIVERS, name) ? VENDOR_DRIVERS[name] : undefined;
+  throw new EngineError("invalid", `logger: no log driver named '${name}' is registered`, {
+    hint: instead === undefined ? `There are ${LOG_DRIVERS.join(", ")}.` : `Use ${instead}.`,
+  });
 }
 
 function checkOptions(driver: Driver, known: ReadonlySet<string>, options: LogOptions): void {

@@ -1,7 +1,5 @@
 /** Lines to a syslog service: RFC 3164, RFC 5424, and the form of the local socket, as Docker's driver writes them. */
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { existsSync, readFileSync } from "node:fs";
-import { isIPv6 } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { EngineError } from "../../base/errors.ts";
 import { timestampOf } from "../../base/time.ts";
@@ -12,6 +10,7 @@ import { Connection } from "./connection.ts";
 import type { Shipper } from "./forwarder.ts";
 import type { Line } from "./lines.ts";
 import type { Identity, Service } from "./service.ts";
+import { udpSender } from "./udp.ts";
 
 export const syslog: Service = {
   options: [
@@ -160,17 +159,12 @@ function unixShipper(socket: UnixDatagrams, { message }: Writer): Shipper {
 }
 
 function udpShipper(host: string, port: number, { message }: Writer): Shipper {
-  const socket: UdpSocket = createSocket(isIPv6(host) ? "udp6" : "udp4");
-  socket.unref();
-  socket.on("error", () => {});
+  const sender = udpSender(host, port);
   return {
     async send(lines) {
-      for (const line of lines)
-        await new Promise<void>((resolve, reject) =>
-          socket.send(message(line), port, host, (error) => (error ? reject(error) : resolve())),
-        );
+      for (const line of lines) await sender.send(message(line));
     },
-    close: () => socket.close(),
+    close: () => sender.close(),
   };
 }
 
