@@ -1,7 +1,7 @@
 /** Connections to registries: pools by what their TLS and their way are, made when they are first needed. */
-import { readFile } from "node:fs/promises";
-import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 import type { Dispatcher } from "undici";
+import { systemAuthorities } from "../kernel/authorities.ts";
 import { type CertificateFiles, certificateFiles, readAll } from "./certificates.ts";
 import { isInsecure } from "./endpoints.ts";
 import { proxyFor } from "./proxy.ts";
@@ -65,23 +65,4 @@ async function secureContext(files: CertificateFiles | undefined): Promise<Secur
     cert: readAll(pairs.map(({ cert }) => cert)),
     key: readAll(pairs.map(({ key }) => key)),
   });
-}
-
-/** Where distributions keep the authorities that they trust, all in one file; the first that is there counts, as for Go programs. */
-const BUNDLES = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/ssl/ca-bundle.pem",
-  "/etc/pki/tls/cacert.pem",
-  "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-  "/etc/ssl/cert.pem",
-];
-
-/** Node's own where the system has none. Reading the file takes a hundredth of what Node takes to find the system's certificates. */
-async function systemAuthorities(): Promise<readonly (string | Buffer)[]> {
-  for (const path of BUNDLES) {
-    const bundle = await readFile(path).catch(() => undefined);
-    if (bundle !== undefined) return [bundle, ...getCACertificates("extra")];
-  }
-  return getCACertificates("default");
 }

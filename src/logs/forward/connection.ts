@@ -1,6 +1,7 @@
 /** Streams to log services. */
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { systemAuthorities } from "../../kernel/authorities.ts";
 
 export type StreamAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
@@ -26,9 +27,11 @@ export class Connection {
     socket.on("end", hungUp).on("close", hungUp);
   }
 
-  static open(address: StreamAddress, tls: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+  /** `tls.ca`: who is trusted instead of those whom this machine trusts. Rejects when there is no connection, or no trust. */
+  static async open(address: StreamAddress, tls: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+    const ca = address.kind === "tls" ? (tls.ca ?? (await systemAuthorities())) : undefined;
     const { promise, resolve, reject } = Promise.withResolvers<Connection>();
-    const socket = socketTo(address, tls);
+    const socket = socketTo(address, { ...tls, ca });
     const connection = new Connection(socket);
     const give = (error: Error) => {
       socket.destroy();
