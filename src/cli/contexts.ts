@@ -77,7 +77,7 @@ export function storeContext(context: Context, { meta, tls }: FullContext): void
 }
 
 export function removeContext(context: Context, name: string): void {
-  rmSync(dirname(metaFile(context, name)), { recursive: true });
+  rmSync(dirname(metaFile(context, name)), { recursive: true, force: true });
   rmSync(contextFolder(context.configFolder, "tls", name), { recursive: true, force: true });
 }
 

@@ -1,4 +1,5 @@
 /** From the words to the command: finds it, loads its file, reads its flags, runs it, tells what went wrong. */
+import { absent, isAbsent } from "./absent.ts";
 import { type Command, ExitError } from "./command.ts";
 import { COMMANDS, type Entry, GROUPS } from "./commands/table.ts";
 import { createContext, type Environment } from "./context.ts";
@@ -32,6 +33,11 @@ async function dispatch(globals: ParsedFlags, env: Environment): Promise<number>
   if (globals.bool("version")) return (await import("./commands/version.ts")).printShort(out);
   if (words[0] === "help") return await showHelp(words.slice(1));
   const found = find(words);
+  if (found === undefined && isAbsent(words))
+    return await absent(
+      createContext({ program: PROGRAM, name: `${PROGRAM} ${words.join(" ")}`, globals, env }),
+      words,
+    );
   if (found === undefined) return await withoutCommand(words);
   const command = await found.entry.load();
   const name = `${PROGRAM} ${found.name}`;

@@ -47,15 +47,19 @@ export async function inspectObjects(context: Context, flags: ParsedFlags, optio
   const found: string[] = [];
   const complaints: string[] = [];
   const print = await printer(context, format);
+  let printed = false;
   for (const name of flags.positional)
     try {
       const { type, text } = await read(context, name, options);
       if (print === undefined) found.push(text.trim());
-      else print(text, type);
+      else {
+        print(text, type);
+        printed = true;
+      }
     } catch (error) {
       complaints.push(error instanceof ExitError ? error.message : errorText(error));
-      if (print !== undefined) context.out.write("\n");
     }
+  if (print !== undefined && !printed) context.out.write("\n");
   if (print === undefined) context.out.write(`${together(found, format)}\n`);
   if (complaints.length > 0) context.err.write(`${complaints.join("\n")}\n`);
   return complaints.length > 0 ? 1 : 0;

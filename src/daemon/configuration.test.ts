@@ -143,7 +143,10 @@ test("every key and every flag of the table is accepted", (t) => {
     pools: { json: [{ base: "172.30.0.0/16", size: 24 }], flag: "base=172.30.0.0/16,size=24" },
     json: { json: {}, flag: "" },
   };
-  const keys = OPTIONS.filter(({ flagOnly }) => !flagOnly).map(({ key, kind }) => [key, samples[kind]?.json]);
+  const keys = OPTIONS.filter(({ flagOnly, key }) => !flagOnly && key !== "rootless").map(({ key, kind }) => [
+    key,
+    samples[kind]?.json,
+  ]);
   const path = file(t, Object.fromEntries(keys));
   assert.ok(configure(["--config-file", path], "gantryd").idle.length > 10);
   const flags = OPTIONS.flatMap(({ flag, kind }) => (flag === undefined ? [] : [`--${flag}=${samples[kind]?.flag}`]));
@@ -158,8 +161,26 @@ test("values that contradict are refused", () => {
     [["--icc=false", "--iptables=false"], /ICC=false uses iptables/],
     [["--mtu=-1"], /invalid mtu: -1/],
     [["--default-ipc-mode", "host"], /IPC mode "host" is not supported/],
+    [["--userns-remap", "default"], /^userns-remap: user namespaces are not supported yet$/],
+    [["--rootless"], /^rootless: running without root is not supported yet$/],
+    [["--exec-opt", "native.cgroupdriver=systemd"], /^exec-opts: native\.cgroupdriver=systemd is not supported/],
+    [["--exec-opt", "native.umask=normal"], /^exec-opts: unknown option "native\.umask"/],
+    [["--storage-opt", "overlay2.size=10G"], /^storage-opts: overlay2\.size: the storage drivers have no quotas$/],
+    [["--storage-opt", "dm.thinpooldev=x"], /^storage-opts: unknown option dm\.thinpooldev$/],
   ] as const)
     assert.throws(() => configure(["--config-file", "/dev/null", ...argv], "gantryd"), { kind: "invalid", message });
+});
+
+test("what has no effect is told, with why", () => {
+  const idle = (...argv: string[]) => configure(["--config-file", "/dev/null", ...argv], "gantryd").idle;
+  assert.deepEqual(idle("--containerd", "/run/c.sock", "--feature", "buildkit=true", "--feature", "cdi=true"), [
+    "containerd: there is no containerd; the engine keeps content and runs containers itself.",
+    "features.buildkit: there is no such feature.",
+  ]);
+  assert.deepEqual(idle("--exec-opt", "native.cgroupdriver=cgroupfs", "--raw-logs", "--selinux-enabled=false"), []);
+  const folders = (...argv: string[]) =>
+    engineSettings(configure(["--config-file", "/dev/null", "--cdi-spec-dir", "/x", ...argv], "gantryd")).cdiFolders;
+  assert.deepEqual([folders(), folders("--feature", "cdi=false")], [["/x"], []]);
 });
 
 test("the configuration becomes the engine's settings", () => {

@@ -111,9 +111,14 @@ export class Configuration {
     return hosts.length === 0 ? [this.persona.host] : hosts;
   }
 
-  /** Set options that nothing here depends on. */
+  /** What was set and has no effect, each with why. */
   get idle(): readonly string[] {
-    return OPTIONS.filter((option) => option.idle && this.has(option.key)).map(({ key }) => key);
+    const options = OPTIONS.filter(({ key, idle }) => idle && this.has(key) && this.raw(key) !== false);
+    const features = Object.keys(this.map("features")).filter((name) => name !== "cdi");
+    return [
+      ...options.map(({ key, does }) => `${key}: ${does.replace(/^Nothing: /, "")}`),
+      ...features.map((name) => `features.${name}: there is no such feature.`),
+    ];
   }
 }
 
@@ -155,6 +160,13 @@ function validate(configuration: Configuration): void {
     const value = configuration.text(key);
     if (value !== undefined && !choices.includes(value))
       throw new EngineError("invalid", CHOICE_ERRORS[key]?.(value) ?? `invalid ${key}: ${value}`);
+  }
+  for (const { key, refuses } of OPTIONS) {
+    const complaint = configuration.has(key) ? refuses?.(configuration.raw(key)) : undefined;
+    if (complaint !== undefined)
+      throw new EngineError("invalid", `${key}: ${complaint}`, {
+        hint: "Leave it out: what it promises is not kept here.",
+      });
   }
   for (const key of ["mtu", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"]) {
     const value = configuration.number(key);

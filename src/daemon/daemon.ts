@@ -36,7 +36,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { logger, env } = options;
   let { configuration } = options;
   logger.log("info", "Starting up", { version: VERSION, pid: process.pid });
-  for (const key of configuration.idle) logger.log("debug", `option ${key} is accepted and has no effect here`);
+  for (const option of configuration.idle) logger.log("warn", `option without effect: ${option}`);
   survive(logger);
   const removePidfile = takePidfile(
     configuration.text("pidfile") ?? configuration.persona.pidfile ?? join(configuration.execRoot, "gantry.pid"),

@@ -35,6 +35,8 @@ export interface Option {
   readonly idle: boolean;
   /** SIGHUP takes a changed value up. */
   readonly reloads: boolean;
+  /** For values that promise what would not be kept: what is wrong with this one. It ends the start. */
+  readonly refuses: ((value: unknown) => string | undefined) | undefined;
 }
 
 interface Extra {
@@ -42,6 +44,7 @@ interface Extra {
   readonly short?: string;
   readonly flagOnly?: boolean;
   readonly reloads?: boolean;
+  readonly refuses?: Option["refuses"];
 }
 
 const option = (key: string, kind: OptionKind, does: string, extra: Extra = {}): Option => ({
@@ -53,12 +56,29 @@ const option = (key: string, kind: OptionKind, does: string, extra: Extra = {}):
   flagOnly: extra.flagOnly ?? false,
   idle: false,
   reloads: extra.reloads ?? false,
+  refuses: extra.refuses,
 });
 
 const idle = (key: string, kind: OptionKind, why: string, extra: Extra = {}): Option => ({
   ...option(key, kind, `Nothing: ${why}`, extra),
   idle: true,
 });
+
+/** Nothing but refusals. */
+const refused = (key: string, kind: OptionKind, why: string, extra: Extra = {}): Option =>
+  option(key, kind, `Refused when set: ${why}`, {
+    ...extra,
+    refuses: (value) => (value === "" || value === false ? undefined : why.replace(/\.$/, "")),
+  });
+
+/** The first complaint about a list of "key=value". */
+const eachOf = (complain: (key: string, value: string) => string | undefined) => (list: unknown) =>
+  (list as readonly string[])
+    .map((word) => {
+      const [, key = word, value = ""] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+      return complain(key.trim().toLowerCase(), value.trim());
+    })
+    .find((complaint) => complaint !== undefined);
 
 const NO_CONTAINERD = "there is no containerd; the engine keeps content and runs containers itself.";
 const NO_SWARM = "there is no swarm mode.";
@@ -143,12 +163,23 @@ export const OPTIONS: readonly Option[] = [
   option("dns", "list", "Name servers of containers that don't say."),
   option("dns-opts", "list", "resolv.conf options of containers that don't say.", { flag: "dns-opt" }),
   option("dns-search", "list", "Search domains of containers that don't say."),
-  idle("exec-opts", "list", "control groups are always written directly (native.cgroupdriver=cgroupfs).", {
-    flag: "exec-opt",
-  }),
+  option(
+    "exec-opts",
+    "list",
+    "`native.cgroupdriver=cgroupfs`: control groups are written directly; others are refused.",
+    {
+      flag: "exec-opt",
+      refuses: eachOf((key, value) => {
+        if (key !== "native.cgroupdriver") return `unknown option ${JSON.stringify(key)}: there is native.cgroupdriver`;
+        return value === "cgroupfs"
+          ? undefined
+          : `native.cgroupdriver=${value} is not supported: there is cgroupfs alone`;
+      }),
+    },
+  ),
   option("exec-root", "string", "Where everything that a reboot may take is kept (default `/run/gantry`)."),
   option("experimental", "bool", "Says so in `version` and `_ping`; nothing is hidden behind it."),
-  idle("features", "map", "there are no optional features.", { flag: "feature" }),
+  option("features", "map", "`cdi=false` switches devices by name off; others have no effect.", { flag: "feature" }),
   idle("firewall-backend", "string", "rules are always written by nftables, beside those of others."),
   option("fixed-cidr", "string", "The part of the default bridge's subnet that containers get addresses from."),
   option("fixed-cidr-v6", "string", "The same for IPv6."),
@@ -242,7 +273,7 @@ export const OPTIONS: readonly Option[] = [
     "string",
     "`forward`: published ports are translated by the kernel; `input`: they obey the host's input rules (default `forward`).",
   ),
-  idle("raw-logs", "bool", "the daemon's log has full times and no colours always."),
+  option("raw-logs", "bool", "Always so: the daemon's log has full times and no colours."),
   option("registries", "json", "Rules for registries: mirrors in order, other places, blocks; see registries.md.", {
     flag: null,
     reloads: true,
@@ -255,7 +286,7 @@ export const OPTIONS: readonly Option[] = [
     flag: "registry-mirror",
     reloads: true,
   }),
-  idle("rootless", "bool", "running without root is not supported yet."),
+  refused("rootless", "bool", "running without root is not supported yet."),
   option(
     "runtime-timeout",
     "int",
@@ -270,7 +301,18 @@ export const OPTIONS: readonly Option[] = [
   option("storage-driver", "string", "`overlay` (`overlay2`) or `copy` (`vfs`); default: what the file system can.", {
     short: "s",
   }),
-  idle("storage-opts", "list", "the storage drivers have no options.", { flag: "storage-opt" }),
+  option(
+    "storage-opts",
+    "list",
+    "`overlay2.override_kernel_check` has no effect; others are refused: the storage drivers have no quotas.",
+    {
+      flag: "storage-opt",
+      refuses: eachOf((key) => {
+        if (key === "overlay2.override_kernel_check") return undefined;
+        return key === "overlay2.size" ? "overlay2.size: the storage drivers have no quotas" : `unknown option ${key}`;
+      }),
+    },
+  ),
   idle("swarm-default-advertise-addr", "string", NO_SWARM),
   option("tls", "bool", "Speaks TLS on TCP sockets."),
   option(
@@ -287,7 +329,7 @@ export const OPTIONS: readonly Option[] = [
     "Passes on to containers what the kernel cannot: from IPv6 to IPv4, from `::1` (default true).",
   ),
   idle("userland-proxy-path", "string", "the daemon itself passes on what the kernel cannot."),
-  idle("userns-remap", "string", "user namespaces are not supported yet."),
+  refused("userns-remap", "string", "user namespaces are not supported yet."),
   option("validate", "bool", "Checks the configuration and exits.", { flagOnly: true }),
   option("version", "bool", "Prints the version.", { flagOnly: true, short: "v" }),
 ];

@@ -30,7 +30,7 @@ export function engineSettings(
     cgroupParent: text("cgroup-parent"),
     noNewPrivileges: flag("no-new-privileges"),
     seccompProfile: text("seccomp-profile") === "builtin" ? undefined : text("seccomp-profile"),
-    cdiFolders: configuration.has("cdi-spec-dirs") ? configuration.list("cdi-spec-dirs") : undefined,
+    cdiFolders: cdiFolders(configuration),
     pluginFolders: configuration.has("plugin-dirs") ? configuration.list("plugin-dirs") : undefined,
     labels: configuration.list("labels"),
     dns: configuration.list("dns"),
@@ -78,6 +78,12 @@ const STORAGE_DRIVERS: Readonly<Record<string, EngineSettings["storageDriver"]>>
   vfs: "copy",
   native: "copy",
 };
+
+/** Undefined: the usual ones. None where the feature is switched off. */
+function cdiFolders(configuration: Configuration): readonly string[] | undefined {
+  if (String(configuration.map("features").cdi ?? true) === "false") return [];
+  return configuration.has("cdi-spec-dirs") ? configuration.list("cdi-spec-dirs") : undefined;
+}
 
 function storageDriver(name: string | undefined): EngineSettings["storageDriver"] {
   if (name === undefined) return undefined;

@@ -36,6 +36,7 @@ const read =
     schema.read(value, { struct: "Config", field: key });
 
 const strings = json.list(json.string);
+const texts = json.map(json.string);
 
 interface UlimitJson {
   Name?: string | undefined;
@@ -73,9 +74,9 @@ export const KINDS: Readonly<Record<OptionKind, Kind>> = {
   map: {
     word: "map",
     fromFlag: (text, before) => ({ ...(before as object), ...pair(text) }),
-    fromFile: (value) => ({ ...(value as object) }),
+    fromFile: (value, key) => ({ ...(key === "features" ? read(json.map(json.boolean)) : read(texts))(value, key) }),
   },
-  mapmap: { word: "mapmap", fromFlag: append, fromFile: (value) => value },
+  mapmap: { word: "mapmap", fromFlag: append, fromFile: read(json.map(texts)) },
   ulimits: {
     word: "ulimit",
     fromFlag: (text, before) => ({ ...(before as object), ...parseUlimit(text) }),

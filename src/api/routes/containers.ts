@@ -95,10 +95,19 @@ export const containerRoutes: readonly Route[] = [
     },
   }),
   route("POST", "/containers/{id}/start", {
-    query: { detachKeys: verbatim },
-    handle: async ({ engine, path, query, request }) => {
+    query: { detachKeys: verbatim, checkpoint: text, "checkpoint-dir": text },
+    handle: async ({
+      engine,
+      path,
+      query: { detachKeys, checkpoint = "", "checkpoint-dir": folder = "" },
+      request,
+    }) => {
       refuseHostConfig(request.headers);
-      await engine.containers.start(path.id, query);
+      if (checkpoint !== "" || folder !== "")
+        throw new EngineError("not-implemented", "checkpoints are not implemented", {
+          hint: "Start the container without one.",
+        });
+      await engine.containers.start(path.id, { detachKeys });
       return empty();
     },
   }),

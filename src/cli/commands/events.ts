@@ -17,7 +17,7 @@ export const command: Command = {
   arguments: NO_ARGUMENTS,
   run: async (context, flags) => {
     const now = Date.now();
-    const time = (flag: string) => (flags.text(flag) === "" ? undefined : timestampText(flags.text(flag), now, flag));
+    const time = (flag: string) => (flags.text(flag) === "" ? undefined : timestampText(flags.text(flag), now));
     const print = await printer(context, flags.text("format"));
     const events = await context.client.system.events({
       since: time("since"),
@@ -33,7 +33,13 @@ async function printer(context: Context, format: string): Promise<(event: ExactE
   if (format === "") return (event) => context.out.write(`${eventText(event)}\n`);
   const { goJson } = await import("../../base/template/json.ts");
   const { structure } = await import("../../base/template/print.ts");
-  const marked = (event: ExactEvent) => fielded(structure(event, []));
+  const marked = (event: ExactEvent) => {
+    structure(event.Actor, [
+      ["ID", ""],
+      ["Attributes", {}],
+    ]);
+    return fielded(structure(event, []));
+  };
   if (format === "json") return (event) => context.out.write(`${goJson(marked(event), { html: true })}\n`);
   const { compiled, guarded } = await import("../format/rows-template.ts");
   const template = compiled(format);

@@ -31,7 +31,7 @@ export const command: Command = {
       await (await import("../format/object-format.ts")).printObject(
         context,
         format,
-        structure({ ...info, ClientInfo: client }, []),
+        templated(structure, { ...info, ClientInfo: client }, failure),
       );
     } else {
       context.out.write(clientText(context));
@@ -49,6 +49,22 @@ function clientText(context: Context): string {
 }
 
 type Line = string | undefined | readonly Line[];
+
+/** In templates Go's structs keep the order of their fields, and `ServerErrors` is there though JSON leaves it out. */
+function templated(structure: typeof import("../../base/template/print.ts").structure, info: object, failure: unknown) {
+  const struct = (value: object) =>
+    structure(
+      value,
+      Object.keys(value).map((key) => [key, ""] as const),
+    );
+  const structs = Object.entries(info).map(([key, value]) =>
+    STRUCTS.has(key) && value ? ([key, struct(value as object)] as const) : ([key, value as unknown] as const),
+  );
+  const errors = failure === undefined ? [] : [errorText(failure)];
+  return Object.defineProperty(structure(Object.fromEntries(structs), []), "ServerErrors", { value: errors });
+}
+
+const STRUCTS: ReadonlySet<string> = new Set(["Plugins", "Swarm", "RuncCommit", "ContainerdCommit", "InitCommit"]);
 
 const when = (text: string | undefined, line: (text: string) => Line): Line => (text ? line(text) : undefined);
 const list = (title: string, items: readonly string[] | null | undefined): Line =>
