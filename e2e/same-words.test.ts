@@ -161,7 +161,7 @@ describe("docker and gantry", { skip: missing("docker") }, () => {
         }),
       );
       const [docker, gantry] = results;
-      if (OWN.has(line)) assert.equal(gantry?.code, docker?.code, gantry?.err);
+      if (OWN.has(line)) assert.equal(gantry?.code, docker?.code, gantry?.err ?? "");
       else assert.deepEqual(gantry, docker);
     });
 });
