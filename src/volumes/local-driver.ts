@@ -1,11 +1,12 @@
 /** Volumes in folders of the data root; one with a device is mounted over its folder while someone uses it. */
+import { lookup } from "node:dns/promises";
 import { existsSync, mkdirSync } from "node:fs";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { isMountPoint, mount, unmountIfMounted } from "../kernel/mounts.ts";
+import { isMountPoint, type MountRequest, mount, unmountIfMounted } from "../kernel/mounts.ts";
 import { treeUsage } from "../kernel/trees.ts";
 import type { VolumeDriver } from "./driver.ts";
-import { checkOptions, mountOf, needsMount } from "./options.ts";
+import { checkOptions, mountOf, needsMount, withAddress, withoutPassword } from "./options.ts";
 import type { VolumePlaces } from "./places.ts";
 import type { VolumeRecord } from "./records.ts";
 
@@ -34,7 +35,7 @@ export class LocalDriver implements VolumeDriver {
   async mount(record: VolumeRecord, _user: string, first: boolean): Promise<string> {
     const data = this.folder(record);
     mkdirSync(data, { recursive: true, mode: 0o755 });
-    if (first && isMounted(record)) this.#mount(record);
+    if (first && isMounted(record)) await this.#mount(record);
     return data;
   }
 
@@ -64,28 +65,28 @@ export class LocalDriver implements VolumeDriver {
     if (mounted && users.length === 0) unmountIfMounted(this.folder(record), { detach: true });
     if (mounted || users.length === 0) return;
     try {
-      this.#mount(record);
+      await this.#mount(record);
     } catch (error) {
       const { name } = record;
       this.#logger.log("warn", "a volume could not be mounted again", { name, error: errorMessage(error) });
     }
   }
 
-  #mount(record: VolumeRecord): void {
+  async #mount(record: VolumeRecord): Promise<void> {
     const data = this.folder(record);
     if (isMountPoint(data)) return;
     if (record.snapshotOf !== undefined) {
       protect(data);
       return;
     }
-    const request = mountOf(record.options, data);
+    const request = mountOf(await withAddress(record.options, lookUp), data);
     try {
       mount(request);
     } catch (error) {
       throw new EngineError(
         "internal",
-        `failed to mount local volume: mount ${request.source}:${data}, flags: ${(request.flags ?? []).join("|")}, data: ${request.data}: ${reasonOf(error)}`,
-        { cause: error, hint: existsSync(request.source ?? "") ? undefined : `check that ${request.source} is there` },
+        `failed to mount local volume: mount ${request.source}:${data}, flags: ${(request.flags ?? []).join("|")}, data: ${withoutPassword(request.data ?? "")}: ${reasonOf(error)}`,
+        { cause: error, hint: hintOf(error, request) },
       );
     }
   }
@@ -101,11 +102,25 @@ function protect(folder: string): void {
   mount({ target: folder, flags: ["remount", "bind", "ro"] });
 }
 
+async function lookUp(host: string): Promise<string> {
+  return (await lookup(host)).address;
+}
+
+function hintOf(error: unknown, { source = "", type }: MountRequest): string | undefined {
+  if (errnoOf(error) === "ENODEV") return `this machine's kernel has no file system ${type}: load its module`;
+  if (errnoOf(error) === "ENOENT" && !existsSync(source)) return `check that ${source} is there`;
+  return undefined;
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",
   ENODEV: "no such device",
   EINVAL: "invalid argument",
   EPERM: "operation not permitted",
+  EACCES: "permission denied",
+  ECONNREFUSED: "connection refused",
+  ETIMEDOUT: "connection timed out",
+  EHOSTUNREACH: "no route to host",
   ENOTBLK: "block device required",
 };
 

@@ -1,5 +1,6 @@
 /** The local driver's options: what mount(8) takes as -t, -o and its device. */
-import { EngineError } from "../base/errors.ts";
+import { isIP } from "node:net";
+import { EngineError, errorMessage } from "../base/errors.ts";
 import { MOUNT_FLAGS, type MountFlag, type MountRequest } from "../kernel/mounts.ts";
 
 const KNOWN = new Set(["type", "o", "device", "size"]);
@@ -48,12 +49,49 @@ export function mountOf(options: Readonly<Record<string, string>>, target: strin
   const type = options.type ?? "";
   const { device = "" } = options;
   return {
-    source: type.startsWith("nfs") && device.startsWith(":") ? `${hostOf(data)}${device}` : device,
+    source: type.startsWith("nfs") && device.startsWith(":") ? `${bracketed(hostOf(data))}${device}` : device,
     target,
     type: type === "" || type === "none" ? "none" : type,
     flags: ["none", "bind"].includes(type) && !flags.includes("bind") ? ["bind", ...flags] : flags,
     data: data.join(","),
   };
+}
+
+function bracketed(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host;
+}
+
+/** Finds an address by its name. */
+export type Lookup = (host: string) => Promise<string>;
+
+/**
+ * The same options with the server's address where its name is: the kernel mounts nfs by `addr`, and cifs by the device's host, and looks up
+ * no names. "unavailable" for a name that is not found.
+ */
+export async function withAddress(
+  options: Readonly<Record<string, string>>,
+  lookUp: Lookup,
+): Promise<Readonly<Record<string, string>>> {
+  const { type = "", o = "", device = "" } = options;
+  const name = type.startsWith("nfs") ? hostOf(o.split(",")) : type === "cifs" ? cifsHost(device) : "";
+  if (name === "" || isIP(name) !== 0) return options;
+  const address = await lookUp(name).catch((cause) => {
+    throw new EngineError("unavailable", `error resolving the volume's server ${name}: ${errorMessage(cause)}`, {
+      cause,
+    });
+  });
+  return type === "cifs"
+    ? { ...options, device: device.replace(`//${name}`, `//${address}`) }
+    : { ...options, o: o.replace(`addr=${name}`, `addr=${address}`) };
+}
+
+function cifsHost(device: string): string {
+  return /^(?:cifs:|smb:)?\/\/([^/:]+)/.exec(device)?.[1] ?? "";
+}
+
+/** For error messages. */
+export function withoutPassword(data: string): string {
+  return data.replace(/(^|,)((?:password|pass)2?=)[^,]*/g, "$1$2********");
 }
 
 /** nfs mounts name their server in `addr`. */

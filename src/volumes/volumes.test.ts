@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmSync,
   symlinkSync,
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import type { EngineError } from "../base/errors.ts";
 import type { EventInput, Events } from "../events/events.ts";
 import { isMountPoint } from "../kernel/mounts.ts";
 import { openPlugins } from "../plugins/open.ts";
@@ -215,4 +217,22 @@ test("what an image fills a volume with does not displace what somebody made the
   const inode = lstatSync(data).ino;
   await Promise.all([volumes.acquire("data", "b"), volumes.copyUp("data", image), volumes.copyUp("data", image)]);
   assert.deepEqual([lstatSync(data).ino, readdirSync(data)], [inode, ["sub"]]);
+});
+
+test("a file system that cannot be mounted is told with what was tried, but for its password", async (t) => {
+  const { volumes } = setUp(t);
+  const known = readFileSync("/proc/filesystems", "utf8");
+  const type = ["nfs", "cifs", "afs"].find((name) => !new RegExp(`\\t${name}$`, "m").test(known)) ?? "nosuchfs";
+  const DriverOpts = {
+    type,
+    o: "addr=localhost,ro,password=secret",
+    device: type === "cifs" ? "//127.0.0.1/x" : ":/x",
+  };
+  await volumes.create({ Name: "far", DriverOpts });
+  await assert.rejects(volumes.acquire("far", "a"), (error: EngineError) => {
+    assert.match(error.message, /^failed to mount local volume: mount .*data: addr=.*password=\*+: no such device$/);
+    assert.match(error.hint ?? "", new RegExp(`no file system ${type}`));
+    return true;
+  });
+  await volumes.remove("far", FREE);
 });
