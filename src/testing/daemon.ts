@@ -14,6 +14,8 @@ const ROOT = join(import.meta.dirname, "..", "..");
 export interface DaemonOptions {
   /** Further flags of gantryd. */
   readonly flags?: readonly string[] | undefined;
+  /** A program and its first arguments that become gantryd by exec: "unshare", "-m". */
+  readonly through?: readonly string[] | undefined;
   /** Load busybox; default true. */
   readonly image?: boolean | undefined;
 }
@@ -41,8 +43,8 @@ export interface TestDaemon extends AsyncDisposable {
   setFlags(flags: readonly string[]): void;
 }
 
-export async function startDaemon({ flags = [], image = true }: DaemonOptions = {}): Promise<TestDaemon> {
-  const daemon = new SpawnedDaemon(flags);
+export async function startDaemon({ flags = [], through = [], image = true }: DaemonOptions = {}): Promise<TestDaemon> {
+  const daemon = new SpawnedDaemon(flags, through);
   try {
     await daemon.start();
     if (image) {
@@ -64,12 +66,14 @@ class SpawnedDaemon implements TestDaemon {
   readonly #socketPath = join(this.folder, "gantry.sock");
   readonly host = `unix://${this.#socketPath}`;
   #flags: readonly string[];
+  readonly #through: readonly string[];
   #agent = new Agent({ keepAlive: true, maxSockets: 256 });
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor(flags: readonly string[]) {
+  constructor(flags: readonly string[], through: readonly string[]) {
     this.#flags = flags;
+    this.#through = through;
   }
 
   setFlags(flags: readonly string[]): void {
@@ -86,7 +90,8 @@ class SpawnedDaemon implements TestDaemon {
 
   async start(): Promise<void> {
     const places = ["--data-root", this.dataRoot, "--exec-root", this.execRoot, "--pidfile", join(this.folder, "pid")];
-    const child = spawn(join(ROOT, "bin", "gantryd"), ["-H", this.host, ...places, ...this.#flags], {
+    const words = [...this.#through, join(ROOT, "bin", "gantryd"), "-H", this.host, ...places, ...this.#flags];
+    const child = spawn(words[0] as string, words.slice(1), {
       stdio: ["ignore", "ignore", "pipe"],
       env: { PATH: process.env.PATH },
     });

@@ -122,7 +122,7 @@ export class ClassicOutput {
     this.#write({
       status,
       progressDetail: completed ? {} : { current, ...(total === undefined ? {} : { total }) },
-      id,
+      id: /^sha256:[0-9a-f]{64}$/.test(id) ? shortId(id) : id,
     });
   }
 
