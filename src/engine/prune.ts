@@ -48,13 +48,13 @@ export async function pruneVolumes(sources: PruneSources, filters: Filters): Pro
   return { VolumesDeleted: removed, SpaceReclaimed: reclaimed };
 }
 
-/** Removes the user-defined networks without endpoints. */
+/** Removes the user-defined networks without endpoints; those that only configure others stay. */
 export async function pruneNetworks({ networks, events }: PruneSources, filters: Filters): Promise<NetworkPruneResult> {
   const until = untilTime(filters);
   const removed: string[] = [];
   for (const network of networks.list()) {
-    const { Name, Labels, Created } = network;
-    if (PREDEFINED.has(Name) || Object.keys(network.Containers ?? {}).length > 0) continue;
+    const { Name, Labels, Created, ConfigOnly } = network;
+    if (ConfigOnly || PREDEFINED.has(Name) || Object.keys(network.Containers ?? {}).length > 0) continue;
     if (!labelsMatch(Labels ?? {}, filters) || (until !== undefined && Date.parse(Created) >= until)) continue;
     if (await removedUnlessUsed(() => networks.remove(Name))) removed.push(Name);
   }

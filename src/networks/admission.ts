@@ -2,6 +2,7 @@
 import type { EndpointSettings } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { contains, parseCidr, parseIp } from "./addresses.ts";
+import { refuseConfigOnly } from "./config-only.ts";
 import { checkEndpointOptions } from "./endpoint-options.ts";
 import type { NetworkRecord } from "./records.ts";
 
@@ -26,6 +27,7 @@ export function checkAdmission(network: NetworkRecord, present: readonly Network
 /** What can be said of the wishes without taking an address. "invalid" with Docker's texts. */
 export function checkSettings(network: NetworkRecord, settings: EndpointSettings): void {
   const { IPv4Address = "", IPv6Address = "", LinkLocalIPs = [] } = settings.IPAMConfig ?? {};
+  refuseConfigOnly(network);
   checkEndpointOptions(settings);
   if (network.predefined && (settings.Aliases?.length ?? 0) > 0)
     throw new EngineError("invalid", "network-scoped alias is supported only for containers in user defined networks");

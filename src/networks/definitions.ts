@@ -190,6 +190,7 @@ export function userNetwork({ request, requested, linkOf, settings, taken, owned
     link: linkOf(id, options),
     adopt: OPTION.name in options,
     predefined: false,
+    configFrom: request.ConfigFrom?.Network || undefined,
   };
 }
 

@@ -162,5 +162,6 @@ export function hasRival(host: RouteSocket, network: NetworkRecord): boolean {
 }
 
 export function networkSubnets(networks: readonly NetworkRecord[]): Cidr[] {
-  return networks.flatMap(({ subnets }) => subnets.flatMap(({ Subnet }) => parseCidr(Subnet ?? "") ?? []));
+  const real = networks.filter(({ configOnly }) => configOnly !== true);
+  return real.flatMap(({ subnets }) => subnets.flatMap(({ Subnet }) => parseCidr(Subnet ?? "") ?? []));
 }

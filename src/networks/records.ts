@@ -24,6 +24,10 @@ export interface NetworkConfig {
   readonly predefined: boolean;
   /** Its driver has not said yet that it is made. */
   readonly incomplete?: boolean | undefined;
+  /** It configures others and is none itself; its subnets are what was asked for. */
+  readonly configOnly?: boolean | undefined;
+  /** The network that configured it. */
+  readonly configFrom?: string | undefined;
   /** Subnet → id at the IPAM plug-in. */
   readonly pools?: Readonly<Record<string, string>> | undefined;
 }

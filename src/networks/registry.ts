@@ -2,6 +2,7 @@
 import type { EndpointSettings, Network, NetworkCreateRequest } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
 import { checkAdmission, checkSettings } from "./admission.ts";
+import { configNetwork, configured } from "./config-only.ts";
 import { userNetwork } from "./definitions.ts";
 import type { Driver } from "./driver.ts";
 import { ensureForwarding } from "./forwarding.ts";
@@ -13,6 +14,16 @@ import { networkView } from "./views.ts";
 
 const MAX_TRIES = 10;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+const NO_SWARM =
+  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+
+/** What is a cluster's is nobody's here. */
+function refuseCluster({ Scope = "", Ingress, Driver, ConfigOnly }: NetworkCreateRequest): void {
+  if (Ingress || Scope === "swarm" || Scope === "global" || (Driver === "overlay" && !ConfigOnly))
+    throw new EngineError("unavailable", NO_SWARM, { hint: "leave --scope, --ingress and the driver overlay away" });
+  if (Scope !== "" && Scope !== "local") throw new EngineError("invalid", `invalid network scope: ${Scope}`);
+}
 
 export class Registry {
   readonly #parts: Parts;
@@ -80,10 +91,15 @@ export class Registry {
   }
 
   async create(wished: NetworkCreateRequest): Promise<{ Id: string; Warning: string }> {
-    const standard = this.#parts.settings.defaultOptions[wished.Driver || "bridge"];
-    const request = standard === undefined ? wished : { ...wished, Options: { ...standard, ...wished.Options } };
-    const driver = this.#creatable(request);
-    const { Id } = await this.#make(request, driver);
+    refuseCluster(wished);
+    this.#refuseName(wished.Name ?? "");
+    const { records, settings } = this.#parts;
+    const filled = configured(wished, (name) => records.networks().find((one) => one.name === name || one.id === name));
+    const standard = settings.defaultOptions[wished.Driver || "bridge"];
+    const request = standard === undefined ? filled : { ...filled, Options: { ...standard, ...filled.Options } };
+    const { Id } = request.ConfigOnly
+      ? this.#remember(configNetwork(request))
+      : await this.#make(request, this.#creatable(request));
     this.#parts.events.publish({
       type: "network",
       action: "create",
@@ -91,6 +107,11 @@ export class Registry {
       attributes: { name: request.Name ?? "", type: request.Driver || "bridge" },
     });
     return { Id, Warning: "" };
+  }
+
+  #remember(network: NetworkRecord): { Id: string } {
+    this.#parts.records.putNetwork(network);
+    return { Id: network.id };
   }
 
   /** Once more with another subnet when another engine on this machine chose the same one at the same time. */
@@ -159,13 +180,7 @@ export class Registry {
   }
 
   #creatable(request: NetworkCreateRequest): Driver {
-    const { Name: name = "", Driver: kind = "" } = request;
-    if (!NAME.test(name))
-      throw new EngineError("invalid", name === "" ? "network name cannot be empty" : `invalid network name: ${name}`);
-    if (this.#parts.records.networkByName(name) !== undefined || name === "default")
-      throw new EngineError("conflict", `network with name ${name} already exists`);
-    if (request.ConfigOnly || request.ConfigFrom?.Network)
-      throw new EngineError("not-implemented", "configuration-only networks are not supported");
+    const { Driver: kind = "" } = request;
     const { drivers, records } = this.#parts;
     if (!drivers.has(kind || "bridge"))
       throw new EngineError("not-found", `could not find plugin ${kind} in v1 plugin registry: plugin not found`);
@@ -175,11 +190,20 @@ export class Registry {
     return driver;
   }
 
+  #refuseName(name: string): void {
+    if (!NAME.test(name))
+      throw new EngineError("invalid", name === "" ? "network name cannot be empty" : `invalid network name: ${name}`);
+    if (this.#parts.records.networkByName(name) !== undefined || name === "default")
+      throw new EngineError("conflict", `network with name ${name} already exists`);
+  }
+
   async remove(name: string): Promise<void> {
     const { records, firewall, ipam, events } = this.#parts;
     const network = this.find(name);
     if (network.predefined)
       throw new EngineError("forbidden", `${network.name} is a pre-defined network and cannot be removed`);
+    if (records.networks().some(({ configFrom }) => configFrom === network.name) && network.configOnly)
+      throw new EngineError("forbidden", `configuration network "${network.name}" is in use`);
     const endpoints = records.endpointsOfNetwork(network.id);
     if (endpoints.length > 0) {
       const names = endpoints
