@@ -122,7 +122,14 @@ export const HOST_FIELDS: readonly Row[] = [
   field("GroupAdd", ["4242"], "id -G", /\b4242\b/),
   sharing("IpcMode", "ipc"),
   missing("Cgroup", "nothing, with Docker too: joining another container's cgroup was never done"),
-  missing("Links", "kept and shown; names come from user-defined networks"),
+  tried("Links", async (at) => {
+    const target = await at.start({ HostConfig: BRIDGE }, "sleep 1000");
+    const { text } = await at.run(
+      { HostConfig: { ...BRIDGE, Links: [`${target}:db`] } },
+      "cat /etc/hosts; echo $DB_NAME",
+    );
+    assert.match(text, new RegExp(`^[0-9.]+\tdb ${target.slice(0, 12)} [\\s\\S]*/db\n$`, "m"));
+  }),
   tried(
     "OomScoreAdj",
     async (at) => {
