@@ -55,6 +55,10 @@ function suite(name: CliName): void {
     assert.match(shown, /inet 10\.218\.0\.128\/24/);
     assert.match(shown, /inet6 fd00:10:218::/);
     await refused(/Pool overlaps with other one/, "network", "create", "--subnet", "10.218.0.0/16", "again");
+    const own = ["--opt", "com.docker.network.bridge.name=gyown0"];
+    await cli.ok("network", "create", ...own, "named");
+    await refused(/networks have same bridge name/, "network", "create", ...own, "again");
+    await cli.ok("network", "rm", "named");
     await refused(/network with name full already exists/, "network", "create", "full");
     await cli.ok("network", "rm", "full");
   });

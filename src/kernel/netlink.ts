@@ -93,6 +93,8 @@ const IFF_UP = 1;
 const AF = { 4: 2, 6: 10 } as const;
 const IFA_F_NODAD = 2;
 const NETLINK_ROUTE = 0;
+/** IFLA_EXT_MASK: without statistics, which are most of an answer. */
+const BRIEF: readonly Attribute[] = [[29, 8]];
 
 /** A socket for links, addresses and routes of one namespace. */
 export class RouteSocket {
@@ -114,7 +116,9 @@ export class RouteSocket {
 
   links(): Link[] {
     return this.#socket
-      .exchange([{ what: "list links", type: TYPE.getLink, flags: FLAG.dump, header: linkHeader(0) }])
+      .exchange([
+        { what: "list links", type: TYPE.getLink, flags: FLAG.dump, header: linkHeader(0), attributes: BRIEF },
+      ])
       .map(readLink);
   }
 

@@ -1,15 +1,26 @@
 /** Networks that are bridges in the host's kernel. */
+import type { NetworkCreateRequest } from "../api/types/network.ts";
+import { EngineError } from "../base/errors.ts";
 import { deleteLink, setLink } from "../kernel/netlink.ts";
 import { checkBridgeOptions, OPTION } from "./bridge-options.ts";
-import { ensureBridge, plug, removeOwnLink, settled } from "./bridges.ts";
+import { ensureBridge, makeBridgeAside, plug, removeOwnLink, settled } from "./bridges.ts";
 import type { Driver } from "./driver.ts";
 import type { DriverParts } from "./drivers.ts";
 import { checkGatewayModes } from "./gateway-mode.ts";
 import { makePair } from "./namespaces.ts";
 import type { NetworkRecord } from "./records.ts";
 
-export function bridgeDriver({ host, names, bridgeMoved }: DriverParts): Driver {
-  const indexes = new Map<string, number>();
+function refuseTakenName({ Name, Options = {} }: NetworkCreateRequest, others: readonly NetworkRecord[]): void {
+  const name = Options[OPTION.name];
+  const other = others.find(({ link }) => link !== "" && link === name);
+  if (other === undefined) return;
+  throw new EngineError(
+    "forbidden",
+    `cannot create network ${Name} (${name}): conflicts with network ${other.id} (${other.name}): networks have same bridge name`,
+  );
+}
+
+export function bridgeDriver({ host, names, bridgeIndexes: indexes, bridgeMoved }: DriverParts): Driver {
   const ensure = (network: NetworkRecord) => {
     const index = ensureBridge(host, network, names);
     indexes.set(network.id, index);
@@ -20,12 +31,16 @@ export function bridgeDriver({ host, names, bridgeMoved }: DriverParts): Driver 
     wired: true,
     paired: true,
     many: true,
-    check(request) {
+    check(request, others) {
       checkBridgeOptions(request.Options ?? {});
+      refuseTakenName(request, others);
       checkGatewayModes(request);
     },
     linkOf: (id, options) => options[OPTION.name] || `br-${id.slice(0, 12)}`,
-    create: async (network) => void ensure(network),
+    async create(network) {
+      await makeBridgeAside(host, network, names);
+      ensure(network);
+    },
     ensure,
     async remove(network) {
       indexes.delete(network.id);

@@ -61,18 +61,36 @@ function gatewaysOf(network: NetworkRecord): GatewayAddress[] {
  * Made under a name that tells whose it is, then renamed: a bridge without its alias would be nobody's after a kill. "EEXIST" when
  * someone else took the name meanwhile.
  */
-function makeBridge(host: RouteSocket, network: NetworkRecord, { alias, linkPrefix }: Names): void {
-  const first = gatewaysOf(network)[0]?.ip ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) };
-  const mac = macBytes(macOf(first)) ?? Buffer.alloc(6);
-  const name = `${linkPrefix}${network.id.slice(0, 7)}`;
-  host.run(deleteLink(name));
-  host.run(addBridge({ name, mtu: mtuOf(network), mac }), setLink(name, { alias, noAutoIpv6: !network.ipv6 }));
+function makeBridge(host: RouteSocket, network: NetworkRecord, names: Names): void {
+  const { name, requests } = newBridge(network, names);
+  host.run(...requests);
   try {
     host.run(setLink(host.link(name)?.index ?? 0, { name: network.link }));
   } catch (error) {
     host.run(deleteLink(name));
     throw error;
   }
+}
+
+/** The same on a thread, for it takes the kernel milliseconds; nothing when there is a link of that name. */
+export async function makeBridgeAside(host: RouteSocket, network: NetworkRecord, names: Names): Promise<void> {
+  if (host.link(network.link) !== undefined) return;
+  const { name, requests } = newBridge(network, names);
+  await host.runAside(...requests);
+  try {
+    await host.runAside(setLink(host.link(name)?.index ?? 0, { name: network.link }));
+  } catch (error) {
+    await host.runAside(deleteLink(name));
+    throw error;
+  }
+}
+
+function newBridge(network: NetworkRecord, { alias, linkPrefix }: Names) {
+  const first = gatewaysOf(network)[0]?.ip ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) };
+  const mac = macBytes(macOf(first)) ?? Buffer.alloc(6);
+  const name = `${linkPrefix}${network.id.slice(0, 7)}`;
+  const make = addBridge({ name, mtu: mtuOf(network), mac });
+  return { name, requests: [deleteLink(name), make, setLink(name, { alias, noAutoIpv6: !network.ipv6 })] };
 }
 
 function ensureAddresses(host: RouteSocket, bridge: Link, gateways: readonly GatewayAddress[], ours: boolean): void {

@@ -13,6 +13,8 @@ export interface DriverParts {
   readonly names: Names;
   readonly plugins: Plugins;
   readonly logger: Logger;
+  /** Network id → its bridge's index, as far as it is known. */
+  readonly bridgeIndexes: Map<string, number>;
   /** A network's bridge had to be made anew: the firewall's rules know it afterwards. */
   bridgeMoved(): Promise<void>;
 }

@@ -72,11 +72,20 @@ export function makeParts({
   const ipam = new Ipam(store);
   const remoteIpam = new RemoteIpam({ plugins, logger });
   const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
-  const drivers = makeDrivers({ host, names, plugins, logger, bridgeMoved: async () => firewall?.follow() });
+  const bridgeIndexes = new Map<string, number>();
+  const drivers = makeDrivers({
+    host,
+    names,
+    plugins,
+    logger,
+    bridgeIndexes,
+    bridgeMoved: async () => firewall?.follow(),
+  });
   const holder = new PortHolder({ relays: settings.userlandProxy });
   const ports = new Ports(records, holder);
   const foreign = foreignFirewalls({ logger, ipv6: settings.ip6tables });
-  const bridges = () => bridgeRules(records.networks(), host, settings);
+  const indexOf = ({ id, link }: NetworkRecord) => bridgeIndexes.get(id) ?? host.link(link)?.index;
+  const bridges = () => bridgeRules(records.networks(), indexOf, settings);
   const firewall = settings.iptables
     ? new Firewall({
         table: names.table,
@@ -103,12 +112,15 @@ export function makeParts({
 }
 
 /** Of those whose bridge is there. */
-function bridgeRules(networks: readonly NetworkRecord[], host: RouteSocket, settings: NetworkSettings): BridgeRules[] {
-  const indexes = new Map(host.links().map(({ name, index }) => [name, index]));
+function bridgeRules(
+  networks: readonly NetworkRecord[],
+  indexOf: (network: NetworkRecord) => number | undefined,
+  settings: NetworkSettings,
+): BridgeRules[] {
   return networks
     .filter(({ driver }) => driver === "bridge")
     .flatMap((network) => {
-      const index = indexes.get(network.link);
+      const index = indexOf(network);
       if (index === undefined) return [];
       const modes = { 4: gatewayMode(network, 4), 6: gatewayMode(network, 6) };
       const outwards = isOn(network, OPTION.masquerade) && (settings.ipMasq || !network.predefined);
