@@ -5,6 +5,7 @@ import { createServer, request, type Server } from "node:http";
 import { request as secureRequest } from "node:https";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { makeAuthority, makeCertificate } from "../src/testing/certificates.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { Cli, missing } from "./lib/cli.ts";
@@ -76,6 +77,7 @@ describe("authorization plug-ins", { skip: root ? false : "needs root" }, () => 
     assert.deepEqual([before?.method, after?.method], ["AuthZPlugin.AuthZReq", "AuthZPlugin.AuthZRes"]);
     assert.equal(before?.RequestMethod, "POST");
     assert.equal(before?.RequestUri, "/v1.51/volumes/create");
+    assert.equal(before?.RequestURI, before?.RequestUri);
     assert.equal(decode(before?.RequestBody), '{"Name":"shown"}');
     assert.equal(record(before?.RequestHeaders)["X-Mine"], "kept");
     assert.ok(!JSON.stringify(asked).includes("secret"));
@@ -136,6 +138,42 @@ describe("authorization plug-ins", { skip: root ? false : "needs root" }, () => 
     verdict = allow;
     assert.ok(!(await send(daemon, "GET", "/v1.51/volumes")).text.includes("never"));
   });
+
+  test("of a stream the beginning is shown, and a no keeps all of it back", async () => {
+    const { Id } = await daemon.call<{ Id: string }>("POST", "/containers/create?name=streams", {
+      Image: "busybox",
+      Cmd: ["echo", "secret words"],
+    });
+    await daemon.call("POST", `/containers/${Id}/start`);
+    await daemon.call("POST", `/containers/${Id}/wait`);
+    const stream = [
+      ["GET", `/containers/${Id}/logs?stdout=1`],
+      ["GET", `/containers/${Id}/export`],
+      ["GET", "/events?since=1&until=2"],
+      ["POST", `/containers/${Id}/wait`],
+      ["POST", `/containers/${Id}/attach?logs=1&stdout=1`],
+    ] as const;
+    for (const [method, path] of stream) {
+      asked = [];
+      verdict = allow;
+      assert.equal((await send(daemon, method, path)).status, 200, path);
+      assert.deepEqual([asked[1]?.method, asked[1]?.ResponseStatusCode], ["AuthZPlugin.AuthZRes", 200], path);
+      verdict = ({ method }) => (method.endsWith("Res") ? { Allow: false, Msg: "not for you" } : allow());
+      const refused = await send(daemon, method, path);
+      assert.deepEqual([refused.status, refused.text.includes("secret words")], [403, false], path);
+    }
+    verdict = allow;
+    const mounts = () => / overlay /.test(linesWith(readFileSync("/proc/self/mountinfo", "utf8"), daemon.folder));
+    for (let attempt = 0; mounts() && attempt < 200; attempt++) await sleep(20);
+    assert.ok(!mounts(), "what a refused export had mounted is gone");
+    await daemon.call("DELETE", `/containers/${Id}`);
+  });
+
+  const linesWith = (text: string, word: string) =>
+    text
+      .split("\n")
+      .filter((line) => line.includes(word))
+      .join("\n");
 
   test("a plug-in that fails, says nonsense or less than yes has said no", async () => {
     const words: [Verdict, RegExp, number][] = [

@@ -3,7 +3,7 @@
  * reached or answers nonsense has denied it.
  *
  * What is shown: the user (the name in the client's certificate), method, address, headers without credentials, and bodies that are JSON, whole.
- * Streams and connections that are taken over are judged by their request alone; what is said to POST /auth is shown to nobody.
+ * Of streams, and of connections that are taken over, the beginning is judged; what is said to POST /auth is shown to nobody.
  */
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { type PeerCertificate, TLSSocket } from "node:tls";
@@ -17,14 +17,14 @@ export interface Authorization {
   seesBody(request: IncomingMessage): boolean;
   /** Throws "forbidden" when one says no, "internal" when one fails. */
   judgeRequest(request: IncomingMessage, body: Buffer | undefined): Promise<void>;
-  /** The same for an answer that is known as a whole. */
+  /** The same for an answer, before its first byte goes out. */
   judgeAnswer(request: IncomingMessage, body: Buffer | undefined, answer: Answer): Promise<void>;
 }
 
 export interface Answer {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
-  /** As it will be sent; undefined: none, or no JSON. */
+  /** As it will be sent; undefined: none, or no JSON, or a stream. */
   readonly body: string | undefined;
 }
 
@@ -83,8 +83,9 @@ function describe(request: IncomingMessage, body: Buffer | undefined): Message {
           RequestPeerCertificates: [base64(Buffer.from(pem(certificate.raw)))],
         }),
     RequestMethod: request.method,
-    // Spelt as dockerd does, whatever its documentation says.
+    // As dockerd spells it, and as its documentation does.
     RequestUri: request.url,
+    RequestURI: request.url,
     ...(body === undefined || body.length === 0 ? {} : { RequestBody: base64(body) }),
     RequestHeaders: plainHeaders(request.headers),
   };

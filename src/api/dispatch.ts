@@ -12,7 +12,7 @@ import { failureOf } from "./errors.ts";
 import { hijack, stopParsing, type Takeover } from "./hijack.ts";
 import { linger, takeLeftover } from "./leftover.ts";
 import { parseQuery, readParams } from "./query.ts";
-import { answerOf, encode, send } from "./reply.ts";
+import { answerOf, discard, encode, send } from "./reply.ts";
 import type { Call, Headers, Reply } from "./route.ts";
 import type { Match, Router } from "./router.ts";
 import { serveWebSocket } from "./websocket.ts";
@@ -107,12 +107,15 @@ async function answer(incoming: Incoming, options: DispatchOptions, seen: Seen):
   if (match.route.takesOver === "tcp" && incoming.head === undefined) holdConnection(incoming, options.early);
   const query = readParams(match.route.query, parseQuery(search));
   const signal = abortWithClient(response);
-  const { judge, body } = await judgedBy(options.authorization, request);
+  const { judge, body } = await judgedBy(options.authorization, incoming);
   const call = { engine: options.engine, version: match.version, path: match.path, query, signal, json };
   const asked = { ...call, request: body === undefined ? request : withBody(request, body) };
   const reply = adaptReply(match.route, match.version, await match.route.handle(asked as unknown as Call));
   seen.streamed = !WHOLE.has(reply.kind);
-  await judge(reply, response);
+  await judge(reply, response).catch((error: unknown) => {
+    discard(reply);
+    throw error;
+  });
   await deliver(reply, incoming, match, options, signal);
 
   function json<T>(schema: Parameters<typeof readJsonBody<T>>[1]): Promise<T | undefined> {
@@ -121,13 +124,12 @@ async function answer(incoming: Incoming, options: DispatchOptions, seen: Seen):
 }
 
 /** Has the plug-ins asked about the request; `judge` asks them about its answer. `body`: what was read of the request for them. */
-async function judgedBy(authorization: Authorization | undefined, request: IncomingMessage) {
+async function judgedBy(authorization: Authorization | undefined, { request, head }: Incoming) {
   if (!authorization?.active) return { judge: async () => {}, body: undefined };
   const body = authorization.seesBody(request) ? await readBody(request) : undefined;
   await authorization.judgeRequest(request, body);
   const judge = async (reply: Reply, response: ServerResponse) => {
-    const answer = answerOf(reply, response.getHeaders());
-    if (answer !== undefined) await authorization.judgeAnswer(request, body, answer);
+    await authorization.judgeAnswer(request, body, answerOf(reply, response.getHeaders(), head !== undefined));
   };
   return { judge, body };
 }

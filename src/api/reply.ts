@@ -32,12 +32,35 @@ export async function send(reply: Plain, response: ServerResponse, signal: Abort
   }
 }
 
-/** What will be sent, where that is known now: undefined for streams and connections. The body only where it is JSON. */
-export function answerOf(reply: Reply, common: OutgoingHttpHeaders): Answer | undefined {
-  if (reply.kind !== "json" && reply.kind !== "text" && reply.kind !== "empty") return undefined;
-  const body = reply.kind === "json" ? encode(reply.value) : undefined;
-  const type = body === undefined ? {} : { "Content-Type": "application/json" };
-  return { status: reply.status, headers: { ...common, ...type, ...reply.headers }, body };
+/** What will be sent, as far as that is known now: of streams and connections how they begin. The body only where it is JSON. */
+export function answerOf(reply: Reply, common: OutgoingHttpHeaders, upgraded: boolean): Answer {
+  const json = { ...common, "Content-Type": "application/json" };
+  switch (reply.kind) {
+    case "json":
+      return { status: reply.status, headers: { ...json, ...reply.headers }, body: encode(reply.value) };
+    case "text":
+    case "empty":
+      return { status: reply.status, headers: { ...common, ...reply.headers }, body: undefined };
+    case "bytes":
+      return { status: 200, headers: { ...common, "Content-Type": reply.type, ...reply.headers }, body: undefined };
+    case "hijack":
+    case "websocket":
+      return { status: upgraded ? 101 : 200, headers: common, body: undefined };
+    default:
+      return { status: 200, headers: json, body: undefined };
+  }
+}
+
+/** Ends what was begun for an answer that is not sent. */
+export function discard(reply: Reply): void {
+  if (reply.kind === "later") reply.value.catch(() => {});
+  if (reply.kind !== "bytes" && reply.kind !== "lines") return;
+  const source = reply.source as Partial<Readable> & AsyncIterable<unknown>;
+  if (source.destroy !== undefined) source.on?.("error", () => {}).destroy?.();
+  else
+    void source[Symbol.asyncIterator]()
+      .return?.()
+      .catch(() => {});
 }
 
 /** JSON as Go's encoder ends it: with a newline. */
