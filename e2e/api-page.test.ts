@@ -1,6 +1,8 @@
 /** Everything that docs/api.md says works, tried; and that the page leaves nothing out and is as it would be written now. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { API_PAGE, apiPage, SECTIONS } from "../scripts/api-page.ts";
 import { CONTAINER_FIELDS } from "../src/api/json/requests.ts";
@@ -34,10 +36,14 @@ describe("what works", () => {
   let daemon: TestDaemon;
   let at: Try;
   before(async () => {
-    daemon = await startDaemon();
-    at = new Try(daemon);
+    const cdi = mkdtempSync(join(tmpdir(), "gantry-cdi-"));
+    daemon = await startDaemon({ flags: ["--cdi-spec-dir", cdi] });
+    at = new Try(daemon, cdi);
   });
-  after(() => daemon[Symbol.asyncDispose]());
+  after(async () => {
+    await daemon[Symbol.asyncDispose]();
+    rmSync(at.cdi, { recursive: true, force: true });
+  });
 
   for (const { title, rows } of SECTIONS)
     describe(title, () => {

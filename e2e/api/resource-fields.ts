@@ -1,6 +1,7 @@
 /** Every field of HostConfig that limits. Where control groups of version 1 and 2 differ, each has its file. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Resources } from "../../src/api/types/container.ts";
 import { missing, needing, type Row, shown, tried } from "./rows.ts";
 
@@ -74,7 +75,19 @@ export const RESOURCE_FIELDS: readonly Row[] = [
     "mknod /fuse c 10 229; head -c 0 /fuse; mknod /other c 10 228; head -c 0 /other",
     /^(?!.*\/fuse: (Operation|Permission))[\s\S]*\/other: (Operation not permitted|Permission denied)/,
   ),
-  missing("DeviceRequests", "GPUs and CDI devices are refused; device nodes can be given by Devices"),
+  tried(
+    "DeviceRequests",
+    async (at) => {
+      const devices = [
+        { name: "zero", containerEdits: { deviceNodes: [{ path: "/dev/named", hostPath: "/dev/zero" }] } },
+      ];
+      const file = join(at.cdi, "example.json");
+      writeFileSync(file, JSON.stringify({ cdiVersion: "0.6.0", kind: "example.com/device", devices }));
+      const DeviceRequests = [{ Driver: "cdi", DeviceIDs: ["example.com/device=zero"] }];
+      assert.equal((await at.run({ HostConfig: { DeviceRequests } }, "head -c 3 /dev/named | wc -c")).text, "3\n");
+    },
+    "by CDI specifications, GPUs too; without one they are refused",
+  ),
   missing("KernelMemoryTCP", "Docker has taken it out: kernels no longer have such a limit"),
   limit(
     "MemoryReservation",

@@ -10,13 +10,16 @@ export type Request = Partial<ContainerCreateRequest>;
 
 export class Try {
   readonly daemon: TestDaemon;
+  /** The daemon's folder of CDI specifications. */
+  readonly cdi: string;
   readonly v1: boolean;
   readonly features: CgroupFeatures;
   #made: string[] = [];
 
-  constructor(daemon: TestDaemon) {
+  constructor(daemon: TestDaemon, cdi: string) {
     const { version, features } = openCgroups();
     this.daemon = daemon;
+    this.cdi = cdi;
     this.v1 = version === 1;
     this.features = features;
   }
