@@ -5,6 +5,9 @@ export function noTerminal(): string | false {
   return spawnSync("script", ["--version"]).status === 0 ? false : "no script(1) on this machine";
 }
 
+/** Milliseconds; far more than anything here takes. */
+const PATIENCE = 60_000;
+
 export class Terminal implements AsyncDisposable {
   /** Everything that was shown so far. */
   shown = "";
@@ -30,15 +33,21 @@ export class Terminal implements AsyncDisposable {
     );
   }
 
-  /** Fails with what was shown when the script ends before the pattern comes. */
+  /** Fails with what was shown when the script ends before the pattern comes, or a minute passes. */
   async see(pattern: RegExp): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#changed();
+    }, PATIENCE);
     while (!pattern.test(this.shown)) {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null)
+      if (late || this.#child.exitCode !== null || this.#child.signalCode !== null)
         throw new Error(`${pattern} never came; shown: ${JSON.stringify(this.shown)}`);
       await new Promise<void>((resolve) => {
         this.#changed = resolve;
       });
     }
+    clearTimeout(timer);
   }
 
   type(keys: string): void {

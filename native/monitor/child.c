@@ -49,6 +49,12 @@ static void fail(const char *what, int error) {
   _exit(127);
 }
 
+/* Where the engine may; its children are scheduled as usual. */
+static void hurry(void) {
+  const struct sched_param lowest = {.sched_priority = 1};
+  sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &lowest);
+}
+
 /* In the child, which shares our memory until it executes: nothing here may change what the parent relies on. */
 static void become(const struct child *child, int null, int program) {
   const int wanted[] = {child->in, child->out, child->err};
@@ -57,6 +63,7 @@ static void become(const struct child *child, int null, int program) {
   restore_signals();
   if (child->group) setpgid(0, 0);
   if (child->patient) setpriority(PRIO_PROCESS, 0, 10);
+  if (child->urgent) hurry();
   int error = child->hide_unified ? hide_unified() : 0;
   if (error != 0) fail("hiding /sys/fs/cgroup/unified", error);
   if (program >= 0) execveat(program, "", child->arguments, environ, AT_EMPTY_PATH);

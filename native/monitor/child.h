@@ -12,6 +12,7 @@ struct child {
   bool sealed;       /* run a sealed copy of it where possible: see sealed.h */
   bool group;        /* in a process group of its own, to be killed with what it starts */
   bool patient;      /* whoever else wants the processor goes first */
+  bool urgent;       /* it goes first, and what it starts does not */
 };
 
 /* Starts it with default signal handling; the pid, or a negative errno. What fails after that is printed to `err`, exit code 127. */

@@ -199,6 +199,8 @@ static struct launched run(const struct options *options, int signals, struct pi
       .hide_unified = options->hide_unified,
       .sealed = true,
       .group = true,
+      /* crun gives an exec's terminal its size while the task begins already: on a busy machine a moment too late. */
+      .urgent = options->terminal,
   });
   if (runtime < 0) return failed("starting the runtime", -runtime);
   close_fd(&pipes->in[0]);
