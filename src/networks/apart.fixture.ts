@@ -1,6 +1,8 @@
 /** Tests for a network namespace in which nothing is but what they make: see apart.test.ts. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { before, test } from "node:test";
 import { applyRuleset } from "../kernel/nftables.ts";
 import { run } from "../kernel/spawn.ts";
@@ -120,6 +122,43 @@ for (const [name, { begin, reload, stillReads, end }] of Object.entries(DROPPERS
       await sh(end);
     }
   });
+
+test("beside ufw containers reach out, and its rules hold for published ports when they are told to obey", async (t) => {
+  if (!existsSync("/usr/sbin/ufw")) return t.skip("no ufw on this machine");
+  const folder = mkdtempSync(join(tmpdir(), "gantry-ufw-"));
+  const copies = ["ufw", "default"].map(
+    (name) => `cp -a /etc/${name} ${folder}; mount --bind ${folder}/${name} /etc/${name}`,
+  );
+  await sh(`${copies.join("; ")}; ufw default deny incoming; ufw default deny routed; ufw --force enable`);
+  try {
+    writeFileSync(FORWARD, "1");
+    using machine = await makeMachine("10.98.9");
+    for (const publishThrough of ["forward", "input"] as const) {
+      await using world = await makeWorld({ publishThrough });
+      const portBindings = { "80/tcp": [{ HostPort: String(PORT) }] };
+      const web = await world.networks.open(requestFor("web", { portBindings }));
+      using _server = await serve(web.netns ?? "", 80);
+      const call = () => askFrom(machine.netns, "tcp", machine.hostAddress, PORT);
+      await inside(web, ...ping(machine.address));
+      const { PassedBy } = world.networks.exposure();
+      assert.deepEqual(
+        PassedBy.toSorted(),
+        publishThrough === "forward" ? ["ip filter INPUT", "ip6 filter INPUT"] : [],
+      );
+      if (publishThrough === "input") {
+        await assert.rejects(call());
+        await sh(`ufw allow ${PORT}/tcp`);
+      }
+      assert.ok(await call());
+      await sh("ufw reload");
+      await eventually(async () => void (await inside(web, ...ping(machine.address))));
+      await eventually(async () => assert.ok(await call()));
+    }
+  } finally {
+    await sh("ufw --force disable; umount /etc/ufw /etc/default; nft flush ruleset");
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 test("rules that someone flushed come back by themselves, while nobody asks for anything", async () => {
   writeFileSync(FORWARD, "1");
