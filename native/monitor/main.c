@@ -29,6 +29,7 @@
 #include "oom.h"
 #include "options.h"
 #include "output.h"
+#include "program.h"
 #include "record.h"
 #include "wire.h"
 
@@ -219,6 +220,7 @@ static void relax(int64_t now) {
   output_relax();
   input_relax();
   log_relax();
+  program_relax();
 }
 
 static void expire(int64_t now) {

@@ -423,3 +423,17 @@ function parentOf(pid: number): number {
       .split(" ")[1],
   );
 }
+
+test("A monitor that waits has less than half a megabyte of its pages in memory", async (t) => {
+  const dir = temporaryFolder(t);
+  const task = await startScript("echo word; sleep 60", { dir });
+  const monitor = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${task.pid}/status`, "utf8"))?.[1];
+  const resident = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${monitor}/status`, "utf8"))?.[1]);
+  // It lets go of what it does not need a second after it did something.
+  for (let attempt = 0; resident() >= 512 && attempt < 200; attempt++) await sleep(50);
+  assert.ok(resident() < 512, `${resident()} KiB`);
+  // And does its work as before.
+  await task.kill(15);
+  assert.equal((await task.exited).exitCode, 143);
+  assert.equal(logText(readFileSync(join(dir, "log"), "utf8")), "word\n");
+});
