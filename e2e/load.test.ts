@@ -178,6 +178,16 @@ describe("under load", { skip: process.getuid?.() === 0 ? false : "needs root", 
       () => ["POST", "/build", "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"],
       () => ["POST", "/containers/create", "Content-Type: application/json\r\nContent-Length: 500\r\n"],
       () => [
+        "POST",
+        "/images/create?fromSrc=-&repo=cut",
+        "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n",
+      ],
+      () => ["POST", "/images/create?fromImage=127.0.0.1:9/nothing&tag=1"],
+      () => ["GET", "/images/get?names=busybox&names=busybox"],
+      () => ["GET", `/containers/${id}/logs?stdout=1&stderr=1&timestamps=1`],
+      () => ["POST", "/session", "Connection: Upgrade\r\nUpgrade: h2c\r\nX-Docker-Expose-Session-Uuid: cut\r\n"],
+      () => ["POST", "/grpc", "Connection: Upgrade\r\nUpgrade: h2c\r\n"],
+      () => [
         "GET",
         `/containers/${id}/attach/ws?stream=1&stdout=1`,
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
@@ -212,12 +222,12 @@ describe("under load", { skip: process.getuid?.() === 0 ? false : "needs root", 
     const socket = daemon.host.slice("unix://".length);
     const { pid } = daemon;
     const seed = Math.floor(Math.random() * 1e9);
-    await fuzz({ socket, seed, requests: 500, parallel: 8, names: await prepareFuzz(daemon) });
+    await fuzz({ socket, seed, requests: 300, parallel: 8, names: await prepareFuzz(daemon) });
     const warm = await holdings(daemon);
     const result = await fuzz({
       socket,
       seed: seed + 1,
-      requests: 2000,
+      requests: 1200,
       parallel: 8,
       names: await prepareFuzz(daemon),
     });
