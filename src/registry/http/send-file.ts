@@ -1,6 +1,7 @@
 /** A file's bytes to a client: read ahead by one piece, so that the disk and the network work at the same time. */
 import type { ServerResponse } from "node:http";
 import { EngineError } from "../../base/errors.ts";
+import { releaseMemory } from "../../base/release.ts";
 
 const PIECE = 256 << 10;
 
@@ -30,6 +31,7 @@ export async function sendFile(response: ServerResponse, file: Readable, { start
     at += bytesRead;
   }
   await sending?.done;
+  for (const buffer of [spare, sending?.buffer ?? spare]) releaseMemory(buffer);
   response.end();
 }
 

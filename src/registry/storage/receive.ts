@@ -5,6 +5,7 @@ import { writev } from "node:fs";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { EngineError } from "../../base/errors.ts";
+import { releaseMemory } from "../../base/release.ts";
 
 const writeAll = promisify(writev);
 
@@ -106,6 +107,7 @@ class Receiver {
       this.#target.written(bytesWritten);
       if (bytes > 0) left = [Buffer.concat(left).subarray(bytesWritten)];
     }
+    for (const chunk of batch) releaseMemory(chunk);
   }
 
   #end(): void {
