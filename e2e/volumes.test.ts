@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { startDebianRegistry } from "../src/testing/debian-registry.ts";
 import { Cli } from "./lib/cli.ts";
+import { startRegistryProcess } from "./lib/registry-process.ts";
 
 /** Two files that are always whole, and agree once a round is over: at any one moment the first is at most one ahead. */
 const WRITER =
@@ -117,10 +118,15 @@ describe("volumes that are in use", () => {
     if (names.includes("cut-short")) assert.match(await show("cut-short"), /^\d+\n\d+$/);
   });
 
-  test("a registry keeps volumes as it keeps images", async () => {
-    await using registry = await startDebianRegistry();
-    const name = `${registry.host}/backups/data:v1`;
+  test("registries keep volumes as they keep images: Debian's, and Gantry's", async () => {
+    await using debian = await startDebianRegistry();
+    await using gantry = await startRegistryProcess("--root", join(daemon.folder, "registry"));
     await cli.ok("volume", "snapshot", "data", "kept");
+    for (const registry of [debian, gantry]) await throughRegistry(registry);
+  });
+
+  const throughRegistry = async (registry: { readonly host: string }) => {
+    const name = `${registry.host}/backups/data:v1`;
     assert.match(await cli.ok("volume", "push", "kept", name), /v1: digest: sha256:[0-9a-f]{64} size: \d+$/);
     await cli.ok("volume", "pull", "-q", name, "back");
     assert.equal(await show("back"), await show("kept"));
@@ -132,7 +138,8 @@ describe("volumes that are in use", () => {
     const wrong = await cli.run("volume", "pull", image, "other");
     assert.deepEqual([wrong.code, /is no volume/.test(wrong.err)], [1, true], wrong.err);
     assert.doesNotMatch(await cli.ok("volume", "ls", "-q"), /other/);
-  });
+    await cli.ok("volume", "rm", "back");
+  };
 
   test("a reader that goes away leaves nothing of an export", async () => {
     const response = await daemon.open("GET", "/volumes/data/export");
