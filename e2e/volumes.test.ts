@@ -93,6 +93,29 @@ describe("volumes that are in use", () => {
     await cli.ok("start", "writer");
   });
 
+  test("registries keep volumes as they keep images: Debian's, and Gantry's", async () => {
+    await using debian = await startDebianRegistry();
+    await using gantry = await startRegistryProcess("--root", join(daemon.folder, "registry"));
+    await cli.ok("volume", "snapshot", "data", "kept");
+    for (const registry of [debian, gantry]) await throughRegistry(registry);
+  });
+
+  const throughRegistry = async (registry: { readonly host: string }) => {
+    const name = `${registry.host}/backups/data:v1`;
+    assert.match(await cli.ok("volume", "push", "kept", name), /v1: digest: sha256:[0-9a-f]{64} size: \d+$/);
+    await cli.ok("volume", "pull", "-q", name, "back");
+    assert.equal(await show("back"), await show("kept"));
+    const twice = await cli.run("volume", "pull", name, "back");
+    assert.deepEqual([twice.code, /is not empty/.test(twice.err)], [1, true], twice.err);
+    const image = `${registry.host}/busybox:1`;
+    await cli.ok("tag", "busybox", image);
+    await cli.ok("push", "-q", image);
+    const wrong = await cli.run("volume", "pull", image, "other");
+    assert.deepEqual([wrong.code, /is no volume/.test(wrong.err)], [1, true], wrong.err);
+    assert.doesNotMatch(await cli.ok("volume", "ls", "-q"), /other/);
+    await cli.ok("volume", "rm", "back");
+  };
+
   test("a kill -9 while everything stands still leaves no paused container, no half volume, no archive", async () => {
     await cli.ok(
       "run",
@@ -117,29 +140,6 @@ describe("volumes that are in use", () => {
     const names = (await cli.ok("volume", "ls", "-q")).split("\n");
     if (names.includes("cut-short")) assert.match(await show("cut-short"), /^\d+\n\d+$/);
   });
-
-  test("registries keep volumes as they keep images: Debian's, and Gantry's", async () => {
-    await using debian = await startDebianRegistry();
-    await using gantry = await startRegistryProcess("--root", join(daemon.folder, "registry"));
-    await cli.ok("volume", "snapshot", "data", "kept");
-    for (const registry of [debian, gantry]) await throughRegistry(registry);
-  });
-
-  const throughRegistry = async (registry: { readonly host: string }) => {
-    const name = `${registry.host}/backups/data:v1`;
-    assert.match(await cli.ok("volume", "push", "kept", name), /v1: digest: sha256:[0-9a-f]{64} size: \d+$/);
-    await cli.ok("volume", "pull", "-q", name, "back");
-    assert.equal(await show("back"), await show("kept"));
-    const twice = await cli.run("volume", "pull", name, "back");
-    assert.deepEqual([twice.code, /is not empty/.test(twice.err)], [1, true], twice.err);
-    const image = `${registry.host}/busybox:1`;
-    await cli.ok("tag", "busybox", image);
-    await cli.ok("push", "-q", image);
-    const wrong = await cli.run("volume", "pull", image, "other");
-    assert.deepEqual([wrong.code, /is no volume/.test(wrong.err)], [1, true], wrong.err);
-    assert.doesNotMatch(await cli.ok("volume", "ls", "-q"), /other/);
-    await cli.ok("volume", "rm", "back");
-  };
 
   test("a reader that goes away leaves nothing of an export", async () => {
     const response = await daemon.open("GET", "/volumes/data/export");
