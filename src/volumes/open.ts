@@ -210,8 +210,8 @@ class DrivenVolumes implements Volumes {
 
   /** Data that no row tells of is somebody's: the database was lost, or a folder brought here. Without data it is what a power cut left. */
   async #takeIn(name: string, since: Date | undefined): Promise<void> {
-    if (since === undefined) return this.#places.erase(name);
     if (!isVolumeName(name)) return;
+    if (since === undefined) return this.#places.erase(name);
     const labels: Record<string, string> = /^[0-9a-f]{64}$/.test(name) ? { [ANONYMOUS]: "" } : {};
     this.#records.begin({ name, driver: "local", options: {}, labels, createdAt: dateOf(since) });
     this.#records.mark(name, "ready", { durable: true });
