@@ -156,6 +156,19 @@ test("an index with platforms, zstd layers and attestations is carried whole", a
   await exec("skopeo", [...copy, ...lax, `docker://${target}`, `dir:${join(work, "whole")}`]);
   for (const name of ["docker", "gantry", "podman"] as const)
     if (!without(name)) assert.equal((await clientOf(name).pull(target)).id, files.hostId, name);
+  for (const name of (["docker", "gantry"] as const).filter((one) => !missing(one))) {
+    const other = new Cli(name, daemon);
+    // Beside the machine's own it would not be the one that is shown.
+    await other.run("rmi", "-f", target);
+    await other.ok("pull", "-q", "--platform", "linux/s390x", target);
+    assert.equal(await other.ok("image", "inspect", "-f", "{{.Architecture}}", target), "s390x");
+    const refused = await other.run("pull", "--platform", "linux/riscv64", target);
+    assert.deepEqual(
+      [refused.code, /no matching manifest for linux\/riscv64/.test(refused.err)],
+      [1, true],
+      refused.err,
+    );
+  }
 });
 
 function boxOf(archive: string): TestImage {
