@@ -39,6 +39,12 @@ function leftovers({ dataRoot, execRoot, folder }: TestDaemon) {
       .all()
       .map(({ folder: name }) => String(name));
   const named = new Set([...folders("layers"), ...folders("snapshots"), ...folders("init_trees")]);
+  const contexts = new Set(
+    database
+      .prepare("SELECT id FROM build_contexts")
+      .all()
+      .map(({ id }) => String(id)),
+  );
   const snapshots = database.prepare("SELECT key FROM snapshots").all().length;
   database.close();
   return {
@@ -47,6 +53,7 @@ function leftovers({ dataRoot, execRoot, folder }: TestDaemon) {
     bundles: readdirSync(join(execRoot, "containers")),
     containers: readdirSync(join(dataRoot, "containers")),
     ingests: readdirSync(join(dataRoot, "content/ingest")),
+    contexts: readdirSync(join(dataRoot, "contexts")).filter((name) => !contexts.has(name)),
     fetched: readdirSync(join(dataRoot, "tmp")).filter((name) => name !== "empty"),
     mounts: mountTable()
       .filter(({ target, type }) => target.startsWith(folder) && type !== "nsfs")
@@ -55,12 +62,22 @@ function leftovers({ dataRoot, execRoot, folder }: TestDaemon) {
   };
 }
 
+/** What removals behind a start's back still have to do takes its time. */
+async function assertClean(daemon: TestDaemon, when: string): Promise<void> {
+  const state = () => JSON.stringify(leftovers(daemon));
+  await until(
+    () => state() === JSON.stringify(NOTHING),
+    () => `${when}: ${state()}`,
+  );
+}
+
 const NOTHING = {
   snapshots: 0,
   trees: [],
   bundles: [],
   containers: [],
   ingests: [],
+  contexts: [],
   fetched: [],
   mounts: [],
   processes: [],
@@ -144,3 +161,64 @@ test("killed at any moment of a quick build, the daemon starts clean and builds 
   );
   assert.equal(last.exitCode, 0, last.said);
 });
+
+/** Every phase: receiving a context (ours, docker's), steps, copying, storing the image, giving products out, writing a cache. */
+test("killed at random moments in every phase, it leaves nothing and gives the same image in the end", async (t) => {
+  await using daemon = await startDaemon();
+  const files = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`src/${i}`, `${i}`.repeat(3000)]));
+  const root = makeContext(t, {
+    ...files,
+    Dockerfile:
+      "FROM busybox AS a\nCOPY src /src\nFROM busybox\nCOPY --from=a /src /w\nRUN cat /w/* > /all\nADD src /again/\n",
+  });
+  const out = makeContext(t, { "cache/x": "", product: "" });
+  const all = [
+    "--cache-to",
+    `type=local,dest=${join(out, "cache")},mode=max`,
+    "--output",
+    `type=oci,dest=${out}/product`,
+  ];
+  const ways: Record<string, () => ChildProcess & { said: string }> = {
+    gantry: () => startBuild(daemon, root, "--no-cache", ...all),
+    // A folder that the daemon does not know: all of it is sent.
+    fresh: () => startBuild(daemon, makeContext(t, { ...files, Dockerfile: "FROM busybox\nCOPY src /src\n" })),
+    classic: () => startClassic(daemon, root),
+  };
+  for (const [way, start] of Object.entries(ways)) {
+    const begun = performance.now();
+    const whole = start();
+    await until(
+      () => whole.exitCode !== null,
+      () => whole.said,
+    );
+    assert.equal(whole.exitCode, 0, whole.said);
+    const took = performance.now() - begun;
+    for (let round = 0; round < 2; round++) {
+      const child = start();
+      const moment = took * Math.random();
+      await sleep(moment);
+      await daemon.kill();
+      child.kill("SIGKILL");
+      await daemon.start();
+      await assertClean(daemon, `${way}, after ${Math.round(moment)} of ${Math.round(took)} ms`);
+    }
+  }
+  const last = startBuild(daemon, root, "--no-cache", ...all);
+  await until(
+    () => last.exitCode !== null,
+    () => last.said,
+  );
+  assert.equal(last.exitCode, 0, last.said);
+});
+
+/** Docker's way, without its CLI: the context as one archive. */
+function startClassic({ host }: TestDaemon, root: string): ChildProcess & { said: string } {
+  const socket = host.replace("unix://", "");
+  const script = `set -o pipefail; tar -C "$0" -c . | curl -sS --fail-with-body --unix-socket "$1" -H 'Content-Type: application/x-tar' -T - -X POST 'http://d/v1.51/build?nocache=1'`;
+  const child = Object.assign(spawn("bash", ["-c", script, root, socket]), { said: "" });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (chunk: Buffer) => {
+      child.said += chunk.toString();
+    });
+  return child;
+}
