@@ -177,6 +177,7 @@ NAPI_MODULE_INIT() {
   init_jsonlog(env, exports);
   init_mounts(env, exports);
   init_network(env, exports);
+  init_new_files(env, exports);
   init_process(env, exports);
   init_stage(env, exports);
   init_trees(env, exports);

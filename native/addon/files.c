@@ -1,5 +1,6 @@
 /* Files: device nodes, times, extended attributes, paths that stay inside a root, clones, locks. */
 #include "addon.h"
+#include "newfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,7 @@ static napi_value make_node(napi_env env, napi_callback_info info) {
   return value;
 }
 
-static struct timespec timespec_of(int64_t nanoseconds) {
+struct timespec timespec_of(int64_t nanoseconds) {
   struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
   if (time.tv_nsec < 0) {
     time.tv_sec -= 1;
@@ -48,17 +49,7 @@ static napi_value set_times(napi_env env, napi_callback_info info) {
   return value;
 }
 
-/* What is to be done to a new file before it is closed; -1 in chmod and uid: nothing. */
-struct new_file {
-  const uint8_t *data;
-  size_t length;
-  mode_t mode;
-  int64_t chmod, uid, gid;
-  struct timespec times[2];
-};
-
-/* The errno of the step that failed is left in errno, its name in *step. */
-static int write_new_file(const char *path, const struct new_file *file, const char **step) {
+int write_new_file(const char *path, const struct new_file *file, const char **step) {
   *step = "open";
   int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, file->mode);
   if (fd < 0) return -1;

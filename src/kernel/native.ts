@@ -16,6 +16,7 @@ export interface Native {
     atimeNs: bigint,
     mtimeNs: bigint,
   ): void;
+  createFiles(fields: Buffer, data: Buffer, paths: Buffer): Promise<void>;
   readPlainFile(folderFd: number, name: string | Buffer, into: Buffer): number;
   listXattrs(path: string | Buffer): Buffer;
   getXattr(path: string | Buffer, name: string): Buffer | undefined;

@@ -3,8 +3,9 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import type { Digest } from "../base/digest.ts";
 import { encodeTarHeader, TAR_END, tarPadding } from "../base/tar/encode.ts";
 import type { TarHeader, TarSink } from "../base/tar/tar.ts";
+import { NewFiles } from "../kernel/new-files.ts";
 import { inheritAttributes } from "./inherit.ts";
-import { Unpacker, type WhiteoutMode } from "./unpacker.ts";
+import { explainEntryError, Unpacker, type WhiteoutMode } from "./unpacker.ts";
 
 /** Where a layer is made by hand; plain values, so that a worker can have it. See `Snapshots.workplace`. */
 export interface Workplace {
@@ -43,6 +44,7 @@ export class LayerBuilder implements TarSink {
   #entries = 0;
   #left = 0;
   #padding: Buffer = TAR_END.subarray(0, 0);
+  readonly #later = new NewFiles();
 
   constructor(place: Workplace, tar: string) {
     this.#place = place;
@@ -50,9 +52,13 @@ export class LayerBuilder implements TarSink {
     this.#fd = openSync(tar, "wx", 0o600);
   }
 
-  /** Holes of sparse files are not kept: the data must come whole. */
-  entry(header: TarHeader): void {
+  /**
+   * Holes of sparse files are not kept: the data must come whole. A file that `isAlone`, which no entry has replaced or will replace, link
+   * to, or lie below, may be made by the thread pool: the caller awaits `room` from time to time, and `settled` before `finish`.
+   */
+  entry(header: TarHeader, isAlone = false): void {
     this.#entries++;
+    this.#unpacker.later = isAlone && this.#place.whiteouts === "overlay" ? this.#later : undefined;
     this.#unpacker.entry(header);
     const path = header.rawPath ?? header.path;
     this.#put(encodeTarHeader({ ...header, path, linkPath: header.rawLinkPath ?? header.linkPath }));
@@ -70,6 +76,16 @@ export class LayerBuilder implements TarSink {
     this.#unpacker.end();
     if (this.#left !== 0) throw new Error(`an entry's data has ${this.#left} bytes less than its header says`);
     this.#put(this.#padding);
+  }
+
+  /** Undefined: go on. */
+  get room(): Promise<void> | undefined {
+    return this.#later.room?.catch(explain);
+  }
+
+  /** Every file is made, or an error thrown; either way nothing is being made any more. */
+  settled(): Promise<void> {
+    return this.#later.settled().catch(explain);
   }
 
   /** Closes both; the layer's tree is whole, folders that no entry described look as below. */
@@ -109,4 +125,8 @@ export class LayerBuilder implements TarSink {
     this.#tarSize += bytes.length;
     for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
   }
+}
+
+function explain(error: unknown): never {
+  throw explainEntryError(error, "of a copied file");
 }

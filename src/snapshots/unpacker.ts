@@ -13,6 +13,7 @@ import { explainDiskFull } from "../base/disk-full.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { cleanEntryPath } from "../base/tar/names.ts";
 import type { TarHeader, TarSink } from "../base/tar/tar.ts";
+import type { NewFiles } from "../kernel/new-files.ts";
 import { createFile, makeNode, setTimes } from "../kernel/nodes.ts";
 import { applyMode, applyOwner, applyXattrs } from "./attributes.ts";
 import { joined, nameOf, parentOf, Tree } from "./tree.ts";
@@ -50,6 +51,8 @@ export class Unpacker implements TarSink {
   #file: { readonly fd: number; readonly path: string; readonly header: TarHeader } | undefined;
   /** A file that is not made yet: when its data comes in one piece, one call does it all. */
   #announced: { readonly path: string; readonly header: TarHeader } | undefined;
+  /** Set for entries that may be made later than they are told of: small files that no other entry refers to or replaces. */
+  later: NewFiles | undefined;
   #entry = "";
   #bytes = 0;
 
@@ -144,7 +147,9 @@ export class Unpacker implements TarSink {
     const chmod = this.#needsMode(mode) ? mode : undefined;
     const owner = this.#needsOwner(header) ? header : undefined;
     const times = { atimeNs: clamped(atime ?? mtime), mtimeNs: clamped(mtime) };
-    this.#tree.creating(path, () => createFile({ path: full, data, mode: mode & 0o777, chmod, owner, ...times }));
+    const file = { path: full, data, mode: mode & 0o777, chmod, owner, ...times };
+    const isLater = this.later?.takes(data.length) === true && xattrs.size === 0;
+    this.#tree.creating(path, () => (isLater ? this.later?.add(file) : createFile(file)));
     if (xattrs.size > 0) applyXattrs(full, xattrs, this.#refused);
   }
 
@@ -256,7 +261,7 @@ function clamped(nanoseconds: bigint): bigint {
 /** System errors that only a wrong archive can cause in a tree that is nobody else's. */
 const ARCHIVE_ERRORS = new Set(["ENAMETOOLONG", "ENOTDIR", "EISDIR", "EEXIST", "ELOOP", "EINVAL", "ENOENT", "EMLINK"]);
 
-function explainEntryError(error: unknown, entry: string): unknown {
+export function explainEntryError(error: unknown, entry: string): unknown {
   if (error instanceof EngineError) return error;
   const code = errnoOf(error) ?? "";
   if (ARCHIVE_ERRORS.has(code)) {

@@ -22,6 +22,10 @@ export interface CopyTask extends LandingOptions {
   readonly stop: Int32Array;
 }
 
+interface FileAttributes extends Partial<TarHeader> {
+  readonly isAlone: boolean;
+}
+
 export type CopyItem =
   | {
       readonly kind: "selection";
@@ -41,6 +45,7 @@ export async function copyFiles(task: CopyTask): Promise<BuiltTree> {
     }
     return builder.finish();
   } catch (error) {
+    await builder.settled().catch(() => {});
     builder.abort();
     throw error;
   }
@@ -74,10 +79,13 @@ class Copier {
     const links = new Map<string, string>();
     for (const entry of entries) {
       if (this.#breath.due) await this.#breath.take();
+      const room = this.#builder.room;
+      if (room !== undefined) await room;
       if (unpack && entry.named && entry.stats.isFile() && (await isArchive(tree, entry.path))) {
         await this.#archive(tree, entry.path);
       } else this.#entry(tree, selection, entry, links);
     }
+    await this.#builder.settled();
   }
 
   #entry(tree: SourceTree, { source }: Selection, entry: SelectedEntry, links: Map<string, string>): void {
@@ -98,7 +106,8 @@ class Copier {
       this.#add(
         this.#header(to, { type: "hardlink", linkPath: utf8(first), rawLinkPath: rawOf(first), ...attributes }),
       );
-    } else if (stats.isFile()) this.#file(tree, path, to, attributes);
+    } else if (stats.isFile())
+      this.#file(tree, path, to, { ...attributes, isAlone: this.#isAlone && stats.nlink === 1n });
     else this.#add(this.#header(to, { ...attributes, ...special(tree, path, stats) }));
   }
 
@@ -112,10 +121,16 @@ class Copier {
     return this.#task.items.length > 1;
   }
 
-  #file(tree: SourceTree, path: string, to: string, attributes: Partial<TarHeader>): void {
+  #file(tree: SourceTree, path: string, to: string, { isAlone, ...attributes }: FileAttributes): void {
     const data = tree.readPlain(path, this.#buffer);
     if (data === undefined) this.#inPieces(tree, path, to, attributes);
-    else this.#add(this.#header(to, { type: "file", ...attributes, size: data.length }), data);
+    else this.#add(this.#header(to, { type: "file", ...attributes, size: data.length }), data, isAlone);
+  }
+
+  /** A selection has each destination once; of several, one may replace what another brought. */
+  get #isAlone(): boolean {
+    const [first, ...others] = this.#task.items;
+    return others.length === 0 && first?.kind === "selection" && !first.unpack;
   }
 
   #inPieces(tree: SourceTree, path: string, to: string, attributes: Partial<TarHeader>): void {
@@ -154,8 +169,8 @@ class Copier {
     };
   }
 
-  #add(header: TarHeader, data?: Buffer): void {
-    this.#builder.entry(header);
+  #add(header: TarHeader, data?: Buffer, isAlone = false): void {
+    this.#builder.entry(header, isAlone);
     if (data !== undefined && data.length > 0) this.#builder.data(data, 0);
     this.#builder.end();
   }
