@@ -379,29 +379,29 @@ RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
   });
 
   test("when the client goes its build ends, and leaves nothing", async () => {
-    const place = folder({ Dockerfile: "FROM busybox\nRUN echo started && sleep 1000\n" });
+    const place = folder({ Dockerfile: `FROM busybox\nRUN echo started && sleep ${NAP}\n` });
     for (const cli of both()) {
       const child = cli.spawn(["build", "--no-cache", place]);
       const seen = collect(child);
-      await until(() => sleepers(daemon).length > 0);
+      await until(() => sleepers().length > 0);
       child.kill("SIGINT");
       const { code } = await seen;
       assert.notEqual(code, 0);
-      await until(() => sleepers(daemon).length === 0);
+      await until(() => sleepers().length === 0);
     }
     await until(() => temporary().length === 0, temporary);
   });
 
   test("a daemon that is killed during a build leaks nothing past its next start", async () => {
-    const place = folder({ Dockerfile: "FROM busybox\nRUN sleep 1000\n", f: "x" });
+    const place = folder({ Dockerfile: `FROM busybox\nRUN sleep ${NAP}\n`, f: "x" });
     for (const cli of both()) {
       const child = cli.spawn(["build", "--no-cache", place]);
       const seen = collect(child);
-      await until(() => sleepers(daemon).length > 0);
+      await until(() => sleepers().length > 0);
       await daemon.kill();
       assert.notEqual((await seen).code, 0);
       await daemon.start();
-      await until(() => sleepers(daemon).length === 0);
+      await until(() => sleepers().length === 0);
       await until(() => temporary().length === 0, temporary);
       await until(() => mounts().length === 0, mounts);
       assert.equal((await cli.run("build", "-f", "-", place)).code, 1);
@@ -410,13 +410,15 @@ RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
   });
 });
 
+/** Seconds that nobody else's processes sleep. */
+const NAP = 100_000 + process.pid;
+
 /** Processes of steps under way. */
-function sleepers(daemon: TestDaemon): string[] {
-  void daemon;
+function sleepers(): string[] {
   return readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, "latin1") === "sleep\u00001000\u0000";
+      return readFileSync(`/proc/${pid}/cmdline`, "latin1") === `sleep\u0000${NAP}\u0000`;
     } catch {
       return false;
     }

@@ -1,6 +1,6 @@
 /** A real gantryd for tests and benchmarks: temporary roots, a busybox image, a client; all taken away afterwards. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createReadStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -199,6 +199,9 @@ export function processesOf(folder: string): number[] {
 
 /** Proportional memory of a process in KiB; 0 when it is gone. */
 export function proportionalMemory(pid: number): number {
-  const path = `/proc/${pid}/smaps_rollup`;
-  return existsSync(path) ? Number(/^Pss:\s+(\d+)/m.exec(readFileSync(path, "utf8"))?.[1] ?? 0) : 0;
+  try {
+    return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }
