@@ -63,7 +63,7 @@ function suite(name: CliName): void {
     assert.equal((await cli.ok("logs", "talker")).split("\n").length, 300);
     assert.equal(await cli.ok("inspect", "-f", "{{.HostConfig.LogConfig.Type}} {{.LogPath}}", "talker"), "syslog ");
     await cli.ok("rm", "-f", "talker");
-    assert.match(await cli.ok("info", "-f", "{{.Plugins.Log}}"), /fluentd journald json-file local none syslog/);
+    assert.match(await cli.ok("info", "-f", "{{.Plugins.Log}}"), /fluentd gelf journald json-file local none syslog/);
   });
 }
 
