@@ -222,4 +222,44 @@ describe("listing referrers", () => {
     assert.equal(seen.length, 6);
     assert.deepEqual(new Set(seen), pushed);
   });
+
+  test("goes on when its subject is deleted, and has each referrer once however often it is pushed", async () => {
+    const gone = await registry.pushImage("refer/gone", "v1", "subject");
+    for (let i = 0; i < 2; i++) await registry.pushImage("refer/gone", "about", "signature", { subject: gone });
+    await registry.fetch("DELETE", `/v2/refer/gone/manifests/${gone.digest}`);
+    const answer = await get(`/v2/refer/gone/referrers/${gone.digest}`);
+    assert.equal(((await answer.json()) as ImageIndex).manifests.length, 1);
+  });
+
+  test("is of one repository: another's referrers are not listed", async () => {
+    await registry.pushImage("refer/other", undefined, "elsewhere", { subject });
+    const { body } = await list("", "refer/other");
+    assert.equal(body.manifests.length, 1);
+    assert.equal((await list()).body.manifests.length, 3);
+  });
+
+  test("an artifactType that nothing has gives an empty list, filtered", async () => {
+    const { answer, body } = await list("?artifactType=none/such");
+    assert.deepEqual(body.manifests, []);
+    assert.equal(answer.headers.get("oci-filters-applied"), "artifactType");
+  });
+});
+
+describe("extensions", () => {
+  for (const [where, name] of [
+    ["/v2/_oci/ext/discover", "_catalog"],
+    ["/v2/refer/me/_oci/ext/discover", "_gantry"],
+  ] as const)
+    test(`${where} names those that are here`, async () => {
+      const answer = await get(where);
+      assert.equal(answer.status, 200);
+      const { extensions } = (await answer.json()) as {
+        extensions: { name: string; url: string; endpoints: string[] }[];
+      };
+      assert.deepEqual(
+        extensions.map((one) => one.name),
+        ["_oci", name],
+      );
+      for (const { url, endpoints } of extensions) assert.ok(url !== "" && endpoints.length > 0);
+    });
 });

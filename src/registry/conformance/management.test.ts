@@ -1,5 +1,6 @@
 /** The distribution specification's requirements on content management, and on errors: one test each. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../base/digest.ts";
 import { MEDIA } from "../../oci/media-types.ts";
@@ -62,6 +63,32 @@ describe("deleting", () => {
     assert.equal((await remove(`/v2/rm/blob/blobs/${digest}`)).status, 202);
     assert.equal(await statusOf(`/v2/rm/blob/blobs/${digest}`), 404);
     assert.equal(await statusOf(`/v2/rm/blob2/blobs/${digest}`), 200);
+  });
+
+  test("an index answers 202, and leaves what it lists", async () => {
+    const child = await registry.pushImage("rm/index", undefined, "child");
+    const document = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests: [child] };
+    const index = await registry.pushManifest("rm/index", document, "all");
+    assert.equal((await remove(`/v2/rm/index/manifests/${index.digest}`)).status, 202);
+    assert.equal(await statusOf("/v2/rm/index/manifests/all"), 404);
+    assert.equal(await statusOf(`/v2/rm/index/manifests/${child.digest}`), 200);
+  });
+
+  test("a manifest by its sha512 digest answers 202", async () => {
+    const config = await registry.pushBlob("rm/sha512", "x");
+    const body = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociManifest, config, layers: [] });
+    const path = `/v2/rm/sha512/manifests/sha512:${createHash("sha512").update(body).digest("hex")}`;
+    const headers = { "Content-Type": MEDIA.ociManifest };
+    assert.equal((await registry.fetch("PUT", path, { body, headers })).status, 201);
+    assert.equal((await remove(path)).status, 202);
+    assert.equal(await statusOf(path), 404);
+  });
+
+  test("what was deleted can be pushed again", async () => {
+    const { digest } = await registry.pushBlob("rm/again", "again");
+    await remove(`/v2/rm/again/blobs/${digest}`);
+    await registry.pushBlob("rm/again", "again");
+    assert.equal(await statusOf(`/v2/rm/again/blobs/${digest}`), 200);
   });
 
   for (const [path, code] of [
@@ -138,5 +165,29 @@ describe("errors", () => {
       () => "reset",
     );
     assert.ok(outcome === 413 || outcome === "reset", String(outcome));
+  });
+
+  test("each refusal has the specification's form and one of its codes", async () => {
+    const { digest } = await registry.pushBlob("err/or", "x");
+    const upload = (await registry.fetch("POST", "/v2/err/or/blobs/uploads/")).headers.get("location") ?? "";
+    const refusals: [string, string, Record<string, string>, number, string][] = [
+      ["GET", `/v2/err/or/blobs/${digestOf("none")}`, {}, 404, "BLOB_UNKNOWN"],
+      ["GET", "/v2/err/or/blobs/sha256:1", {}, 400, "DIGEST_INVALID"],
+      ["PATCH", upload, { "Content-Range": "x" }, 400, "BLOB_UPLOAD_INVALID"],
+      ["PATCH", upload, { "Content-Range": "5-9" }, 400, "SIZE_INVALID"],
+      ["PUT", `${upload}?digest=${digest}x`, {}, 400, "DIGEST_INVALID"],
+      ["GET", "/v2/err/or/blobs/uploads/none", {}, 404, "BLOB_UPLOAD_UNKNOWN"],
+      ["GET", "/v2/err/or/manifests/none", {}, 404, "MANIFEST_UNKNOWN"],
+      ["PUT", "/v2/err/or/manifests/x", { "Content-Type": MEDIA.ociManifest }, 400, "MANIFEST_INVALID"],
+      ["GET", "/v2/ERR/manifests/x", {}, 400, "NAME_INVALID"],
+      ["GET", "/v2/err/none/tags/list", {}, 404, "NAME_UNKNOWN"],
+      ["DELETE", "/v2/err/or/tags/list", {}, 405, "UNSUPPORTED"],
+    ];
+    for (const [method, path, headers, status, code] of refusals) {
+      const body = method.startsWith("P") ? "body" : undefined;
+      const answer = await registry.fetch(method, path, { headers, ...(body !== undefined && { body }) });
+      assert.equal(answer.status, status, `${method} ${path}`);
+      assert.deepEqual(await errorCodes(answer), [code], `${method} ${path}`);
+    }
   });
 });

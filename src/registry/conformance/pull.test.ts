@@ -1,5 +1,6 @@
 /** The distribution specification's requirements on pulling: one test each. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../base/digest.ts";
 import { MEDIA } from "../../oci/media-types.ts";
@@ -44,6 +45,29 @@ describe("pulling manifests", () => {
       assert.equal(answer.headers.get("content-length"), String(image.size));
       assert.equal(digestOf(await answer.text()), image.digest);
     });
+
+  test("GET and HEAD by a sha512 digest give the manifest that was pushed with it", async () => {
+    const bytes = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociManifest, config: blob, layers: [] });
+    const digest = `sha512:${createHash("sha512").update(bytes).digest("hex")}`;
+    const headers = { "Content-Type": MEDIA.ociManifest };
+    await registry.fetch("PUT", `/v2/pull/me/manifests/${digest}?tag=by-sha512`, { body: bytes, headers });
+    for (const reference of [digest, "by-sha512"]) {
+      const answer = await get(`/v2/pull/me/manifests/${reference}`);
+      assert.equal(answer.headers.get("docker-content-digest"), digest);
+      assert.equal(await answer.text(), bytes);
+      assert.equal((await head(`/v2/pull/me/manifests/${reference}`)).headers.get("docker-content-digest"), digest);
+    }
+  });
+
+  test("of a repository that is not there is answered with 404", async () => {
+    assert.equal((await get("/v2/not/there/manifests/latest")).status, 404);
+    assert.equal((await get(`/v2/not/there/blobs/${absent}`)).status, 404);
+  });
+
+  test("what a client accepts chooses nothing: each reference is one manifest", async () => {
+    for (const Accept of [MEDIA.dockerList, "application/json", "text/html", "*/*"])
+      assert.equal((await get("/v2/pull/me/manifests/v1", { Accept })).headers.get("content-type"), MEDIA.ociManifest);
+  });
 
   test("the type is the one the manifest was pushed with, without parameters", async () => {
     const config = { ...blob, mediaType: MEDIA.dockerConfig };

@@ -298,6 +298,22 @@ describe("sha512", () => {
   });
 });
 
+describe("sha512 in one request", () => {
+  test("a single POST stores it", async () => {
+    const data = fresh();
+    const path = `/v2/${NAME}/blobs/uploads/?digest=${sha512(data)}`;
+    const answer = await registry.fetch("POST", path, { body: data });
+    assert.equal(answer.status, 201);
+    await assertStored(sha512(data), data);
+  });
+
+  test("a blob is found by the digest it was pushed with, and by no other", async () => {
+    const data = fresh();
+    await registry.pushBlob(NAME, data, "sha512");
+    assert.equal((await registry.fetch("HEAD", `/v2/${NAME}/blobs/${digestOf(data)}`)).status, 404);
+  });
+});
+
 describe("mounting", () => {
   test("a blob of another repository is mounted with 201, a location and the digest", async () => {
     const { digest } = await registry.pushBlob("mount/from", "to mount");
@@ -329,5 +345,20 @@ describe("mounting", () => {
   test("a blob that no repository has is answered with 202", async () => {
     const path = `/v2/mount/to/blobs/uploads/?mount=${digestOf("never seen")}`;
     assert.equal((await registry.fetch("POST", path)).status, 202);
+  });
+
+  test("what is no digest is refused with 400 DIGEST_INVALID", async () => {
+    const answer = await registry.fetch("POST", "/v2/mount/to/blobs/uploads/?mount=sha256:x&from=mount/from");
+    assert.equal(answer.status, 400);
+    assert.deepEqual(await errorCodes(answer), ["DIGEST_INVALID"]);
+  });
+
+  test("a sha512 blob is mounted as any other, and a mount leaves nothing open", async () => {
+    const before = readdirSync(`${registry.root}/uploads`).length;
+    const { digest } = await registry.pushBlob("mount/from", "to mount by sha512", "sha512");
+    const answer = await registry.fetch("POST", `/v2/mount/to/blobs/uploads/?mount=${digest}&from=mount/from`);
+    assert.equal(answer.status, 201);
+    await assertStored(digest, "to mount by sha512", "mount/to");
+    assert.equal(readdirSync(`${registry.root}/uploads`).length, before);
   });
 });

@@ -5,6 +5,7 @@ import { goToPage, sendPage } from "../page/page.ts";
 import { getBlob, headBlob, removeBlob } from "./blobs.ts";
 import { browseTags } from "./browse.ts";
 import type { Exchange, Handler } from "./exchange.ts";
+import { discoverExtensions } from "./extensions.ts";
 import { listRepositories, listTags } from "./lists.ts";
 import { getManifest, putManifest, removeManifest } from "./manifests.ts";
 import { listReferrers } from "./referrers.ts";
@@ -41,6 +42,11 @@ export const ROUTES: readonly Route[] = [
   { name: "token", path: /^\/token$/, methods: { GET: open(token), POST: open(token) } },
   { name: "base", path: /^\/v2\/?$/, methods: { GET: pull(base), HEAD: pull(base) } },
   { name: "catalog", path: /^\/v2\/_catalog$/, methods: { GET: pull(listRepositories) } },
+  {
+    name: "extensions",
+    path: /^\/v2\/(?:(?<name>.+)\/)?_oci\/ext\/discover$/,
+    methods: { GET: pull(discoverExtensions) },
+  },
   {
     name: "browse",
     path: /^\/v2\/(?<name>.+)\/_gantry\/tags\/list$/,
