@@ -90,7 +90,7 @@ describe("a registry for everyone", () => {
     const tags = await browser.text("#tags");
     assert.match(tags, new RegExp(`v1\\s+${amd64.digest.slice(0, 19)}\\s+linux/amd64\\s+2\\.10 MB`));
     assert.match(tags, /multi\s+sha256:[0-9a-f]{12}\s+linux\/amd64, linux\/arm64\s+4\.21 MB/);
-    assert.match(await browser.text("main"), new RegExp(`docker pull ${registry.host}/team/web`));
+    assert.match(await browser.text("main"), new RegExp(`docker pull ${registry.host}/team/web:multi`));
   });
 
   test("a tag shows its configuration, and its layers beside the steps that made them", async () => {
@@ -132,6 +132,37 @@ describe("a registry for everyone", () => {
     assert.equal(await browser.run("document.querySelectorAll('main img').length"), 0);
     assert.notEqual(await browser.run("document.title"), "owned");
   });
+
+  for (const [what, details] of [
+    ["whose parts are texts", { rootfs: {}, history: "x", config: "x", created: "x", author: { a: 1 }, os: [] }],
+    [
+      "whose parts are no lists",
+      {
+        rootfs: 1,
+        history: [null, 1, { created_by: HOSTILE }],
+        config: { Env: { a: 1 }, Cmd: "x", Labels: [HOSTILE] },
+      },
+    ],
+    ["that is nothing", null],
+  ] as const)
+    test(`a configuration ${what} takes nothing from the view`, async () => {
+      const config = { ...(await registry.pushBlob("odd/one", JSON.stringify(details))), mediaType: MEDIA.ociConfig };
+      const layers = [await registry.pushBlob("odd/one", "layer")];
+      const manifest = { schemaVersion: 2, mediaType: MEDIA.ociManifest, config, layers };
+      const { digest } = await registry.pushManifest("odd/one", manifest, "v1");
+      await browser.open(`${registry.url}/ui/#/odd/one@${digest}`);
+      await browser.until(`document.querySelector("#digest")?.innerText === ${JSON.stringify(digest)}`);
+      assert.match(await browser.text("#layers"), /5 B/);
+      assert.equal(await browser.run("document.querySelectorAll('main img').length"), 0);
+    });
+
+  for (const address of ["%", "%ff/x", "<img src=x>", "a?b", "../../x", `team/web:${"v".repeat(300)}`])
+    test(`the address #/${address.slice(0, 20)} is said to be not there, or wrong`, async () => {
+      await browser.open(`${registry.url}/ui/`);
+      await browser.run(`location.hash = ${JSON.stringify(`#/${address}`)}; 1`);
+      await browser.until('document.querySelector("#problem") !== null');
+      assert.equal(await browser.run("document.querySelectorAll('main img').length"), 0);
+    });
 
   test("the page complained about nothing, and no other page may frame it or run scripts in it", async () => {
     assert.deepEqual(browser.complaints, []);

@@ -20,10 +20,14 @@ export function table(columns, rows) {
 
 /** Pairs; those without a value are left out. */
 export function facts(pairs) {
-  const rows = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const rows = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false);
   const lines = rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "wide" }, value)));
   return h("div", { class: "scroll" }, h("table", {}, h("tbody", {}, lines)));
 }
+
+/** What came from somewhere else and should be a list, or an object, is taken for one only if it is. */
+export const listOf = (value) => (Array.isArray(value) ? value : []);
+export const entriesOf = (value) => (typeof value === "object" && value !== null ? Object.entries(value) : []);
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -46,6 +50,7 @@ export function shortDigest(digest) {
   return h("span", { class: "digest", title: digest }, `${algorithm}:${hex.slice(0, 12)}`);
 }
 
-export function platform({ os, architecture, variant } = {}) {
+export function platform(value) {
+  const { os, architecture, variant } = value ?? {};
   return [os, architecture, variant].filter(Boolean).join("/");
 }

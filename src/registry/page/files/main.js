@@ -11,7 +11,7 @@ let turn = 0;
 
 async function show() {
   const mine = ++turn;
-  const path = decodeURIComponent(location.hash.replace(/^#\/?/, ""));
+  const path = pathOf(location.hash);
   const [, name = "", separator, reference] = /^([^:@]*)(?:([:@])(.+))?$/.exec(path) ?? [];
   document.title = path === "" ? "Registry" : `${path} · Registry`;
   document.getElementById("home").textContent = location.host;
@@ -21,6 +21,16 @@ async function show() {
   main.replaceChildren(...[view].flat());
   main.removeAttribute("aria-busy");
   void showUser();
+}
+
+/** What is no proper escape stands for itself: no name has any. */
+function pathOf(hash) {
+  const text = hash.replace(/^#\/?/, "");
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function viewOf(name, reference) {

@@ -1,6 +1,6 @@
 /** One manifest: what it is made of, its configuration, its history, and what refers to it. */
 import { getJson, getManifest, getPage } from "./api.js";
-import { facts, h, platform, shortDigest, size, table, time } from "./dom.js";
+import { entriesOf, facts, h, listOf, platform, shortDigest, size, table, time } from "./dom.js";
 
 /** Bytes of a configuration that is worth reading here. */
 const CONFIG_LIMIT = 8_000_000;
@@ -44,16 +44,17 @@ function indexView(name, { manifests }) {
 
 async function imageView(name, { config, layers = [] }) {
   const details = await readConfig(name, config);
-  const steps = joinHistory(details?.history ?? [], layers);
+  const history = listOf(details?.history).filter((step) => typeof step === "object" && step !== null);
+  const steps = joinHistory(history, layers);
   const columns = [
     ["Layer", ({ layer }) => layer && shortDigest(layer.digest)],
     ["Size", ({ layer }) => layer && size(layer.size), "number"],
     ["Made by", ({ step }) => h("code", {}, step?.created_by ?? step?.comment ?? ""), "wide"],
-    ["Created", ({ step }) => time(step?.created)],
+    ["Created", ({ step }) => time(step?.created), "time"],
   ];
   return [
     details?.rootfs && [h("h2", {}, "Configuration"), h("div", { id: "config" }, configFacts(details))],
-    h("h2", {}, details?.history ? "Layers and history" : "Layers"),
+    h("h2", {}, history.length > 0 ? "Layers and history" : "Layers"),
     h("div", { id: "layers" }, table(columns, steps)),
   ].flat().filter(Boolean);
 }
@@ -64,20 +65,23 @@ async function readConfig(name, config) {
   return await getJson(`/v2/${name}/blobs/${config.digest}`).catch(() => undefined);
 }
 
-function configFacts({ config = {}, created, author, ...rest }) {
-  const words = (list) => list?.map((word) => (/^[\w./:=@-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
+function configFacts({ config, created, author, ...rest }) {
+  const settings = config ?? {};
+  const words = (list) => listOf(list).map((word) => (/^[\w./:=@-]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
+  const lines = (texts) => texts.length > 0 && h("div", {}, texts.map((text) => h("div", {}, text)));
+  const names = (value) => entriesOf(value).map(([name]) => name).join(", ");
   return facts([
     ["Platform", platform(rest)],
     ["Created", time(created)],
     ["Author", author],
-    ["Entrypoint", words(config.Entrypoint)],
-    ["Command", words(config.Cmd)],
-    ["User", config.User],
-    ["Folder", config.WorkingDir],
-    ["Ports", Object.keys(config.ExposedPorts ?? {}).join(", ")],
-    ["Volumes", Object.keys(config.Volumes ?? {}).join(", ")],
-    ["Environment", h("div", {}, (config.Env ?? []).map((line) => h("div", {}, line)))],
-    ["Labels", h("div", {}, Object.entries(config.Labels ?? {}).map(([key, value]) => h("div", {}, `${key}=${value}`)))],
+    ["Entrypoint", words(settings.Entrypoint)],
+    ["Command", words(settings.Cmd)],
+    ["User", settings.User],
+    ["Folder", settings.WorkingDir],
+    ["Ports", names(settings.ExposedPorts)],
+    ["Volumes", names(settings.Volumes)],
+    ["Environment", lines(listOf(settings.Env).map(String))],
+    ["Labels", lines(entriesOf(settings.Labels).map(([key, value]) => `${key}=${value}`))],
   ]);
 }
 

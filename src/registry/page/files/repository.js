@@ -23,11 +23,14 @@ export async function showRepository(name) {
         ["Digest", ({ digest }) => shortDigest(digest)],
         ["For", (row) => row.platforms.map(platform).join(", ") || row.artifactType],
         ["Size", (row) => size(row.size), "number"],
-        ["Pushed", ({ pushed }) => time(pushed)],
+        ["Pushed", ({ pushed }) => time(pushed), "time"],
       ],
       tags,
     );
 
   await load();
-  return [h("h1", {}, name), h("p", {}, h("code", {}, `docker pull ${location.host}/${name}`)), list, more];
+  // Without a tag docker asks for this one.
+  const tag = tags.some((one) => one.tag === "latest") ? "" : `:${tags[0]?.tag ?? ""}`;
+  const pull = tags.length > 0 && h("p", {}, h("code", {}, `docker pull ${location.host}/${name}${tag}`));
+  return [h("h1", {}, name), pull, list, more].filter(Boolean);
 }
