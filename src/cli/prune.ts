@@ -26,7 +26,9 @@ export const PRUNES = {
     return { text: titled("Deleted Containers:", ContainersDeleted), reclaimed: SpaceReclaimed };
   },
   images: async ({ client }, filters, all) => {
-    const { ImagesDeleted, SpaceReclaimed } = await client.images.prune({ ...filters, dangling: [String(!all)] });
+    // What the user says beside it is the daemon's to refuse, as with docker.
+    const dangling = [...new Set([...(filters.dangling ?? []), String(!all)])].sort();
+    const { ImagesDeleted, SpaceReclaimed } = await client.images.prune({ ...filters, dangling });
     const lines = (ImagesDeleted ?? []).map(({ Untagged, Deleted }) =>
       Untagged ? `untagged: ${Untagged}` : `deleted: ${Deleted}`,
     );

@@ -1,6 +1,7 @@
 import type { ContainerConfig } from "../api/types/container.ts";
 import type { Digest } from "../base/digest.ts";
 import { applyChanges } from "../images/changes.ts";
+import { familiarName, parseTagTarget } from "../oci/reference.ts";
 import type { ImageRunConfig } from "../oci/types.ts";
 import type { Container } from "./container.ts";
 import type { CommitOptions } from "./containers.ts";
@@ -22,7 +23,7 @@ export async function commitContainer(context: Context, container: Container, op
     notify(context, container, "commit", {
       comment: message ?? "",
       imageID: id,
-      imageRef: repo ? `${repo}:${tag || "latest"}` : "",
+      imageRef: repo ? familiarName(parseTagTarget(repo, tag ?? "")) : "",
     });
     return id;
   });

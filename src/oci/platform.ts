@@ -39,7 +39,10 @@ function parseWord(word: string, text: string): Platform {
   if (OPERATING_SYSTEMS.has(word)) return { ...HOST_PLATFORM, os: word };
   const platform = normalisePlatform({ os: HOST_PLATFORM.os, architecture: word });
   if (KNOWN_ARCHITECTURES.has(platform.architecture)) return platform;
-  throw new EngineError("invalid", `${JSON.stringify(text)}: unknown operating system or architecture`);
+  throw new EngineError(
+    "invalid",
+    `${JSON.stringify(text)}: unknown operating system or architecture: invalid argument`,
+  );
 }
 
 /** One spelling of each platform: aliases resolved; "arm64/v8" has no variant, "arm" alone is v7, "amd64/v1" has none. */

@@ -15,6 +15,7 @@ export const command: Command = {
   run: async (context, flags) => {
     const [container = "", name = ""] = flags.positional;
     const { repo, tag } = splitImage(checkedName(name));
+    if (name.includes("@")) throw new Error("refusing to create a tag with a digest reference");
     const id = await context.client.containers.commit(container, {
       repo,
       tag,

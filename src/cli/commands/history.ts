@@ -5,6 +5,7 @@ import { type Command, ONE_ARGUMENT } from "../command.ts";
 import { FORMAT_FLAG, type Listing, printListing } from "../format/listing.ts";
 import { humanSize } from "../format/sizes.ts";
 import { ellipsis, idText, localRfc3339 } from "../format/text.ts";
+import { checkedPlatforms } from "../images/platforms.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE",
@@ -19,7 +20,8 @@ export const command: Command = {
   complete: "images",
   run: async (context, flags) => {
     const [name = ""] = flags.positional;
-    const rows = await context.client.images.history(name, flags.text("platform"));
+    const [platform] = checkedPlatforms([flags.text("platform")]);
+    const rows = await context.client.images.history(name, platform);
     const listing = historyListing(flags.bool("no-trunc"), flags.bool("human"));
     await printListing(context, listing, rows, { format: flags.text("format"), quiet: flags.bool("quiet") });
     return 0;

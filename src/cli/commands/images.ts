@@ -44,7 +44,7 @@ const NOT_WITH_TREE = ["quiet", "no-trunc", "digests", "format"];
 
 async function printTree(context: Context, flags: ParsedFlags, filters: Filters): Promise<number> {
   const refused = NOT_WITH_TREE.find((name) => flags.changed(name));
-  if (refused !== undefined) throw new Error(`--${refused} is not supported with --tree`);
+  if (refused !== undefined) throw new Error(`--${refused} is not yet supported with --tree`);
   const images = await context.client.images.list({ all: flags.bool("all"), filters, manifests: true });
   context.out.write((await import("../format/image-tree.ts")).imageTree(images));
   return 0;

@@ -16,7 +16,8 @@ export const command: Command = {
     const [source = "", name = ""] = flags.positional;
     const remote = /^https?:\/\//.test(source);
     const archive = remote ? source : source === "-" ? process.stdin : readFile(source);
-    const { repo, tag } = splitImage(checkedName(name));
+    // A digest is the daemon's to refuse.
+    const { repo, tag } = name.includes("@") ? { repo: name } : splitImage(checkedName(name));
     const messages = await context.client.images.import(archive, {
       repo,
       tag,

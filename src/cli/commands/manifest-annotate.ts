@@ -15,9 +15,11 @@ export const command: Command = {
   ],
   arguments: { min: 2, max: 2 },
   run: async (context, flags) => {
-    const [list = "", member = ""] = flags.positional.map(fullName);
+    const [first = "", second = ""] = flags.positional;
+    const list = fullName(first, `annotate: error parsing name for manifest list ${first}: `);
+    const member = fullName(second, `annotate: error parsing name for manifest ${second}: `);
     const manifest = readMember(context, list, member);
-    if (manifest === undefined) throw new ExitError(1, `manifest for image ${member} does not exist in ${list}`);
+    if (manifest === undefined) throw new ExitError(1, `manifest for image ${second} does not exist in ${first}`);
     const platform = annotated(manifest.Descriptor.platform ?? {}, flags);
     writeMember(context, list, { ...manifest, Descriptor: { ...manifest.Descriptor, platform } });
     return 0;

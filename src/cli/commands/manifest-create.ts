@@ -10,7 +10,9 @@ export const command: Command = {
   ],
   arguments: { min: 2, max: Number.POSITIVE_INFINITY },
   run: async (context, flags) => {
-    const [list = "", ...members] = flags.positional.map(fullName);
+    const [first = "", ...others] = flags.positional;
+    const list = fullName(first, `error parsing name for manifest list ${first}: `);
+    const members = others.map((name) => fullName(name));
     if (hasList(context, list) && !flags.bool("amend"))
       throw new ExitError(1, "refusing to amend an existing manifest list with no --amend flag");
     const manifests = [];

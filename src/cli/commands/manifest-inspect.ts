@@ -14,7 +14,7 @@ export const command: Command = {
   ],
   arguments: { min: 1, max: 2 },
   run: async (context, flags) => {
-    const names = flags.positional.map(fullName);
+    const names = flags.positional.map((name) => fullName(name));
     const options = { verbose: flags.bool("verbose"), insecure: flags.bool("insecure") };
     const text =
       names.length === 2

@@ -12,7 +12,7 @@ export const command: Command = {
   ],
   arguments: ONE_ARGUMENT,
   run: async (context, flags) => {
-    const [list = ""] = flags.positional.map(fullName);
+    const [list = ""] = flags.positional.map((name) => fullName(name));
     if (!hasList(context, list)) throw new ExitError(1, `No such manifest: ${list}`);
     const options = { auth: authHeader(context, splitImage(list).repo), insecure: flags.bool("insecure") };
     const messages = await context.client.images.pushManifestList(list, readList(context, list), options);

@@ -1,5 +1,7 @@
 /** `gantry save`. */
+
 import { type Command, SOME_ARGUMENTS } from "../command.ts";
+import { checkedPlatforms } from "../images/platforms.ts";
 import { writeResponse } from "../response-file.ts";
 
 export const command: Command = {
@@ -18,8 +20,9 @@ export const command: Command = {
   complete: "images",
   run: async (context, flags) => {
     const names = flags.positional;
+    const platforms = checkedPlatforms(flags.list("platform"));
     await writeResponse(context, flags.text("output"), "save image", () =>
-      context.client.images.save(names, flags.list("platform")),
+      context.client.images.save(names, platforms),
     );
     return 0;
   },

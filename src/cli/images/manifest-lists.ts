@@ -11,11 +11,11 @@ import { normalisedName, parseReference, withDefaultTag } from "../../oci/refere
 import { ExitError } from "../command.ts";
 import type { Context } from "../context.ts";
 import { authHeader } from "./credentials.ts";
-import { splitImage } from "./name.ts";
+import { checkedName, splitImage } from "./name.ts";
 
-/** Normalised, with a tag where none is given. Throws docker's words for what is no name. */
-export function fullName(name: string): string {
-  return normalisedName(withDefaultTag(parseReference(name)));
+/** Normalised, with a tag where none is given. Throws docker's words for what is no name, after those of `refusal`. */
+export function fullName(name: string, refusal = ""): string {
+  return normalisedName(withDefaultTag(parseReference(checkedName(name, refusal))));
 }
 
 export function hasList(context: Context, list: string): boolean {
