@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { makeBusyboxArchive } from "../scripts/base-image.ts";
 import { digestOf } from "../src/base/digest.ts";
+import { freePort } from "../src/testing/free-port.ts";
 import { GANTRY, type RegistryProcess, startRegistryProcess } from "./lib/registry-process.ts";
 
 const run = promisify(execFile);
@@ -139,6 +140,32 @@ describe("the process", () => {
     assert.equal(await first.end(), 0);
     const second = await startServing("--root", at("life"));
     assert.equal(await second.end("SIGINT"), 0);
+  });
+
+  test("SIGHUP takes up changed settings, and leaves everything as it was when they are wrong", async () => {
+    const write = (settings: object) => writeFileSync(at("changing.json"), JSON.stringify(settings));
+    const listen = `127.0.0.1:${await freePort()}`;
+    write({ quotas: [{ repositories: "**", bytes: "1kB" }] });
+    const serving = await startServing("--root", at("changing"), "--config", at("changing.json"), "--listen", listen);
+    const push = async () => {
+      const url = `http://${listen}/v2/app/blobs/uploads/?digest=${digestOf("x".repeat(5000))}`;
+      const post = () => fetch(url, { method: "POST", body: "x".repeat(5000) });
+      // A connection of before the reload is closed.
+      return (await post().catch(post)).status;
+    };
+    const reload = async (said: RegExp) => {
+      const before = serving.log().length;
+      serving.child.kill("SIGHUP");
+      while (!said.test(serving.log().slice(before))) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    assert.equal(await push(), 403);
+    write({ quotas: [{ repositories: "**", bytes: "1TB", nonsense: 1 }] });
+    await reload(/the settings stay as they were.*nonsense/);
+    assert.equal(await push(), 403);
+    write({ quotas: [{ repositories: "**", bytes: "1MB" }] });
+    await reload(/read again/);
+    assert.equal(await push(), 201);
+    assert.equal(await serving.end(), 0);
   });
 
   for (const [who, serve] of [
