@@ -1,7 +1,7 @@
 /** The registry inside the daemon: pushes that move no bytes, and what others see of it. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -110,16 +110,38 @@ test("the image outlives its removal from the daemon, and comes back by a pull",
   assert.equal((await docker("run", "--rm", name, "echo", "back")).trim(), "back");
 });
 
+const diskUsage = async () => {
+  const folders = ["content", "snapshots", "registry"].map((name) => join(daemon.dataRoot, name));
+  return Number(/(\d+)\ttotal/.exec((await run("du", ["-scB1", ...folders])).stdout)?.[1]);
+};
+
+test("prune says what the disk got back: nothing for layers that the registry shares, all of the others", async () => {
+  const name = `localhost:${port}/team/pruned:1`;
+  const prune = async () => {
+    const path = `/images/prune?filters=${encodeURIComponent(JSON.stringify({ dangling: ["false"] }))}`;
+    return (await daemon.call<{ SpaceReclaimed: number }>("POST", path)).SpaceReclaimed;
+  };
+  await docker("image", "prune", "-af");
+  await docker("import", daemon.archive, name);
+  await docker("push", name);
+  const before = await diskUsage();
+  const freed = await prune();
+  assert.ok(Math.abs(before - (await diskUsage()) - freed) <= 4 * 4096, `${freed} bytes`);
+  // The layer as it was packed stays, for the registry; the unpacked one went.
+  assert.ok(freed > 0 && (await ask("GET", "team/pruned/manifests/1")).ok);
+  await daemon.call("POST", "/images/load", createReadStream(daemon.archive));
+  await docker("tag", "busybox", `localhost:${port}/team/busybox:1`);
+});
+
 test("system df has the registry's bytes too, each once, and adds up to what du says", async () => {
   const usage = await daemon.call<DiskUsage>("GET", "/system/df");
-  const folders = ["content", "snapshots", "registry"].map((name) => join(daemon.dataRoot, name));
-  const du = Number(/(\d+)\ttotal/.exec((await run("du", ["-scB1", ...folders])).stdout)?.[1]);
+  const du = await diskUsage();
   const df = usage.LayersSize + (usage.Registry?.Size ?? Number.NaN);
   assert.ok(Math.abs(df - du) <= 16 * 4096, `df ${df}, du ${du}`);
   const env = { PATH: process.env.PATH, HOME: folder, DOCKER_HOST: daemon.host };
   const gantry = async (...args: string[]) => (await run("bin/gantry", args, { env })).stdout;
-  assert.match(await gantry("system", "df"), /^Registry +2 +2 +\d/m);
-  assert.match(await gantry("system", "df", "-v"), /^Registry space usage: \S+ in 2 repositories/m);
+  assert.match(await gantry("system", "df"), /^Registry +3 +3 +\d/m);
+  assert.match(await gantry("system", "df", "-v"), /^Registry space usage: \S+ in 3 repositories/m);
 });
 
 test("SIGHUP takes up changed settings; wrong ones leave the registry as it was", async () => {
