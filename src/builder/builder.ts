@@ -53,7 +53,12 @@ export interface Builder {
 
 export interface BuildRequest {
   /** The text, and how errors name it. */
-  readonly dockerfile: { readonly text: string; readonly name: string };
+  readonly dockerfile: {
+    readonly text: string;
+    readonly name: string;
+    /** Lines of .dockerignore that the context's sender has left files out by already; only for the warnings. */
+    readonly ignored?: readonly string[] | undefined;
+  };
   /** In place of the text: what it would be parsed to. See program/. */
   readonly program?: Dockerfile | undefined;
   /** Undefined: no files (`docker build - < Dockerfile`). */

@@ -112,7 +112,8 @@ class LocalBuilder implements Builder {
 
   async check({ dockerfile, target, buildArgs }: Parameters<Builder["check"]>[0]): Promise<readonly Warning[]> {
     const file = parseDockerfile(dockerfile.text, dockerfile.name);
-    return checkDockerfile(planBuild(file, { target, buildArgs }), target === undefined || target === "");
+    const stages = target === undefined || target === "" ? "all" : "needed";
+    return checkDockerfile(planBuild(file, { target, buildArgs }), stages, dockerfile.ignored);
   }
 
   shell(failedStep: string, options: ShellOptions): Promise<ShellSession> {

@@ -32,7 +32,7 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
     ),
   );
   return {
-    dockerfile: { text: dockerfile.text, name: dockerfile.name },
+    dockerfile: { text: dockerfile.text, name: dockerfile.name, ignored: wire.dockerfile.ignored },
     context: main === undefined ? undefined : { ...main.tree, ignore: dockerfile.ignore },
     contexts: Object.fromEntries(named),
   };

@@ -59,7 +59,7 @@ const ulimit = struct<{ Name: string; Soft: number; Hard: number }>("Ulimit", {
 });
 
 const wireBuild = struct<WireBuild>("Build", {
-  dockerfile: struct("Dockerfile", { name: string, text: string }),
+  dockerfile: struct("Dockerfile", { name: string, text: string, ignored: list(string) }),
   context: context as Schema<NonNullable<WireBuild["context"]>>,
   contexts: map(context),
   target: string,

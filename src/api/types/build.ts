@@ -60,7 +60,12 @@ export type WireNamedContext =
 /** A build's options. Members that are missing have their defaults. */
 export interface WireBuild {
   /** Without text it is read from the context under this name. */
-  readonly dockerfile: { readonly name?: string | undefined; readonly text?: string | undefined };
+  readonly dockerfile: {
+    readonly name?: string | undefined;
+    readonly text?: string | undefined;
+    /** Lines of the ignore file that the client leaves files out by; only for the warnings. */
+    readonly ignored?: readonly string[] | undefined;
+  };
   readonly context?: WireContext | undefined;
   readonly contexts?: Readonly<Record<string, WireNamedContext>> | undefined;
   readonly target?: string | undefined;

@@ -37,7 +37,9 @@ export async function runBuild(
   options: SessionOptions,
 ): Promise<BuildResult> {
   const { file, names } = checkRequest(request);
-  const warnings = new BuildWarnings(file, request.context?.ignore, (warning) =>
+  const { ignore } = request.context ?? {};
+  const leftOut = ignore === undefined || ignore.length === 0 ? request.dockerfile.ignored : ignore;
+  const warnings = new BuildWarnings(file, leftOut, (warning) =>
     options.onProgress({ type: "warning", file: file.file, warning }),
   );
   const stop = new AbortController();

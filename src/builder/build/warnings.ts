@@ -8,15 +8,22 @@ import { lintStep } from "../dockerfile/lint-step.ts";
 import type { Evaluation, Plan, StageScope } from "../dockerfile/plan.ts";
 
 /** All warnings of a Dockerfile without building it, in the order of its lines. Base images are not asked. Throws DockerfileError. */
-export async function checkDockerfile(plan: Plan, wholeFile: boolean): Promise<readonly Warning[]> {
+export async function checkDockerfile(
+  plan: Plan,
+  stages: "all" | "needed",
+  ignored: readonly string[] | undefined,
+): Promise<readonly Warning[]> {
   const found: Warning[] = [];
   let turn = 0;
-  for (const warnings of checkSteps(plan, { stages: wholeFile ? "all" : "needed" })) {
+  for (const warnings of checkSteps(plan, { stages, ignore: patternsOf(ignored) })) {
     found.push(...warnings);
     if (++turn % 100 === 0) await setImmediate();
   }
   return selectWarnings(found, checkOptions(plan.dockerfile));
 }
+
+const patternsOf = (lines: readonly string[] | undefined): PatternList | undefined =>
+  lines === undefined ? undefined : new PatternList(lines);
 
 /** Those of one build. */
 export class BuildWarnings {
@@ -31,7 +38,7 @@ export class BuildWarnings {
   constructor(file: Dockerfile, ignore: readonly string[] | undefined, show: (warning: Warning) => void) {
     this.#file = file;
     this.#options = checkOptions(file);
-    this.#ignore = ignore === undefined ? undefined : new PatternList(ignore);
+    this.#ignore = patternsOf(ignore);
     this.#show = show;
   }
 

@@ -79,7 +79,7 @@ export const BUILD_FLAGS: readonly FlagSpec[] = [
   { name: "security-opt", type: "strings", help: "Security options of the RUN steps" },
   { name: "shm-size", type: "bytes", help: "Size of /dev/shm of the RUN steps", check: notNegative },
   { name: "squash", type: "bool", help: "Make one layer of all that the build adds" },
-  { name: "ssh", type: "list", help: "Give steps an SSH agent (default, or NAME=SOCKET)" },
+  { name: "ssh", type: "list", help: "Give steps an SSH agent (default, NAME=SOCKET, or NAME=KEYFILE)" },
   { name: "tag", short: "t", type: "list", help: "Name of the image (NAME[:TAG])" },
   { name: "target", type: "string", help: "Stop at this stage" },
   { name: "ulimit", type: "list", help: "Limit of a resource (NAME=SOFT[:HARD])", value: "ulimit", check: ulimit },

@@ -61,7 +61,7 @@ async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> 
   if (outputs.push && (options.tags ?? []).length === 0) throw new Error("tag is needed when pushing to registry");
   const named = namedSources(flags.list("build-context"));
   const secrets = readSecrets(flags.list("secret"), context.env);
-  const agents = readAgents(flags.list("ssh"), context.env);
+  const agents = await readAgents(flags.list("ssh"), context.env);
   const { dockerfile, source } = await mainSource(place, flags.text("file"), process.stdin);
   const sources = new Map<string, NamedSource>([
     ...named,

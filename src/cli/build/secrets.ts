@@ -40,26 +40,30 @@ function readSecret(word: string, env: Environment): readonly [string, () => Buf
 /** Name to socket. */
 export type Agents = ReadonlyMap<string, string>;
 
-/** "default", "name=socket". */
-export function readAgents(words: readonly string[], env: Environment): Agents {
-  return new Map(
-    words.map((word) => {
-      const equals = word.indexOf("=");
-      const [id, path] = equals < 0 ? [word, ""] : [word.slice(0, equals), word.slice(equals + 1)];
-      const socket = path || env.SSH_AUTH_SOCK;
-      if (!socket)
-        throw new EngineError("invalid", `invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set`, {
-          hint: "Start an agent: eval $(ssh-agent); ssh-add.",
-        });
-      const stat = statSync(socket, { throwIfNoEntry: false });
-      if (stat === undefined) throw new Error(`ssh agent ${id}: ${socket} does not exist`);
-      if (!stat.isSocket())
-        throw new EngineError("not-implemented", `ssh agent ${id}: ${socket} is no socket of an agent`, {
-          hint: "Add the key to an agent (ssh-add) and name the agent's socket.",
-        });
-      return [id, socket] as const;
-    }),
-  );
+/** "default", "name=socket", "name=keyfile[,keyfile…]": keys get an agent of their own. Throws for what is not there. */
+export async function readAgents(words: readonly string[], env: Environment): Promise<Agents> {
+  const agents = new Map<string, string>();
+  for (const word of words) {
+    const equals = word.indexOf("=");
+    const [id, value] = equals < 0 ? [word, ""] : [word.slice(0, equals), word.slice(equals + 1)];
+    const paths = parseCsv(value || (env.SSH_AUTH_SOCK ?? "")).filter((path) => path !== "");
+    agents.set(id, await socketOf(id, paths, env));
+  }
+  return agents;
+}
+
+async function socketOf(id: string, paths: readonly string[], env: Environment): Promise<string> {
+  const [first] = paths;
+  if (first === undefined)
+    throw new EngineError("invalid", `invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set`, {
+      hint: "Start an agent: eval $(ssh-agent); ssh-add. Or name a key: --ssh default=$HOME/.ssh/id_ed25519.",
+    });
+  const stats = paths.map((path) => ({ path, stat: statSync(path, { throwIfNoEntry: false }) }));
+  const absent = stats.find(({ stat }) => stat === undefined);
+  if (absent !== undefined) throw new Error(`ssh agent ${id}: ${absent.path} does not exist`);
+  if (stats.every(({ stat }) => stat?.isFile())) return await (await import("./key-agent.ts")).agentOf(id, paths, env);
+  if (paths.length === 1 && stats[0]?.stat?.isSocket()) return first;
+  throw new Error(`ssh agent ${id}: ${paths.join(", ")}: name one socket of an agent, or files of keys`);
 }
 
 /** Joins the daemon's channel to the agent until either ends. */

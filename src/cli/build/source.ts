@@ -38,7 +38,9 @@ export async function mainSource(place: string, file: string, stdin: Readable): 
   checkFolder(place);
   const { path, text, name } = file === "-" ? await typed(place, stdin) : found(place, file);
   if (text.trim() === "") throw new EngineError("invalid", `the Dockerfile (${name}) cannot be empty`);
-  return { dockerfile: { text, name }, source: folderSource(place, path, "[internal] load build context") };
+  const source = folderSource(place, path, "[internal] load build context");
+  const ignored = "ignore" in source && source.ignore.length > 0 ? source.ignore : undefined;
+  return { dockerfile: { text, name, ignored }, source };
 }
 
 /** A folder as a context; `dockerfile` is the path whose own ignore file goes before the folder's. */
