@@ -1,7 +1,7 @@
 /** What builds say: the classic builder's lines, which scripts read, IDs in files, progress. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -18,6 +18,7 @@ COPY f /f
 FROM busybox
 COPY --from=one /one /one
 COPY --from=two /two /two
+ARG DECLARED
 CMD ["cat", "/one"]
 `;
 
@@ -56,6 +57,51 @@ describe("what builds say", () => {
     const end = `Successfully built ${id}\nSuccessfully tagged said:1`;
     assert.ok(first.endsWith(`${end}\nSuccessfully tagged said:latest`), first);
     assert.ok(again.endsWith(end), again);
+  });
+
+  test("build arguments that nothing declares are told by the classic builder", {
+    skip: missing("docker"),
+  }, async () => {
+    const given = ["UNUSED", "DECLARED", "HTTP_PROXY", "SOURCE_DATE_EPOCH", "ALSO"].flatMap((name) => [
+      "--build-arg",
+      `${name}=1`,
+    ]);
+    const out = await docker.ok("build", ...given, folder);
+    assert.match(out, /^\[Warning\] One or more build-args \[ALSO UNUSED\] were not consumed\nSuccessfully built/m);
+  });
+
+  test("a file that is copied and left out by the ignore file is found by a check and in a build", async () => {
+    const place = mkdtempSync(join(tmpdir(), "gantry-ignored-"));
+    try {
+      writeFileSync(join(place, "Dockerfile"), "# check=experimental=all\nFROM busybox\nCOPY f* /\nCOPY g /g\n");
+      writeFileSync(join(place, ".dockerignore"), "g\n");
+      for (const name of ["f1", "g"]) writeFileSync(join(place, name), name);
+      const { code, out } = await gantry.run("build", "--check", place);
+      assert.equal(code, 1);
+      assert.match(out, /CopyIgnoredFile.*\nAttempting to Copy file "g" that is excluded by \.dockerignore/);
+    } finally {
+      rmSync(place, { recursive: true });
+    }
+  });
+
+  test("a key in place of an agent is used by one of the build's own, which ends with it", {
+    skip: spawnSync("ssh-add", ["-h"]).error === undefined ? false : "no ssh-add on this machine",
+  }, async () => {
+    const key = join(folder, "key");
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "of the test", "-f", key]);
+    const tools = join(folder, "Agent");
+    writeFileSync(tools, "FROM busybox\nRUN --mount=type=ssh,required=true test -S $SSH_AUTH_SOCK\n");
+    const cli = gantry.with({ TMPDIR: folder });
+    await cli.ok("build", "--no-cache", "--ssh", `default=${key}`, "-f", tools, folder);
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith("gantry-agent-")),
+      [],
+    );
+    const { code, err } = await cli.run("build", "--ssh", `default=${join(folder, "none")}`, "-f", tools, folder);
+    assert.equal(code, 1);
+    assert.match(err, /ssh agent default: .*none does not exist/);
+    const wrong = await cli.run("build", "--ssh", `default=${tools}`, "-f", tools, folder);
+    assert.match(wrong.err, /ssh agent default: .*Agent cannot be used/);
   });
 
   test("a build that fails leaves no ID of an older one", async () => {

@@ -57,10 +57,14 @@ export class ClassicOutput {
   }
 
   /** The last lines of a build that succeeded. */
-  finish(id: Digest | undefined, tags: readonly string[]): void {
+  finish(
+    id: Digest | undefined,
+    { tags = [], unused = [] }: { readonly tags?: readonly string[]; readonly unused?: readonly string[] } = {},
+  ): void {
     this.#advance();
     for (const { rule, message, range } of this.#warnings)
       this.#stream(`[Warning] ${rule}: ${message} (line ${range.start.line})\n`);
+    if (unused.length > 0) this.#stream(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
     if (id === undefined) return;
     this.#write({ aux: { ID: id } });
     this.#stream(`Successfully built ${shortId(id)}\n`);

@@ -24,6 +24,7 @@ export type Gathered = Pick<BuildRequest, "dockerfile" | "context" | "contexts">
 /** Post-condition: every context is here, and freed with the stack. The main one is asked for first: it holds most mistakes. */
 export async function gather(gathering: Gathering): Promise<Gathered> {
   const { wire } = gathering;
+  const { ignored } = wire.dockerfile;
   const main = wire.context === undefined ? undefined : await bring(gathering, "", wire.context);
   const dockerfile = dockerfileOf(wire, main);
   const named = await Promise.all(
@@ -32,7 +33,7 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
     ),
   );
   return {
-    dockerfile: { text: dockerfile.text, name: dockerfile.name, ignored: wire.dockerfile.ignored },
+    dockerfile: { text: dockerfile.text, name: dockerfile.name, ...(ignored !== undefined && { ignored }) },
     context: main === undefined ? undefined : { ...main.tree, ignore: dockerfile.ignore },
     contexts: Object.fromEntries(named),
   };

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Builder } from "../../builder/builder.ts";
 import type { OwnedContext } from "../../builder/context/contexts.ts";
 import { readDockerfile } from "../../builder/context/dockerfile-file.ts";
+import { unusedArgs } from "../../builder/dockerfile/unused-args.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../oci/reference.ts";
 import { ClassicOutput, classicError } from "../build/classic-output.ts";
 import { type BuildQuery, buildQuery, registryConfig, requestOf } from "../build/classic-query.ts";
@@ -47,7 +48,7 @@ async function classicBuild(call: BuildCall): Promise<Reply> {
             { ...options, credentials, dockerfile: { text, name }, context: tree },
             { signal, onProgress },
           );
-        await (query.q ? quietly(run, write, query) : verbosely(run, write, query));
+        await (query.q ? quietly(run, write, query) : verbosely(run, write, { ...query, text }));
       },
     };
   } catch (error) {
@@ -81,7 +82,11 @@ function dockerfileOf({ tree, dockerfile }: OwnedContext, name: string | undefin
 
 type Run = (onProgress: ClassicOutput["event"]) => ReturnType<Builder["build"]>;
 
-async function verbosely(run: Run, write: WriteLine, { rm, t }: BuildQuery): Promise<void> {
+async function verbosely(
+  run: Run,
+  write: WriteLine,
+  { rm, t, text, buildargs = {} }: BuildQuery & { readonly text: string },
+): Promise<void> {
   const output = new ClassicOutput({ write, rm });
   let lines = 0;
   try {
@@ -89,7 +94,10 @@ async function verbosely(run: Run, write: WriteLine, { rm, t }: BuildQuery): Pro
       lines++;
       output.event(event);
     });
-    output.finish(images[0]?.id, t.filter((tag) => tag !== "").map(shownTag));
+    output.finish(images[0]?.id, {
+      tags: t.filter((tag) => tag !== "").map(shownTag),
+      unused: unusedArgs(text, Object.keys(buildargs)),
+    });
   } catch (error) {
     // Before anything was drawn the error is the answer's status.
     if (lines === 0) throw error;
