@@ -24,7 +24,10 @@ export async function restoreKernel(parts: Parts): Promise<void> {
       networks.some(({ driver, ipv6 }) => driver === "bridge" && ipv6),
     );
     await firewall?.rebuild();
-    if (claimBridge(parts)) await firewall?.rebuild();
+    if (claimBridge(parts)) {
+      for (const network of records.networks()) ensure(parts, network);
+      await firewall?.rebuild();
+    }
   } else if (settings.iptables) await firewall?.remove();
   sweep(parts, networks);
   await sweepAbandoned(parts).catch((error) =>
