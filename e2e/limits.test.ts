@@ -6,6 +6,8 @@ import type { ContainerStats } from "../src/api/types/container.ts";
 import type { SystemInfo } from "../src/api/types/system.ts";
 import { openCgroups } from "../src/kernel/cgroups.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { RESOURCE_FIELDS } from "./api/resource-fields.ts";
+import { Try } from "./api/try.ts";
 
 const skip = (process.getuid?.() !== 0 || !existsSync("/usr/bin/busybox")) && "needs root and busybox-static";
 
@@ -33,6 +35,20 @@ describe("the daemon", { skip }, () => {
   it("says which version this machine has", () => {
     assert.equal(info.CgroupVersion, String(openCgroups().version));
   });
+
+  // Version 1, which most machines of tests have, is seen to by api-page.test.ts.
+  if (openCgroups().version === 2)
+    for (const { name, check, needs } of RESOURCE_FIELDS)
+      if (check !== undefined && name !== "DeviceRequests")
+        it(`keeps ${name}`, async (t) => {
+          const at = new Try(daemon, "");
+          if (needs !== undefined && !needs(at.features)) return t.skip("this kernel lacks it");
+          try {
+            await check(at);
+          } finally {
+            await at.clear();
+          }
+        });
 
   for (const Runtime of ["crun", "runc"]) {
     it(`limits, counts, pauses, changes and ends a container (${Runtime})`, async (t) => {
