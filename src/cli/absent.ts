@@ -19,7 +19,7 @@ const QUESTIONS: Readonly<Record<string, string>> = {
 
 export function isAbsent(words: readonly string[]): boolean {
   const [first = "", second] = words;
-  return first in QUESTIONS && second !== undefined && !second.startsWith("-");
+  return Object.hasOwn(QUESTIONS, first) && second !== undefined && !second.startsWith("-");
 }
 
 /** Resolves with the exit code. */
