@@ -174,11 +174,12 @@ export class VolumeCopies {
     }
   }
 
-  /** Content before the row that says it is there. */
+  /** Content before the name that it gets, and both before the row that says it is there. */
   async #settle(name: string): Promise<void> {
     const { records, places } = this.#parts;
     await syncFileSystem(places.folder(name));
     places.settle(name);
+    await syncFileSystem(places.folder(name));
     records.mark(name, "ready", { durable: true });
   }
 
