@@ -19,6 +19,8 @@ test("a network file system's server is looked up, as the kernel does not", asyn
   const named = { type: "nfs4", o: "ro,noatime,addr=files.example", device: "files.example:/" };
   const { source, flags, data } = mountOf(await withAddress(named, lookUp), "/t");
   assert.deepEqual([source, flags, data], ["files.example:/", ["ro", "noatime"], "addr=192.0.2.7"]);
+  const more = { type: "nfs", o: "mountaddr=files.example,addr=files.example", device: ":/x" };
+  assert.equal((await withAddress(more, lookUp)).o, "mountaddr=files.example,addr=192.0.2.7");
   const cifs = { type: "cifs", o: "username=me,password=secret", device: "//files.example/share" };
   assert.equal((await withAddress(cifs, lookUp)).device, "//192.0.2.7/share");
 });

@@ -82,7 +82,13 @@ export async function withAddress(
   });
   return type === "cifs"
     ? { ...options, device: device.replace(`//${name}`, `//${address}`) }
-    : { ...options, o: o.replace(`addr=${name}`, `addr=${address}`) };
+    : {
+        ...options,
+        o: o
+          .split(",")
+          .map((word) => (word === `addr=${name}` ? `addr=${address}` : word))
+          .join(","),
+      };
 }
 
 function cifsHost(device: string): string {
