@@ -173,7 +173,8 @@ describe("a bad runtime", { skip: process.getuid?.() === 0 ? false : "needs root
 });
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(20);
+  for (const end = Date.now() + 60_000; !(await condition()); await sleep(20))
+    if (Date.now() > end) throw new Error(`it did not come to be: ${condition}`);
 }
 
 /** Pids of processes that have the text among their words. */

@@ -40,14 +40,17 @@ export class Terminal implements AsyncDisposable {
       late = true;
       this.#changed();
     }, PATIENCE);
-    while (!pattern.test(this.shown)) {
-      if (late || this.#child.exitCode !== null || this.#child.signalCode !== null)
-        throw new Error(`${pattern} never came; shown: ${JSON.stringify(this.shown)}`);
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve;
-      });
+    try {
+      while (!pattern.test(this.shown)) {
+        if (late || this.#child.exitCode !== null || this.#child.signalCode !== null)
+          throw new Error(`${pattern} never came; shown: ${JSON.stringify(this.shown)}`);
+        await new Promise<void>((resolve) => {
+          this.#changed = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
     }
-    clearTimeout(timer);
   }
 
   type(keys: string): void {

@@ -42,13 +42,13 @@ async function look(daemon: TestDaemon): Promise<Holdings> {
   };
 }
 
-/** KiB of the JavaScript heap that are in use after a collection of garbage: what the daemon's own diagnostics say. */
+/** KiB of the JavaScript heap that are in use after a collection of garbage: what the daemon's own diagnostics say. Fails after a minute without them. */
 export async function heldHeap(daemon: TestDaemon): Promise<number> {
   const reports = () =>
     readdirSync(daemon.execRoot).filter((name) => name.startsWith("diagnostics-") && name.endsWith(".json"));
   const before = new Set(reports());
   process.kill(daemon.pid, "SIGUSR1");
-  for (;;) {
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
     await sleep(50);
     const name = reports().find((report) => !before.has(report));
     if (name === undefined) continue;
@@ -57,4 +57,5 @@ export async function heldHeap(daemon: TestDaemon): Promise<number> {
     rmSync(path);
     return Math.round(javascriptHeap.usedMemory / 1024);
   }
+  throw new Error("the daemon wrote no diagnostics within a minute");
 }
