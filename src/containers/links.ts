@@ -2,7 +2,7 @@
  * `--link` on the default bridge: the other container is known by an alias, in /etc/hosts and by variables of the environment. On
  * networks of the user's a link is an alias of the endpoint's, which the name server knows.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync, writeFileSync } from "node:fs";
 import type { HostConfig } from "../api/types/container.ts";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import type { Container } from "./container.ts";
@@ -136,20 +136,43 @@ function exposedPorts({ definition: { config, hostConfig } }: Container): Expose
     .sort((a, b) => Number(b.protocol === "tcp") - Number(a.protocol === "tcp") || a.port - b.port);
 }
 
-/** The container has addresses of this run: who is linked to it and runs finds it there. */
+/** /etc/hosts can be written inside the container: one beyond this is left alone. */
+const LARGEST_HOSTS = 1024 * 1024;
+
+/** The container has addresses of this run: who is linked to it and runs finds it there. Never throws: its start is not theirs. */
 export function refreshLinked(context: Context, target: Container): void {
   for (const container of context.registry.all()) {
     if (container === target || !isRunning(container.state)) continue;
     const links = usedLinks(context, container).filter((link) => link.target === target);
     if (links.length === 0) continue;
-    const stale = new Set(links.map(hostNames));
-    const file = context.paths.networkFile(container.id, "hosts");
-    const kept = readFileSync(file, "utf8")
+    try {
+      refreshHosts(context, container, new Set(links.map(hostNames)));
+    } catch (error) {
+      context.logger.log("warn", "a linked container's /etc/hosts could not be brought up to date", {
+        container: container.id,
+        error: errorMessage(error),
+      });
+    }
+  }
+}
+
+/** In place: the container has the file itself mounted. It is cut only when all is written: a full disk does not empty it. */
+function refreshHosts(context: Context, container: Container, stale: ReadonlySet<string>): void {
+  const file = openSync(context.paths.networkFile(container.id, "hosts"), "r+");
+  try {
+    const buffer = Buffer.alloc(LARGEST_HOSTS + 1);
+    const length = readSync(file, buffer, 0, buffer.length, 0);
+    if (length > LARGEST_HOSTS) throw new EngineError("invalid", `it is larger than ${LARGEST_HOSTS} bytes`);
+    const kept = buffer
+      .toString("utf8", 0, length)
       .trimEnd()
       .split("\n")
       .filter((line) => !stale.has(line.replace(/^\S+\t/, "")));
     const wanted = linkHosts(context, container).filter((line) => stale.has(line.replace(/^\S+\t/, "")));
-    // Written in place: the container has the file itself mounted.
-    writeFileSync(file, `${[...kept, ...wanted].join("\n")}\n`);
+    const text = `${[...kept, ...wanted].join("\n")}\n`;
+    writeFileSync(file, text);
+    ftruncateSync(file, Buffer.byteLength(text));
+  } finally {
+    closeSync(file);
   }
 }
