@@ -30,15 +30,17 @@ export class LateWrites<Key> {
     this.#written(key, then);
   }
 
-  /** Calls back once nothing of the key waits: at once, or after the write. Not when it is forgotten. */
+  /** Calls back once nothing of the key waits: at once, or after the write. */
   whenWritten(key: Key, callback: () => void): void {
     const waiting = this.#waiting.get(key);
     if (waiting === undefined) callback();
     else waiting.then.push(callback);
   }
 
-  forget(key: Key): void {
-    this.#waiting.delete(key);
+  /** The key was written past this: what waits is out of date, and those who wait for it are called. */
+  settle(key: Key): void {
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) this.#written(key, waiting.then);
   }
 
   /** Tries everything that waits; stops at the first that is refused again. */

@@ -108,9 +108,12 @@ export class Registry {
   change(container: Container, change: Change): void {
     const state = next(container.state, change);
     const write = () => this.#write(container, state);
-    if (INTENTIONS.has(change.kind)) write();
+    const intention = INTENTIONS.has(change.kind);
+    if (intention) write();
     else this.#late.write(container, write);
     container.state = state;
+    // An older change that waits would be written over this one.
+    if (intention) this.#late.settle(container);
   }
 
   /** Calls back once the database has the container's state: mostly at once. Until then what a run left must stay, to be found by the next engine. */
@@ -158,9 +161,9 @@ export class Registry {
 
   delete(container: Container): void {
     this.#store.run("DELETE FROM containers WHERE id = ?", container.id);
-    this.#late.forget(container);
     this.#byId.delete(container.id);
     this.#byName.delete(container.name);
+    this.#late.settle(container);
   }
 
   /** Volume → ids of the containers that refer to it. */
