@@ -142,6 +142,9 @@ test("what was exported is imported again, into a new volume or an empty one", a
   );
   await volumes.import({ Name: "copy", Labels: { a: "b" } }, Readable.from([gzipSync(archive)]));
   assert.equal(fileIn(volumes, "copy"), "first");
+  assert.deepEqual(volumes.inspect("copy").Labels, { a: "b" });
+  const { Name, Labels } = await volumes.import({ Labels: { a: "b" } }, Readable.from([archive]));
+  assert.deepEqual([fileIn(volumes, Name), Labels], ["first", { a: "b", "com.docker.volume.anonymous": "" }]);
   await volumes.create({ Name: "empty" });
   await volumes.import({ Name: "empty" }, Readable.from([archive]));
   assert.equal(fileIn(volumes, "empty"), "first");

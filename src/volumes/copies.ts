@@ -14,7 +14,7 @@ import { archiveContent } from "../kernel/archive-tree.ts";
 import { extractTar } from "../kernel/extract-tree.ts";
 import { removeTree, syncFileSystem } from "../kernel/trees.ts";
 import { MirrorJob } from "./mirror-job.ts";
-import { checkVolumeName } from "./names.ts";
+import { ANONYMOUS, checkVolumeName } from "./names.ts";
 import { needsMount } from "./options.ts";
 import type { VolumePlaces } from "./places.ts";
 import { isLocal, type VolumeRecord, type VolumeRecords, wireOf } from "./records.ts";
@@ -117,11 +117,12 @@ export class VolumeCopies {
     const { locks, places, records } = this.#parts;
     const name = options.Name || newId();
     checkVolumeName(name);
+    const labels = { ...options.Labels, ...(options.Name ? {} : { [ANONYMOUS]: "" }) };
     return locks.run(name, async () => {
       try {
         const existing = records.find(name);
         if (existing !== undefined) await this.#fill(existing, tar, signal);
-        else await this.#importNew(newRecord(name, options.Labels ?? {}), tar, signal);
+        else await this.#importNew(newRecord(name, labels), tar, signal);
       } catch (error) {
         throw explainDiskFull(error, `the volume ${name} could not be imported`);
       }

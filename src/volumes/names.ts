@@ -1,5 +1,8 @@
 import { EngineError } from "../base/errors.ts";
 
+/** The label of volumes that nobody named. */
+export const ANONYMOUS = "com.docker.volume.anonymous";
+
 const PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 export function isVolumeName(name: string): boolean {

@@ -12,15 +12,13 @@ import { VolumeCopies } from "./copies.ts";
 import type { VolumeDriver } from "./driver.ts";
 import { LocalDriver } from "./local-driver.ts";
 import { copyTree } from "./mirror.ts";
-import { checkVolumeName, isVolumeName } from "./names.ts";
+import { ANONYMOUS, checkVolumeName, isVolumeName } from "./names.ts";
 import { needsMount } from "./options.ts";
 import { VolumePlaces } from "./places.ts";
 import { PluginDriver } from "./plugin-driver.ts";
 import { findPluginVolume, listPluginVolumes, wireOfPlugin, withPluginVolumes } from "./plugin-volumes.ts";
 import { isLocal, type UnfinishedRecord, type VolumeRecord, VolumeRecords, wireOf } from "./records.ts";
 import type { CopyOptions, Still, VolumeList, Volumes } from "./volumes.ts";
-
-const ANONYMOUS = "com.docker.volume.anonymous";
 
 export interface VolumesOptions {
   readonly store: Store;
