@@ -97,13 +97,15 @@ export async function findPluginVolume(plugins: Plugins, name: string): Promise<
   return found.find((volume) => volume !== undefined);
 }
 
-/** "local" also where the plug-in does not say. */
+/** "local" also where the plug-in does not say, or not in time: its volumes are there all the same. */
 export async function scopeOf(plugin: Plugin): Promise<"local" | "global"> {
-  const { Capabilities } = await plugin.call<{ Capabilities?: { Scope?: unknown } }>(
-    "VolumeDriver.Capabilities",
-    {},
-    { timeoutMs: PATIENCE_MS, whenUnknown: {} },
-  );
+  const { Capabilities } = await plugin
+    .call<{ Capabilities?: { Scope?: unknown } }>(
+      "VolumeDriver.Capabilities",
+      {},
+      { timeoutMs: PATIENCE_MS, whenUnknown: {} },
+    )
+    .catch(() => ({ Capabilities: undefined }));
   return Capabilities?.Scope === "global" ? "global" : "local";
 }
 
