@@ -152,6 +152,18 @@ test("what was exported is imported again, into a new volume or an empty one", a
   await volumes.remove("data", FREE);
 });
 
+test("what is left of a volume whose removal was cut short gives its name to a copy and to an import", async (t) => {
+  const { volumes, store } = await setUp(t);
+  for (const name of ["twin", "brought"]) {
+    const { Mountpoint } = await volumes.create({ Name: name });
+    writeFileSync(join(Mountpoint, "left"), "");
+    store.run("UPDATE volumes SET state = 'removing' WHERE name = ?", name);
+  }
+  const twin = await volumes.copy("data", { name: "twin", snapshot: false, still: quiet });
+  const brought = await volumes.import({ Name: "brought" }, Readable.from([await tar({ file: "first" })]));
+  for (const { Mountpoint } of [twin, brought]) assert.deepEqual(readdirSync(Mountpoint), ["file"]);
+});
+
 test("an export is of the moment when the writers stood still, and leaves nothing behind", async (t) => {
   const { volumes, paths, data } = await setUp(t);
   const stream = await volumes.export("data", async (last) => {

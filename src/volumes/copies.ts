@@ -28,6 +28,8 @@ export interface CopyParts {
   readonly events: Events;
   /** Whether someone has acquired it. */
   readonly isUsed: (name: string) => boolean;
+  /** Takes away what is left of a volume of this name whose making or removal was cut short. */
+  readonly clearUnfinished: (name: string) => Promise<void>;
 }
 
 export class VolumeCopies {
@@ -39,11 +41,12 @@ export class VolumeCopies {
 
   async copy(name: string, { name: to, snapshot, labels = {}, still, signal }: CopyOptions): Promise<Volume> {
     checkVolumeName(to);
-    const { locks, records, places, events } = this.#parts;
+    const { locks, records, places, events, clearUnfinished } = this.#parts;
     return this.#using(name, (data) =>
       locks.run(to, async () => {
         if (records.find(to) !== undefined)
           throw new EngineError("conflict", `there is a volume ${to} already`, { hint: "choose another name" });
+        await clearUnfinished(to);
         const record = { ...newRecord(to, labels), snapshotOf: snapshot ? name : undefined };
         records.begin(record);
         try {
@@ -131,8 +134,9 @@ export class VolumeCopies {
   }
 
   async #importNew(record: VolumeRecord, tar: Readable, signal: AbortSignal | undefined): Promise<void> {
-    const { places, records, events } = this.#parts;
+    const { places, records, events, clearUnfinished } = this.#parts;
     const { name } = record;
+    await clearUnfinished(name);
     records.begin(record);
     try {
       await unpack(tar, await places.fresh(name), signal);

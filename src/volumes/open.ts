@@ -58,6 +58,7 @@ class DrivenVolumes implements Volumes {
       locks: this.#locks,
       events,
       isUsed: (name) => this.#users.has(name),
+      clearUnfinished: (name) => this.#clearUnfinished(name),
     });
   }
 
@@ -71,9 +72,7 @@ class DrivenVolumes implements Volumes {
     return this.#locks.run(name, async () => {
       const existing = this.#records.find(name);
       if (existing !== undefined) return this.#reuse(existing, Driver, DriverOpts);
-      // One whose removal its plug-in would not hear of.
-      const unfinished = this.#records.unfinished().find((record) => record.name === name);
-      if (unfinished !== undefined) await this.#clear(unfinished);
+      await this.#clearUnfinished(name);
       const record = { name, driver: driver.name, options, labels, createdAt: dateOf(new Date()) };
       await this.#make(record, driver);
       this.#events.publish({ type: "volume", action: "create", id: name, attributes: { driver: driver.name } });
@@ -236,6 +235,7 @@ class DrivenVolumes implements Volumes {
   async #adopt(name: string): Promise<VolumeRecord | undefined> {
     const driver = await this.#keeperOf(name);
     if (driver === undefined) return undefined;
+    await this.#clearUnfinished(name);
     const record = { name, driver, options: {}, labels: {}, createdAt: dateOf(new Date()) };
     this.#records.begin(record);
     this.#records.mark(name, "ready");
@@ -290,6 +290,12 @@ class DrivenVolumes implements Volumes {
       this.#records.delete(record.name);
       throw error;
     }
+  }
+
+  /** Its name is wanted again: a kill cut its removal short, or its plug-in would not hear of it. */
+  async #clearUnfinished(name: string): Promise<void> {
+    const unfinished = this.#records.unfinished().find((record) => record.name === name);
+    if (unfinished !== undefined) await this.#clear(unfinished);
   }
 
   /** A plug-in's volume may have been there before: only one whose removal was asked for is removed. */
