@@ -1,6 +1,7 @@
 /** `--link`: by /etc/hosts and variables on the default bridge, by aliases of the endpoint on networks of the user's. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { Cli, type CliName, missing } from "./lib/cli.ts";
 
@@ -51,6 +52,36 @@ function suite(name: CliName): void {
     assert.match(await hosts(), new RegExp(`^${now}\tmy-db ${id.slice(0, 12)} db$`, "m"));
     assert.doesNotMatch(await hosts(), new RegExp(`^${address}\t`, "m"));
     await cli.ok("rm", "-f", "web-1", "db", "taker");
+  });
+
+  test("what is linked comes up with the daemon after what it is linked to, whose start no /etc/hosts of others hinders", async () => {
+    const containers = ["db", "web", "front"];
+    const policy = ["--restart", "always"];
+    await run("db", ...policy);
+    await run("web", ...policy, "--link", "db");
+    await run("front", ...policy, "--link", "web");
+    const inspect = (format: string) => cli.ok("inspect", "--format", format, ...containers);
+    const allRun = async () => {
+      const deadline = Date.now() + 20_000;
+      while ((await inspect("{{.State.Status}}")) !== "running\nrunning\nrunning") {
+        assert.ok(Date.now() < deadline, await inspect("{{.State.Status}} {{.State.Error}}"));
+        await sleep(50);
+      }
+    };
+    const pids = (await inspect("{{.State.Pid}}")).split("\n").map(Number);
+    await daemon.kill();
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    await daemon.start();
+    await allRun();
+    await cli.ok("stop", "-t", "0", ...containers);
+    await daemon.kill("SIGTERM");
+    await daemon.start();
+    await allRun();
+    await cli.ok("exec", "front", "ping", "-c", "1", "web");
+    await cli.ok("exec", "web", "truncate", "-s", "8G", "/etc/hosts");
+    await cli.ok("restart", "-t", "0", "db");
+    assert.match(daemon.log(), /hosts could not be brought up to date/);
+    await cli.ok("rm", "-f", ...containers);
   });
 
   test("a link to nobody, or to one that does not run, is refused", async () => {

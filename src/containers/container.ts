@@ -31,6 +31,8 @@ export class Container {
   restartDelay = 0;
   /** More than 0: it will be started again at once or by the next engine, so neither `--rm` nor a policy does anything about its exit. */
   keptAlive = 0;
+  /** The engine, which has just started, is about to start it. */
+  startsWithEngine = false;
   stopHealth: (() => void) | undefined;
   /** The running process's specification, for execs; read when first needed. */
   process: Process | undefined;

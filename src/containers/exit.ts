@@ -4,6 +4,7 @@ import type { ExitRecord, Task, TaskNotice } from "../runtime/runtime.ts";
 import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
+import { awaitsLinks } from "./links.ts";
 import { notify } from "./notify.ts";
 import { releaseRun } from "./release.ts";
 import { removeInBackground } from "./remove.ts";
@@ -66,10 +67,17 @@ export function handleExit(
   else if (hostConfig.AutoRemove && container.keptAlive === 0) removeInBackground(context, container);
 }
 
-/** Starts it again after the policy's delay, unless it is taken back. */
+/** Milliseconds between two looks at whether those that a container is linked to run. */
+export const LINKS_POLL = 100;
+
+/** Starts it again after the policy's delay and after those that it is linked to, unless it is taken back. */
 export function scheduleRestart(context: Context, container: Container, runLength: number): void {
   container.restartDelay = nextDelay(container.restartDelay, runLength);
-  const timer = setTimeout(() => {
+  const restart = () => {
+    if (awaitsLinks(context, container)) {
+      timer = setTimeout(restart, LINKS_POLL);
+      return;
+    }
     container.cancelRestart = undefined;
     void inBackground(context, "restarting a container", () =>
       context.locks.run(container.id, async () => {
@@ -77,7 +85,8 @@ export function scheduleRestart(context: Context, container: Container, runLengt
           await startLocked(context, container, container.state.restartCount + 1);
       }),
     );
-  }, container.restartDelay);
+  };
+  let timer = setTimeout(restart, container.restartDelay);
   container.cancelRestart = () => {
     clearTimeout(timer);
     container.cancelRestart = undefined;

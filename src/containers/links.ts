@@ -7,7 +7,7 @@ import type { HostConfig } from "../api/types/container.ts";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
-import { isRunning } from "./state.ts";
+import { isLive, isRunning } from "./state.ts";
 
 interface Link {
   readonly target: Container;
@@ -69,6 +69,19 @@ export function checkLinks(context: Context, container: Container): void {
       );
     if (endpointOf(context, target) === undefined)
       throw new EngineError("conflict", `container ${target.id} not attached to default bridge network`);
+  }
+}
+
+/** It is linked to one that will run by itself in a moment, or that a new engine has yet to look for: its own start would fail. */
+export function awaitsLinks(context: Context, container: Container): boolean {
+  try {
+    return usedLinks(context, container).some(
+      ({ target: { state, startsWithEngine, task } }) =>
+        startsWithEngine || state.status === "restarting" || (isLive(state) && task === undefined),
+    );
+  } catch {
+    // What is wrong the start says.
+    return false;
   }
 }
 

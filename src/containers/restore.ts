@@ -1,6 +1,7 @@
 /** At the engine's start: what an earlier one left, however it ended, is known again, finished or taken back. */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ExecCreateRequest } from "../api/types/container.ts";
 import { errorMessage } from "../base/errors.ts";
 import { timestamp } from "../base/time.ts";
@@ -12,10 +13,11 @@ import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
 import { EXEC_FILE, removeWhenReleased, watchExec } from "./exec.ts";
-import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
+import { handleExit, LINKS_POLL, scheduleRestart, watchExit } from "./exit.ts";
 import { resumeHealth } from "./health.ts";
 import { actOnUnhealthy } from "./health-action.ts";
 import { letGoOfHeld } from "./hold-still.ts";
+import { awaitsLinks } from "./links.ts";
 import { forwardLog } from "./log-subject.ts";
 import { removeBundle } from "./release.ts";
 import { eraseLocked, removeInBackground } from "./remove.ts";
@@ -170,10 +172,21 @@ function resumeLife(context: Context, container: Container): void {
     actOnUnhealthy(context, container);
   } else if (state.status === "exited" && hostConfig.AutoRemove) removeInBackground(context, container);
   else if (state.status === "exited" && wantsStartWithEngine(hostConfig, state)) {
+    container.startsWithEngine = true;
     void inBackground(context, "starting a container with the engine", () =>
-      context.locks.run(container.id, async () => {
-        if (container.state.status === "exited") await startLocked(context, container, state.restartCount);
+      startWithEngine(context, container, state.restartCount).finally(() => {
+        container.startsWithEngine = false;
       }),
     );
   }
+}
+
+/** After those that it is linked to. */
+async function startWithEngine(context: Context, container: Container, restartCount: number): Promise<void> {
+  // Not before all that start are known.
+  await Promise.resolve();
+  while (awaitsLinks(context, container) && !context.closing()) await delay(LINKS_POLL);
+  await context.locks.run(container.id, async () => {
+    if (container.state.status === "exited") await startLocked(context, container, restartCount);
+  });
 }
