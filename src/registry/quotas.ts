@@ -34,21 +34,22 @@ export class Quotas {
   guard(name: string): ((more: number) => void) | undefined {
     if (!this.#quotas.some((quota) => isMeant(quota, name))) return undefined;
     return (more) => {
-      const short = this.shortage(name, more);
+      const [short] = this.shortages(name, more);
       if (short !== undefined) throw usedUp(name, short);
     };
   }
 
-  /** The first quota that so many more bytes would break; undefined when they fit. */
-  shortage(name: string, more: number): Shortage | undefined {
+  /** The quotas that so many more bytes would break. */
+  shortages(name: string, more: number): Shortage[] {
+    const short: Shortage[] = [];
     for (const quota of this.#quotas.filter((one) => isMeant(one, name))) {
       const isCounted =
         quota.each === true ? (other: string) => other === name : (other: string) => isMeant(quota, other);
       let used = this.#storage.uploads.pending(isCounted);
       for (const [other, bytes] of this.#used) if (isCounted(other)) used += bytes;
-      if (used + more > quota.bytes) return { quota: quota.bytes, used, isCounted };
+      if (used + more > quota.bytes) short.push({ quota: quota.bytes, used, isCounted });
     }
-    return undefined;
+    return short;
   }
 }
 

@@ -116,12 +116,50 @@ test("an index goes with all it lists, by the last use of any of it", async () =
   );
 });
 
-test("what was pushed here is nobody's room, and an image beyond the quota is refused", async () => {
+test("what was pushed here is nobody's room; an image that does not fit beside it is refused, and takes no other's place", async () => {
   // Its configuration has the text too.
   const own = await cache.pushImage("own", "v1", text("own", 40 * KB));
+  const a = await origin.pushImage("a", "v1", text("a", 10 * KB));
   await origin.pushImage("c", "v1", text("c", 40 * KB));
+  assert.deepEqual(await pull("a"), [200, 200]);
   assert.deepEqual(await pull("c"), [200, 403]);
   assert.equal((await cache.fetch("GET", `/v2/own/manifests/${own.digest}`)).status, 200);
+  assert.ok(isHere("a", a));
+  assert.ok(existsSync(layout().blob((await layerOf(a, "a")).digest)));
+});
+
+test("an image beyond the quota is refused, and takes no other's place", async () => {
+  const a = await origin.pushImage("a", "v1", text("a", 40 * KB));
+  await origin.pushImage("c", "v1", text("c", 2 * QUOTA));
+  assert.deepEqual(await pull("a"), [200, 200]);
+  assert.deepEqual(await pull("c"), [200, 403]);
+  assert.ok(isHere("a", a));
+  assert.ok(existsSync(layout().blob((await layerOf(a, "a")).digest)));
+});
+
+test("an image beyond the quota of each repository is refused, though all of them together would have room for it", async () => {
+  await using narrow = await startRegistry({
+    upstreams: [{ prefix: "up", url: origin.url, ttl: 0 }],
+    quotas: [
+      { repositories: [/^up\/.*$/], bytes: QUOTA },
+      { repositories: [/^up\/.*$/], bytes: 50 * KB, each: true },
+    ],
+  });
+  const a = await origin.pushImage("a", "v1", text("a", 40 * KB));
+  const c = await origin.pushImage("c", "v1", text("c", 80 * KB));
+  const statuses: number[] = [];
+  for (const [name, image] of [
+    ["a", a],
+    ["c", c],
+  ] as const) {
+    statuses.push((await narrow.fetch("GET", `/v2/up/${name}/manifests/v1`)).status);
+    const { digest } = await layerOf(image, name);
+    const blob = await narrow.fetch("GET", `/v2/up/${name}/blobs/${digest}`);
+    statuses.push(blob.status);
+    await blob.arrayBuffer();
+  }
+  assert.deepEqual(statuses, [200, 200, 200, 403]);
+  assert.ok(existsSync(makeLayout(narrow.root).manifest("up/a", a.digest)));
 });
 
 test("many pulls at once stay within the quota, once they are over, and all succeed", async () => {

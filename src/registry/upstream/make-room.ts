@@ -5,9 +5,9 @@
 import type { Digest } from "../../base/digest.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { closureOf, type RepositoryGraph, readGraph } from "../gc/graph.ts";
+import { closureOf, type ManifestNode, type RepositoryGraph, readGraph } from "../gc/graph.ts";
 import { dropManifest } from "../manifests.ts";
-import type { Quotas } from "../quotas.ts";
+import type { Quotas, Shortage } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
 
 export interface RoomParts {
@@ -34,41 +34,87 @@ interface Victim {
   readonly usedAt: number;
 }
 
-/** Post-condition: the quotas have room, or every copy but the wanted one's image is gone. Costs nothing where there is room. */
+/**
+ * Post-condition: the quotas have room, or every copy that could help but the wanted one's image is gone, or nothing is: all of them were not
+ * enough. Costs nothing where there is room.
+ */
 export async function makeRoom(parts: RoomParts, wanted: Wanted): Promise<void> {
   const { quotas, logger } = parts;
-  let short = quotas.shortage(wanted.name, wanted.size);
-  if (short === undefined) return;
-  for (const victim of await victimsOf(parts, short.isCounted, wanted)) {
+  const shortages = () => quotas.shortages(wanted.name, wanted.size);
+  let short = shortages();
+  if (short.length === 0) return;
+  const isCounted = (name: string) => short.some((one) => one.isCounted(name));
+  const { victims, held } = await victimsOf(parts, isCounted, wanted);
+  short = shortages();
+  if (short.some((one) => one.used + wanted.size - one.quota > mayCome(parts, one, { wanted, held }))) return;
+  for (const victim of victims) {
+    if (!isCounted(victim.name)) continue;
     await evict(parts, victim);
     logger.log("info", "an image made room in the cache", { repository: victim.name, manifest: victim.root });
-    short = quotas.shortage(wanted.name, wanted.size);
-    if (short === undefined) return;
+    short = shortages();
+    if (short.length === 0) return;
   }
 }
 
-/** The longest unused first. */
+/** At most so many of a quota's used bytes can be given back; what is arriving for other copies goes, too, once it is there. */
+function mayCome(
+  { storage, isCopy }: RoomParts,
+  { isCounted }: Shortage,
+  { wanted, held }: { readonly wanted: Wanted; readonly held: ReadonlyMap<string, number> },
+): number {
+  let sum = storage.uploads.pending((name) => name !== wanted.name && isCounted(name) && isCopy(name));
+  for (const [name, bytes] of held) if (isCounted(name)) sum += bytes;
+  return sum;
+}
+
+interface Victims {
+  /** The longest unused first. */
+  readonly victims: readonly Victim[];
+  /** Bytes that all victims of a repository give back together. */
+  readonly held: ReadonlyMap<string, number>;
+}
+
 async function victimsOf(
   { storage, logger, isCopy }: RoomParts,
   isCounted: (name: string) => boolean,
   wanted: Wanted,
-): Promise<Victim[]> {
+): Promise<Victims> {
   const victims: Victim[] = [];
+  const held = new Map<string, number>();
   for (const name of (await storage.repositories.names()).filter((one) => isCounted(one) && isCopy(one))) {
     try {
       const graph = await readGraph(storage, name);
+      const kept: ManifestNode[] = [];
+      const going: ManifestNode[] = [];
       for (const root of rootsOf(graph)) {
         const nodes = [...closureOf(graph, [root])].flatMap((digest) => graph.manifests.get(digest) ?? []);
-        const has = ({ digest, blobs }: (typeof nodes)[number]) =>
-          digest === wanted.digest || blobs.includes(wanted.digest);
-        if (name === wanted.name && nodes.some(has)) continue;
-        victims.push({ name, root, usedAt: Math.max(...nodes.map(({ usedAt }) => usedAt)) });
+        const has = ({ digest, blobs }: ManifestNode) => digest === wanted.digest || blobs.includes(wanted.digest);
+        const stays = name === wanted.name && nodes.some(has);
+        (stays ? kept : going).push(...nodes);
+        if (!stays) victims.push({ name, root, usedAt: Math.max(...nodes.map(({ usedAt }) => usedAt)) });
       }
+      held.set(name, await bytesOf(storage, name, { going, kept }));
     } catch (error) {
       logger.log("error", "a repository was left as it is", { repository: name, error: errorMessage(error) });
     }
   }
-  return victims.sort((a, b) => a.usedAt - b.usedAt);
+  return { victims: victims.sort((a, b) => a.usedAt - b.usedAt), held };
+}
+
+/** Bytes that count in the repository for some manifests and their blobs, without what those that are kept need. */
+async function bytesOf(
+  { blobs, repositories }: Storage,
+  name: string,
+  { going, kept }: { readonly going: readonly ManifestNode[]; readonly kept: readonly ManifestNode[] },
+): Promise<number> {
+  const manifestsOf = (nodes: readonly ManifestNode[]) => new Set(nodes.map(({ digest }) => digest));
+  const blobsOf = (nodes: readonly ManifestNode[]) => new Set(nodes.flatMap((node) => node.blobs));
+  let sum = 0;
+  for (const digest of manifestsOf(going).difference(manifestsOf(kept)))
+    sum += (await repositories.manifest(name, digest))?.size ?? 0;
+  for (const digest of blobsOf(going).difference(blobsOf(kept)))
+    if ((await repositories.blobTouchedAt(name, digest)) !== undefined) sum += (await blobs.info(digest))?.size ?? 0;
+  return sum;
 }
 
 /** What is tagged, and what nothing names. */
