@@ -107,34 +107,38 @@ function suite(name: CliName): void {
     assert.ok(tokens.seen.some(({ grant, account }) => grant === "refresh_token" && account === "ann"));
   });
 
-  test("a credential helper keeps the secret, and config.json only its name", async () => {
-    const bin = join(daemon?.folder ?? "", "bin");
-    mkdirSync(bin, { recursive: true });
-    const kept = join(bin, "kept");
-    const helper = join(bin, "docker-credential-test");
-    writeFileSync(
-      helper,
-      `#!/bin/sh\ncase $1 in store) cat > ${kept};; erase) rm -f ${kept};; get) [ -f ${kept} ] && cat ${kept} || { echo credentials not found in native keychain; exit 1; };; esac\n`,
-    );
-    chmodSync(helper, 0o755);
-    mkdirSync(join(daemon?.folder ?? "", ".docker"), { recursive: true });
-    writeFileSync(configPath(), JSON.stringify({ credHelpers: { [basic.host]: "test" }, other: { kept: true } }));
-    const withHelper = cli as Cli;
-    const env = { ...withHelper.env, PATH: `${bin}:${withHelper.env.PATH}` };
-    const tried = Object.assign(Object.create(withHelper) as Cli, { env });
-    const { code, err } = await tried.feed("secret\n", "login", "-u", "ann", "--password-stdin", basic.host);
-    assert.deepEqual([code, /unencrypted/.test(err)], [0, false]);
-    assert.deepEqual(JSON.parse(readFileSync(kept, "utf8")), {
-      ServerURL: basic.host,
-      Username: "ann",
-      Secret: "secret",
+  for (const [kind, setting] of [
+    ["helper", () => ({ credHelpers: { [basic.host]: "test" } })],
+    ["store", () => ({ credsStore: "test" })],
+  ] as const)
+    test(`a credential ${kind} keeps the secret, and config.json only its name`, async () => {
+      const bin = join(daemon?.folder ?? "", "bin");
+      mkdirSync(bin, { recursive: true });
+      const kept = join(bin, "kept");
+      const helper = join(bin, "docker-credential-test");
+      writeFileSync(
+        helper,
+        `#!/bin/sh\ncase $1 in store) cat > ${kept};; erase) rm -f ${kept};; get) [ -f ${kept} ] && cat ${kept} || { echo credentials not found in native keychain; exit 1; };; esac\n`,
+      );
+      chmodSync(helper, 0o755);
+      mkdirSync(join(daemon?.folder ?? "", ".docker"), { recursive: true });
+      writeFileSync(configPath(), JSON.stringify({ ...setting(), other: { kept: true } }));
+      const withHelper = cli as Cli;
+      const env = { ...withHelper.env, PATH: `${bin}:${withHelper.env.PATH}` };
+      const tried = Object.assign(Object.create(withHelper) as Cli, { env });
+      const { code, err } = await tried.feed("secret\n", "login", "-u", "ann", "--password-stdin", basic.host);
+      assert.deepEqual([code, /unencrypted/.test(err)], [0, false]);
+      assert.deepEqual(JSON.parse(readFileSync(kept, "utf8")), {
+        ServerURL: basic.host,
+        Username: "ann",
+        Secret: "secret",
+      });
+      assert.deepEqual(config().auths?.[basic.host] ?? {}, {});
+      if (name === "gantry") assert.deepEqual(config().other, { kept: true });
+      const image = `${basic.host}/${kind}/${name}:1`;
+      await ok("tag", "busybox", image);
+      await tried.ok("push", "-q", image);
+      await tried.ok("logout", basic.host);
+      assert.equal(existsSync(kept), false);
     });
-    assert.deepEqual(config().auths?.[basic.host] ?? {}, {});
-    if (name === "gantry") assert.deepEqual(config().other, { kept: true });
-    const image = `${basic.host}/helped/${name}:1`;
-    await ok("tag", "busybox", image);
-    await tried.ok("push", "-q", image);
-    await tried.ok("logout", basic.host);
-    assert.equal(existsSync(kept), false);
-  });
 }
