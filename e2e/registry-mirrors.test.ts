@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { makeImage } from "../src/testing/image-archives.ts";
+import { startRegistry } from "../src/testing/registry.ts";
 import { ScriptedRegistry } from "../src/testing/scripted-registry.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "gantry-mirrors-"));
@@ -56,6 +57,22 @@ test("a rule that SIGHUP brings gives another registry mirrors, and keeps its na
   );
   const images = await call<{ RepoTags: string[] }[]>("GET", "/images/json");
   assert.ok(images.some(({ RepoTags }) => RepoTags.includes("registry.invalid/acme/box:1")));
+});
+
+test("one cache is the mirror of several registries, and each name is its registry's", async () => {
+  const upstreams = [hub, other].map((one, at) => ({ prefix: `r${at}.invalid`, url: `http://${one?.host}` }));
+  await using cache = await startRegistry({ upstreams });
+  hub?.addImage("acme/box", "1", await makeImage({ layers: ["of the first"] }));
+  other?.addImage("acme/box", "1", await makeImage({ layers: ["of the second"] }));
+  await reload({
+    registries: upstreams.map(({ prefix }) => ({ prefix, mirrors: [cache.url], "mirrors-only": true })),
+  });
+  const ids = [];
+  for (const { prefix } of upstreams) {
+    assert.match(await pull(`${prefix}/acme/box`), /Downloaded newer image/);
+    ids.push((await call<{ Id: string }>("GET", `/images/${prefix}/acme/box:1/json`)).Id);
+  }
+  assert.notEqual(ids[0], ids[1]);
 });
 
 test("a block, and a configuration that is wrong, are told; the wrong one changes nothing", async () => {

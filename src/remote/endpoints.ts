@@ -17,6 +17,8 @@ export interface Endpoint {
   readonly path: string;
   readonly mirror: boolean;
   readonly pull: NonNullable<MirrorRule["pull"]>;
+  /** The registry that a mirror is asked for in place of: the `ns` of the distribution specification. Undefined: it is not told. */
+  readonly namespace: string | undefined;
 }
 
 const DEFAULT_DOMAIN = "docker.io";
@@ -68,11 +70,12 @@ function mirrorsOf(
   rule: RegistryRule | undefined,
   settings: RemoteSettings,
 ): Endpoint[] {
-  const named = (rule?.mirrors ?? []).map((mirror) => ({
-    ...placeOf(mirror.location, restOf(name, rule?.prefix ?? ""), { insecure: mirror.insecure === true }, settings),
-    mirror: true,
-    pull: mirror.pull ?? "all",
-  }));
+  const named = (rule?.mirrors ?? []).map((mirror) => {
+    const place = placeOf(mirror.location, restOf(name, rule?.prefix ?? ""), mirror, settings);
+    // A mirror for several registries has the registry's own names; one with names of its own knows whose they are.
+    const namespace = place.path === path ? domain : undefined;
+    return { ...place, mirror: true, pull: mirror.pull ?? "all", namespace };
+  });
   if (domain !== DEFAULT_DOMAIN) return named;
   return [...named, ...settings.mirrors.map((url) => ({ ...placeOf(url, path, {}, settings), mirror: true }))];
 }
@@ -85,14 +88,14 @@ function restOf(name: string, prefix: string): string {
 function placeOf(
   location: string,
   rest: string,
-  { insecure = false }: { readonly insecure?: boolean },
+  { insecure = false }: Pick<MirrorRule, "insecure">,
   settings: RemoteSettings,
 ): Endpoint {
   const { scheme, host, folder } = splitLocation(location);
   const lax = insecure || isInsecure(host, settings);
   const schemes: readonly Scheme[] = scheme !== undefined ? [scheme] : lax ? ["https", "http"] : ["https"];
   const path = [folder, rest].filter((part) => part !== "").join("/");
-  return { host, schemes, insecure: lax, path, mirror: false, pull: "all" };
+  return { host, schemes, insecure: lax, path, mirror: false, pull: "all", namespace: undefined };
 }
 
 export function isInsecure(host: string, settings: RemoteSettings): boolean {

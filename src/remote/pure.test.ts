@@ -78,6 +78,23 @@ describe("endpoints", () => {
     assert.deepEqual(places("ghcr.io/acme/b", { rules }, "push"), ["https://ghcr.io/acme/b"]);
   });
 
+  test("a mirror that has a registry's own names is told whose they are; Docker's mirrors and those with names of their own are not", () => {
+    const rules = [
+      { prefix: "ghcr.io", mirrors: [{ location: "cache:5000" }, { location: "cache:5000/github" }] },
+      { prefix: "ghcr.io/acme", mirrors: [{ location: "cache:5000" }] },
+      { prefix: "*.corp.test", mirrors: [{ location: "cache:5000" }] },
+      { prefix: "docker.io", mirrors: [{ location: "cache:5000" }] },
+    ];
+    const told = (name: string) =>
+      endpointsOf(parseReference(name), "pull", settings({ rules, mirrors: ["https://hub.test"] })).map(
+        ({ namespace }) => namespace,
+      );
+    assert.deepEqual(told("ghcr.io/a/b"), ["ghcr.io", undefined, undefined]);
+    assert.deepEqual(told("ghcr.io/acme/b"), [undefined, undefined]);
+    assert.deepEqual(told("team.corp.test:1/x"), ["team.corp.test:1", undefined]);
+    assert.deepEqual(told("alpine"), ["docker.io", undefined, undefined]);
+  });
+
   test("a blocked one is refused, by its rule's name", () => {
     const rules = [{ prefix: "evil.example.com", blocked: true }];
     assert.throws(() => places("evil.example.com/a", { rules }), { kind: "forbidden", message: /registry rule "evil/ });

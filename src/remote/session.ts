@@ -76,7 +76,7 @@ export class Session {
     let first: unknown;
     for (const scheme of order) {
       try {
-        const answer = await this.#authorised(request, new URL(`${scheme}://${host}/v2/${request.path}`));
+        const answer = await this.#authorised(request, this.#urlOf(request.path, scheme));
         this.#shared.schemes.set(host, scheme);
         return answer;
       } catch (error) {
@@ -85,6 +85,13 @@ export class Session {
       }
     }
     throw first;
+  }
+
+  #urlOf(path: string, scheme: Scheme): URL {
+    const { host, namespace } = this.endpoint;
+    const url = new URL(`${scheme}://${host}/v2/${path}`);
+    if (namespace !== undefined) url.searchParams.set("ns", namespace);
+    return url;
   }
 
   async #authorised(request: SessionRequest, url: URL): Promise<HttpAnswer> {
