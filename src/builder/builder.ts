@@ -76,7 +76,7 @@ export interface BuildRequest {
   readonly pull?: boolean | undefined;
   /** "name:address", "name=address"; "host-gateway" is known. */
   readonly extraHosts?: readonly string[] | undefined;
-  /** Of RUN steps that say nothing else: "default" (or ""), "bridge", "none", "host", a network's name. */
+  /** Of RUN steps that say nothing else: "default" (or ""), "bridge", "none", "host", "container:<name or id>", a network's name. */
   readonly network?: string | undefined;
   /** Limits of each RUN step, with CgroupParent and Ulimits, in the API's terms. */
   readonly resources?: Resources | undefined;

@@ -4,8 +4,9 @@ import type { Events } from "../events/events.ts";
 import type { Images } from "../images/images.ts";
 import type { CgroupTree } from "../kernel/cgroups.ts";
 import type { Host } from "../kernel/host.ts";
-import type { Networks } from "../networks/networks.ts";
+import type { Networks, Sandbox } from "../networks/networks.ts";
 import type { Remote } from "../remote/remote.ts";
+import type { ContainerMount } from "../runtime/container-mounts.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Store } from "../store/store.ts";
@@ -30,6 +31,14 @@ export interface BuilderSettings {
   readonly buildCacheLimit: number;
 }
 
+/** The network of a container that runs. */
+export interface JoinedNetwork {
+  readonly sandbox: Sandbox;
+  readonly hostname: string;
+  /** Of the container's files that tell about it. */
+  readonly mounts: readonly ContainerMount[];
+}
+
 /** What the steps work with; one per engine. */
 export interface Toolkit {
   readonly store: Store;
@@ -39,6 +48,8 @@ export interface Toolkit {
   readonly remote: Remote;
   readonly events: Events;
   readonly networks: Networks;
+  /** For "container:<name or id>". "not-found", "conflict" for one that does not run. */
+  readonly joinNetwork: (container: string) => JoinedNetwork;
   readonly runtime: Runtime;
   readonly cgroups: CgroupTree;
   readonly host: Host;

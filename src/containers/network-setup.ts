@@ -31,6 +31,20 @@ export async function openNetwork(context: Context, container: Container): Promi
   return { sandbox, owner };
 }
 
+/** For a process without a record that joins the network of a running container; see `OpenContainers.joinNetwork`. */
+export function joinNetwork(context: Context, container: Container) {
+  const owner = networkOwner(context, donorOf(context, `container:${container.id}`, "network namespace") ?? container);
+  const sandbox = context.networks.sandbox(owner.id);
+  if (sandbox === undefined)
+    throw new EngineError("conflict", `cannot join network namespace of a non running container: ${owner.id}`);
+  const mounts = Object.entries(FILES).map(([target, name]) => ({
+    type: "bind" as const,
+    source: context.paths.networkFile(owner.id, name),
+    target,
+  }));
+  return { sandbox, hostname: owner.definition.config.Hostname ?? "", mounts };
+}
+
 /** Follows "container:" to the end. */
 function networkOwner(context: Context, container: Container): Container {
   const seen = new Set<Container>();

@@ -5,7 +5,8 @@ import type { Images, ImageUse } from "../images/images.ts";
 import { type CgroupTree, openCgroups } from "../kernel/cgroups.ts";
 import { type Host, readHost } from "../kernel/host.ts";
 import type { Logs } from "../logs/logs.ts";
-import type { Networks } from "../networks/networks.ts";
+import type { Networks, Sandbox } from "../networks/networks.ts";
+import type { ContainerMount } from "../runtime/container-mounts.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Store } from "../store/store.ts";
@@ -22,6 +23,7 @@ import { holdStill } from "./hold-still.ts";
 import { inspectContainer } from "./inspect.ts";
 import { listContainers } from "./list.ts";
 import { connectContainer, disconnectContainer } from "./membership.ts";
+import { joinNetwork } from "./network-setup.ts";
 import { notify } from "./notify.ts";
 import { pauseContainer, refuseNotRunning, unpauseContainer } from "./pause.ts";
 import { readLogs } from "./read-logs.ts";
@@ -63,6 +65,15 @@ export interface OpenContainers extends Containers {
   holdStill<T>(ids: readonly string[], work: () => Promise<T>): Promise<T>;
   /** Volume → ids of the containers that refer to it, running or not. */
   volumeUsers(): ReadonlyMap<string, readonly string[]>;
+  /**
+   * The network of a running container, with its hostname and the mounts of the files that tell about it, for a process that has no record.
+   * "not-found"; "conflict" when it does not run.
+   */
+  joinNetwork(name: string): {
+    readonly sandbox: Sandbox;
+    readonly hostname: string;
+    readonly mounts: readonly ContainerMount[];
+  };
   /** Lets go of everything; running containers go on. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -160,6 +171,7 @@ export function openContainers({
         work,
       ),
     volumeUsers: () => registry.volumeUsers(),
+    joinNetwork: (name) => joinNetwork(context, get(name)),
     async dispose() {
       closing = true;
       for (const container of registry.everything()) {

@@ -116,6 +116,7 @@ async function compose(
     remote,
     events,
     networks,
+    joinNetwork: (container) => containers.joinNetwork(container),
     runtime,
     cgroups,
     host,

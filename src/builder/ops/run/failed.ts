@@ -7,7 +7,6 @@ import type { Toolkit } from "../../toolkit.ts";
 import type { Tree } from "../../tree.ts";
 import { launch } from "./launch.ts";
 import { type ContainerPlace, type OnFailedRun, RunFailure, type RunOp, withContainer } from "./run.ts";
-import { networkFileMounts } from "./sandbox.ts";
 
 /** So many failed steps' trees are kept at once. */
 const MOST = 4;
@@ -123,7 +122,7 @@ export class FailedSteps {
       command: { ...command, args: options.command ?? ["/bin/sh"], env: [...extraEnv, ...command.env, ...given.env] },
       limits,
       privileged,
-      mounts: [...networkFileMounts(this.#tools, place.id), ...given.mounts],
+      mounts: given.mounts,
       terminal,
       size,
       stdin: true,

@@ -1,7 +1,5 @@
 import type { HostConfig, Resources } from "../../../api/types/container.ts";
-import { shortId } from "../../../base/ids.ts";
 import { cgroupPath } from "../../../kernel/cgroups.ts";
-import type { Sandbox } from "../../../networks/networks.ts";
 import type { ContainerMount } from "../../../runtime/container-mounts.ts";
 import { fillHostConfig } from "../../../runtime/host-config-defaults.ts";
 import type { ExitRecord, Task } from "../../../runtime/runtime.ts";
@@ -10,6 +8,7 @@ import type { Spec } from "../../../runtime/spec-types.ts";
 import { readUserFiles, resolveUser } from "../../../runtime/users.ts";
 import type { Toolkit } from "../../toolkit.ts";
 import { FrameReader } from "./frames.ts";
+import type { StepNetwork } from "./sandbox.ts";
 
 export interface Command {
   readonly args: readonly string[];
@@ -34,7 +33,7 @@ export interface LaunchRequest {
   readonly limits: Limits;
   /** RUN --security=insecure. */
   readonly privileged: boolean;
-  readonly sandbox: Sandbox;
+  readonly network: StepNetwork;
   readonly mounts: readonly ContainerMount[];
   readonly terminal?: boolean | undefined;
   readonly size?: readonly [rows: number, columns: number] | undefined;
@@ -59,25 +58,27 @@ export function launch(tools: Toolkit, request: LaunchRequest): Promise<Task> {
 
 function specOf(tools: Toolkit, request: LaunchRequest): Spec {
   const { settings, host, cgroups, logger } = tools;
-  const { id, command, sandbox, rootfs, limits, mounts } = request;
+  const { id, command, network, rootfs, limits } = request;
+  const { netns } = network.sandbox;
+  const mounts = [...network.mounts, ...request.mounts];
   const hostConfig = hostConfigOf(tools, request);
   const { defaultUlimits: ulimits, seccompProfile } = settings;
   return buildSpec({
     config: configOf(request),
     hostConfig,
-    hostname: shortId(id),
+    hostname: network.hostname,
     rootfs,
     user: resolveUser(command.user, readUserFiles(rootfs)),
     mounts,
     namespaces: {
-      network: sandbox.netns === undefined ? "host" : { path: sandbox.netns },
+      network: netns === undefined ? "host" : { path: netns },
       pid: "new",
       ipc: "new",
       uts: "new",
       cgroup: hostConfig.CgroupnsMode === "host" ? "host" : "new",
     },
     shm: { size: hostConfig.ShmSize ?? 0 },
-    ownNetwork: sandbox.netns !== undefined,
+    ownNetwork: netns !== undefined && !network.joined,
     cgroup: cgroupPath(limits.resources.CgroupParent || settings.cgroupParent, id),
     resourceSupport: cgroups.features,
     defaults: { ulimits, noNewPrivileges: false, seccompProfile, init: false, initPath: undefined },
@@ -86,13 +87,13 @@ function specOf(tools: Toolkit, request: LaunchRequest): Spec {
   });
 }
 
-function configOf({ id, command, terminal }: LaunchRequest) {
+function configOf({ network, command, terminal }: LaunchRequest) {
   return {
     Cmd: [...command.args],
     Env: [...command.env],
     WorkingDir: command.workdir,
     User: command.user,
-    Hostname: shortId(id),
+    Hostname: network.hostname,
     Tty: terminal === true,
   };
 }

@@ -12,7 +12,7 @@ import type { Toolkit } from "../../toolkit.ts";
 import { grown, type LayeredTree, layered, type Made, type Tree } from "../../tree.ts";
 import { type Draft, ensureUnpacked, storeLayer, withDraft } from "../layers.ts";
 import { type Command, follow, type Limits, launch } from "./launch.ts";
-import { type NetworkWish, networkFileMounts, openNetwork } from "./sandbox.ts";
+import { type NetworkWish, openNetwork, type StepNetwork } from "./sandbox.ts";
 import { missingMountPoints, removeStubs } from "./stubs.ts";
 
 export interface RunParameters {
@@ -145,8 +145,7 @@ export class RunOp implements Op<Tree, Made> {
     const env = [...extraEnv, ...command.env, ...given.env];
     const what = describe(command.args);
     try {
-      const mounts = [...networkFileMounts(this.tools, place.id), ...given.mounts];
-      const request = { ...place, command: { ...command, env }, limits, privileged, mounts };
+      const request = { ...place, command: { ...command, env }, limits, privileged, mounts: given.mounts };
       const task = await launch(this.tools, request);
       const { exitCode, oomKilled } = await follow(task, context.signal, context.log);
       if (exitCode === 0 && !context.signal.aborted) return task;
@@ -167,7 +166,7 @@ function describe(args: readonly string[]): string {
 }
 
 export interface ContainerPlace extends MountPlace {
-  readonly sandbox: Awaited<ReturnType<typeof openNetwork>>;
+  readonly network: StepNetwork;
 }
 
 /**
@@ -196,7 +195,7 @@ export async function withContainer(
   try {
     if (opening.status === "rejected") throw opening.reason;
     if (mounting.status === "rejected") throw mounting.reason;
-    task = await work({ id, rootfs, sandbox: opening.value });
+    task = await work({ id, rootfs, network: opening.value });
   } catch (error) {
     await (await end(Promise.resolve())).closed;
     throw error;
