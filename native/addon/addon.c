@@ -181,5 +181,6 @@ NAPI_MODULE_INIT() {
   init_process(env, exports);
   init_stage(env, exports);
   init_trees(env, exports);
+  init_udp(env, exports);
   return exports;
 }

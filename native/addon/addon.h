@@ -58,5 +58,6 @@ void init_new_files(napi_env env, napi_value exports);
 void init_process(napi_env env, napi_value exports);
 void init_stage(napi_env env, napi_value exports);
 void init_trees(napi_env env, napi_value exports);
+void init_udp(napi_env env, napi_value exports);
 
 #endif

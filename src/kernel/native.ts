@@ -52,6 +52,14 @@ export interface Native {
   createNetns(path: string): Promise<void>;
   openSocket(netns: string | null, family: number, type: number, protocol: number): number;
   bindSocket(netns: string | null, type: number, protocol: number, address: Uint8Array, port: number): number;
+  serveUdp(
+    fd: number,
+    input: Buffer,
+    output: Buffer,
+    onPacket: (length: number, host: number, port: number) => number,
+  ): UdpHandle;
+  sendUdp(handle: UdpHandle, bytes: Buffer, host: number, port: number): void;
+  closeUdp(handle: UdpHandle): void;
   sendUnixDatagram(fd: number, path: string, bytes: Buffer): void;
   readFileInside(netns: string, file: string): Buffer;
   writeFileInside(netns: string, file: string, text: string): void;
@@ -79,6 +87,10 @@ export interface Native {
   pipe(): [number, number];
   killProcess(pid: number, signal: number): void;
 }
+
+/** A pointer of the addon's. */
+export type UdpHandle = { readonly [udpHandle]: true };
+declare const udpHandle: unique symbol;
 
 function load(): Native {
   const path = join(import.meta.dirname, "../../native/build/gantry.node");

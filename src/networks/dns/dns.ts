@@ -9,7 +9,8 @@ import { Forwarder, type Route } from "./forwarder.ts";
 import { answerLocally } from "./local.ts";
 import { type Query, RCODE, readQuery, respond, respondError } from "./message.ts";
 import { RateLimit } from "./rate-limit.ts";
-import { DNS_ADDRESS, DnsServer } from "./server.ts";
+import { ReadyAnswers } from "./ready.ts";
+import { type Answering, DNS_ADDRESS, DnsServer } from "./server.ts";
 
 export interface DnsOptions {
   readonly records: Records;
@@ -17,6 +18,13 @@ export interface DnsOptions {
   readonly logger: Logger;
   /** The servers that the host itself asks. */
   readonly hostServers: () => readonly string[];
+}
+
+/** One sandbox, as its name server knows it. */
+interface Served {
+  readonly sandbox: SandboxRecord;
+  readonly netns: string;
+  readonly ready: ReadyAnswers;
 }
 
 const DNS_PORT = 53;
@@ -52,12 +60,16 @@ export class Dns {
   }
 
   #open(sandbox: SandboxRecord): { port: number; netns: string } {
-    const netns = this.#options.namespaces.path(sandbox.sandboxId);
+    const { records, namespaces } = this.#options;
+    const netns = namespaces.path(sandbox.sandboxId);
     const limit = new RateLimit();
+    const served = { sandbox, netns, ready: new ReadyAnswers(() => records.version) };
     const server = DnsServer.open({
       netns,
       port: sandbox.dnsPort,
-      answer: (packet, how) => (limit.take() ? this.#answer(sandbox, netns, packet, how) : Promise.resolve(undefined)),
+      admit: () => limit.take(),
+      quick: (packet, length, into) => served.ready.write(packet, length, into),
+      answer: (packet, how) => this.#answer(served, packet, how),
     });
     this.#servers.set(sandbox.containerId, server);
     return { port: server.port, netns };
@@ -87,39 +99,46 @@ export class Dns {
     for (const containerId of [...this.#servers.keys()]) this.stop(containerId);
   }
 
-  async #answer(
-    sandbox: SandboxRecord,
-    netns: string,
-    packet: Buffer,
-    how: { readonly udp: boolean },
-  ): Promise<Buffer | undefined> {
+  #answer(served: Served, packet: Buffer, how: { readonly udp: boolean }): Answering {
     try {
       const query = readQuery(packet);
       if (query === undefined) return undefined;
       if (typeof query === "number") return respondError(packet, query);
-      const local = answerLocally(this.#directory, sandbox.containerId, query);
-      if (local !== undefined) return respond(query, RCODE.ok, local, how);
-      return await this.#forward(sandbox, netns, query, how);
+      return this.#answerLocally(served, query, how) ?? this.#forward(served, query, how);
     } catch (error) {
-      this.#options.logger.log("warn", "a name could not be looked up", {
-        container: sandbox.containerId,
-        error: errorMessage(error),
-      });
-      return undefined;
+      return this.#failed(served, error);
     }
   }
 
-  async #forward(
-    { containerId, config }: SandboxRecord,
-    netns: string,
-    query: Query,
-    how: { readonly udp: boolean },
-  ): Promise<Buffer> {
+  #answerLocally({ sandbox, ready }: Served, query: Query, how: { readonly udp: boolean }): Buffer | undefined {
+    const answers = answerLocally(this.#directory, sandbox.containerId, query);
+    if (answers === undefined) return undefined;
+    const response = respond(query, RCODE.ok, answers, how);
+    // Several are in another order each time.
+    if (how.udp && answers.length < 2) ready.put(query.packet, response);
+    return response;
+  }
+
+  #failed({ sandbox }: Served, error: unknown): undefined {
+    this.#options.logger.log("warn", "a name could not be looked up", {
+      container: sandbox.containerId,
+      error: errorMessage(error),
+    });
+  }
+
+  #forward(served: Served, query: Query, how: { readonly udp: boolean }): Answering {
+    const { containerId, config } = served.sandbox;
     if (!this.#directory.reachesOut(containerId)) return respond(query, RCODE.serverFailure, [], how);
     // Who asks for search domains by a number of dots wants them tried instead.
     if (config.ndots && !query.name.includes(".")) return respond(query, RCODE.nameError, [], how);
-    const route = this.#routeOf(config.dns, netns);
-    return (await this.#forwarder.ask(query, route, how)) ?? respond(query, RCODE.serverFailure, [], how);
+    const route = this.#routeOf(config.dns, served.netns);
+    return (
+      this.#forwarder.known(query, route, how) ??
+      this.#forwarder
+        .ask(query, route, how)
+        .then((answer) => answer ?? respond(query, RCODE.serverFailure, [], how))
+        .catch((error) => this.#failed(served, error))
+    );
   }
 
   /** Servers that the user named are asked from inside the container's network; the host's from where the host asks them. */

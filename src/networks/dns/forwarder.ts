@@ -22,15 +22,16 @@ export class Forwarder {
   readonly #badUntil = new Map<string, number>();
   #count = 0;
 
+  /** An answer that is kept, for this asker. */
+  known(query: Query, route: Route, { udp }: { readonly udp: boolean }): Buffer | undefined {
+    const key = keyOf(query, route, udp);
+    const cached = key === undefined ? undefined : this.#cache.get(key);
+    return cached && redress(cached.packet, query, { age: cached.age, ttls: cached.ttls, udp });
+  }
+
   /** The answer for this asker; undefined when no server gave one. */
   async ask(query: Query, route: Route, { udp }: { readonly udp: boolean }): Promise<Buffer | undefined> {
-    const key =
-      query.variant === undefined
-        ? undefined
-        : [route.key, query.name, query.type, query.class, query.variant, udp ? "" : "tcp"].join(" ");
-    const cached = key === undefined ? undefined : this.#cache.get(key);
-    if (cached !== undefined) return redress(cached.packet, query, { age: cached.age, ttls: cached.ttls, udp });
-    const answer = await this.#shared(key, () => this.#exchange(query, route, udp));
+    const answer = await this.#shared(keyOf(query, route, udp), () => this.#exchange(query, route, udp));
     return answer && redress(answer.packet, query, { age: 0, ttls: [], udp });
   }
 
@@ -86,6 +87,11 @@ export class Forwarder {
     const isBad = (server: NameServer) => Number((this.#badUntil.get(nameOf(server)) ?? 0) > performance.now());
     return [...servers].sort((a, b) => isBad(a) - isBad(b));
   }
+}
+
+/** Undefined for what is nobody else's. */
+function keyOf({ name, type, class: kind, variant }: Query, route: Route, udp: boolean): string | undefined {
+  return variant === undefined ? undefined : [route.key, name, type, kind, variant, udp ? "" : "tcp"].join(" ");
 }
 
 function nameOf({ address, port, netns = "" }: NameServer): string {

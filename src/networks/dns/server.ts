@@ -1,19 +1,27 @@
 /** The name server inside one sandbox: a UDP and a TCP socket of its namespace, held by this process. */
 import { randomInt } from "node:crypto";
-import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { closeSync } from "node:fs";
 import { createServer, type Server, type Socket as TcpSocket } from "node:net";
 import { errnoOf } from "../../base/errors.ts";
 import { bindSocket } from "../../kernel/netns.ts";
+import { type Sender, UdpServer } from "../../kernel/udp.ts";
 import { framed, Unframer } from "./stream.ts";
 
-/** Answers a packet; undefined: no answer. Never rejects. */
-export type Answerer = (packet: Buffer, how: { readonly udp: boolean }) => Promise<Buffer | undefined>;
+/** Answers a packet, at once where it can; undefined: no answer. Never throws or rejects. */
+export type Answerer = (packet: Buffer, how: { readonly udp: boolean }) => Answering;
+export type Answering = Buffer | undefined | Promise<Buffer | undefined>;
+
+/** Writes an answer that is ready, and tells how long it is; 0: none is. */
+export type QuickAnswerer = (packet: Buffer, length: number, into: Buffer) => number;
 
 export interface DnsServerOptions {
   readonly netns: string;
   /** Where it listens, if possible; elsewhere when that is taken. */
   readonly port: number;
+  /** Whether one more packet is looked at. */
+  readonly admit: () => boolean;
+  /** Tried before `answer`, by UDP. */
+  readonly quick: QuickAnswerer;
   readonly answer: Answerer;
 }
 
@@ -32,23 +40,24 @@ const LIMITS = {
 } as const;
 
 export class DnsServer {
+  readonly #admit: () => boolean;
+  readonly #quick: QuickAnswerer;
   readonly #answer: Answerer;
-  readonly #udp: UdpSocket;
+  readonly #udp: UdpServer;
   readonly #tcp: Server;
   readonly #connections = new Set<TcpSocket>();
-  /** "port id" of who waits for an answer already: who asks again before it came gets one, not two. */
+  /** "host port id" of who waits for an answer already: who asks again before it came gets one, not two. */
   readonly #waiting = new Set<string>();
   /** Of both sockets. */
   readonly port: number;
   #closed = false;
 
-  private constructor({ port, udp, tcp, answer }: { port: number; udp: number; tcp: number; answer: Answerer }) {
+  private constructor({ admit, quick, answer }: DnsServerOptions, { port, udp, tcp }: Pair) {
+    this.#admit = admit;
+    this.#quick = quick;
     this.#answer = answer;
     this.port = port;
-    this.#udp = createSocket("udp4").on("error", () => {});
-    this.#udp.on("message", (packet, from) => void this.#onPacket(packet, from));
-    this.#udp.bind({ fd: udp });
-    this.#udp.unref();
+    this.#udp = new UdpServer({ fd: udp, onPacket: (...packet) => this.#onPacket(...packet) });
     this.#tcp = createServer((socket) => this.#onConnection(socket)).on("error", () => {});
     this.#tcp.maxConnections = LIMITS.connections;
     this.#tcp.listen({ fd: tcp });
@@ -56,18 +65,26 @@ export class DnsServer {
   }
 
   /** Listens from now on. Throws system errors of sockets. */
-  static open({ netns, port, answer }: DnsServerOptions): DnsServer {
-    return new DnsServer({ ...bindPair(netns, port), answer });
+  static open(options: DnsServerOptions): DnsServer {
+    return new DnsServer(options, bindPair(options.netns, options.port));
   }
 
-  async #onPacket(packet: Buffer, { address, port }: { address: string; port: number }): Promise<void> {
-    if (this.#waiting.size >= LIMITS.pending || packet.length < 2) return;
-    const key = `${address} ${port} ${packet.readUInt16BE(0)}`;
-    if (this.#waiting.has(key)) return;
+  #onPacket(buffer: Buffer, length: number, from: Sender, into: Buffer): number {
+    if (length < 2 || !this.#admit()) return 0;
+    const ready = this.#quick(buffer, length, into);
+    if (ready > 0) return ready;
+    const key = `${from.host} ${from.port} ${buffer.readUInt16BE(0)}`;
+    if (this.#waiting.size >= LIMITS.pending || this.#waiting.has(key)) return 0;
+    const answer = this.#answer(Buffer.from(buffer.subarray(0, length)), { udp: true });
+    if (answer instanceof Promise) void this.#sendLater(answer, key, { ...from });
+    return answer instanceof Buffer ? answer.copy(into) : 0;
+  }
+
+  async #sendLater(answering: Promise<Buffer | undefined>, key: string, to: Sender): Promise<void> {
     this.#waiting.add(key);
-    const answer = await this.#answer(packet, { udp: true });
+    const answer = await answering;
     this.#waiting.delete(key);
-    if (answer !== undefined && !this.#closed) this.#udp.send(answer, port, address, () => {});
+    if (answer !== undefined) this.#udp.send(answer, to);
   }
 
   #onConnection(socket: TcpSocket): void {
@@ -80,8 +97,9 @@ export class DnsServer {
     socket.on("close", () => this.#connections.delete(socket));
     socket.on("data", (chunk: Buffer) => {
       for (const message of messages.push(chunk)) {
+        if (!this.#admit()) continue;
         if (++pending > LIMITS.pipelined) return void socket.destroy();
-        void this.#answer(message, { udp: false }).then((answer) => {
+        void Promise.resolve(this.#answer(message, { udp: false })).then((answer) => {
           pending--;
           if (answer !== undefined && socket.writable) socket.write(framed(answer));
           if (socket.writableLength > LIMITS.unread) socket.destroy();
@@ -102,8 +120,15 @@ export class DnsServer {
 
 const TRIES = 20;
 
+interface Pair {
+  readonly port: number;
+  /** Descriptors. */
+  readonly udp: number;
+  readonly tcp: number;
+}
+
 /** Both at one port: the wished one, or one that is free for both. */
-function bindPair(netns: string, wished: number): { port: number; udp: number; tcp: number } {
+function bindPair(netns: string, wished: number): Pair {
   let refusal: unknown;
   for (let tries = 0; tries < TRIES; tries++) {
     const port = tries === 0 && wished !== 0 ? wished : randomPort();
