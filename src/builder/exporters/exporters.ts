@@ -9,7 +9,7 @@
 import type { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import type { Exporter } from "../builder.ts";
-import { writeLayout } from "./layout.ts";
+import { type LayoutOptions, writeLayout } from "./layout.ts";
 import { writeTree } from "./tree.ts";
 
 /** Resolves when the product has arrived; rejects when it could not. */
@@ -33,14 +33,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
     attributes: ["dest", "name", "tar"],
     make: (attributes, sink) => ({
       name: "exporting to docker image format",
-      export: (input) => writeLayout({ input, sink, names: namesOf(attributes), docker: true }),
+      export: (input) => writeLayout({ input, sink, ...layoutOf(attributes), docker: true }),
     }),
   },
   oci: {
     attributes: ["dest", "name", "tar"],
     make: (attributes, sink) => ({
       name: "exporting to oci image format",
-      export: (input) => writeLayout({ input, sink, names: namesOf(attributes), docker: false }),
+      export: (input) => writeLayout({ input, sink, ...layoutOf(attributes), docker: false }),
     }),
   },
   tar: {
@@ -74,7 +74,9 @@ export function makeExporter({ type, attributes }: ExporterSpec, sink: Sink): Ex
   return kind.make(attributes, sink);
 }
 
-const namesOf = ({ name = "" }: ExporterSpec["attributes"]): readonly string[] => name.split(",").filter(Boolean);
+function layoutOf({ name = "", tar }: ExporterSpec["attributes"]): Pick<LayoutOptions, "names" | "unpacked"> {
+  return { names: name.split(",").filter(Boolean), unpacked: tar === "false" };
+}
 
 /** Undefined: as many platforms say. */
 function splitOf({ "platform-split": split }: ExporterSpec["attributes"]): boolean | undefined {

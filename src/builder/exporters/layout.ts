@@ -15,10 +15,18 @@ export interface LayoutOptions {
   readonly names: readonly string[];
   /** With Docker's manifest.json; one image only. */
   readonly docker: boolean;
+  /** It becomes a folder as it comes: what names the blobs is there when they are. */
+  readonly unpacked: boolean;
 }
 
 /** Post-condition: the sink has the whole archive. Returns what `--metadata-file` says of it. */
-export async function writeLayout({ input, sink, names, docker }: LayoutOptions): Promise<Record<string, unknown>> {
+export async function writeLayout({
+  input,
+  sink,
+  names,
+  docker,
+  unpacked,
+}: LayoutOptions): Promise<Record<string, unknown>> {
   const { images, target } = input.result;
   const [first] = images;
   if (docker && images.length > 1)
@@ -32,13 +40,17 @@ export async function writeLayout({ input, sink, names, docker }: LayoutOptions)
     input.signal,
     (stream) => sink(stream, input.signal),
     async () => {
+      const index = async () => {
+        await writer.add({ path: "index.json" }, JSON.stringify(indexOf(images, tags)));
+        if (docker && first !== undefined)
+          await writer.add({ path: "manifest.json" }, JSON.stringify([dockerEntry(first, tags.map(familiarName))]));
+      };
       await writer.add({ path: "oci-layout" }, '{"imageLayoutVersion":"1.0.0"}');
-      await writer.add({ path: "index.json" }, JSON.stringify(indexOf(images, tags)));
-      if (docker && first !== undefined)
-        await writer.add({ path: "manifest.json" }, JSON.stringify([dockerEntry(first, tags.map(familiarName))]));
+      if (!unpacked) await index();
       await writer.add({ path: "blobs/", type: "directory" });
       await writer.add({ path: "blobs/sha256/", type: "directory" });
       await addBlobs(writer, input);
+      if (unpacked) await index();
       await writer.finish();
     },
   );

@@ -1,9 +1,11 @@
 /** What `--output`, `--load` and `--push` ask for, and the writing of products on this side. */
-import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { isatty } from "node:tty";
 import type { WireTyped } from "../../api/types/build.ts";
+import { explainDiskFull } from "../../base/disk-full.ts";
 import { EngineError, errnoOf } from "../../base/errors.ts";
+import { writeFileAtomic } from "../../base/files.ts";
 import { makeFolders } from "../../base/folders.ts";
 import { parseCsv } from "../flags/values.ts";
 import { fileOutput, type Output } from "../output.ts";
@@ -123,12 +125,36 @@ export async function writeProduct(
   product: AsyncIterable<Uint8Array>,
   out: Output,
 ): Promise<void> {
-  if (to.kind === "stdout") for await (const bytes of product) out.write(bytes);
-  else if (to.kind === "file") await writeFile(to.path, product);
-  else {
-    makeFolders(to.path);
-    const { Extraction } = await import("../copy/extract.ts");
-    await new Extraction(to.path, false, "").run(product);
+  if (to.kind === "stdout") {
+    for await (const bytes of product) out.write(bytes);
+    return;
+  }
+  try {
+    if (to.kind === "file") await writeFile(to.path, product);
+    else await unpack(to.path, product);
+  } catch (error) {
+    throw explainFull(error, to.path);
+  }
+}
+
+async function unpack(folder: string, product: AsyncIterable<Uint8Array>): Promise<void> {
+  makeFolders(folder);
+  const { Extraction } = await import("../copy/extract.ts");
+  await new Extraction(folder, false, "").run(product);
+}
+
+function explainFull(error: unknown, path: string): unknown {
+  return explainDiskFull(error, `${path} could not be written`, "make room on its disk");
+}
+
+/** Post-condition: a file has the text, and only that; none is left half written. */
+export function writeResult(path: string, text: string): void {
+  const special = statSync(path, { throwIfNoEntry: false })?.isFile() === false;
+  try {
+    if (special) writeFileSync(path, text);
+    else writeFileAtomic(path, text);
+  } catch (error) {
+    throw explainFull(error, path);
   }
 }
 

@@ -1,5 +1,5 @@
 /** From the words of `gantry build` to its end. */
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { WireBuild, WireBuildFailure, WireBuildResult, WireWarning } from "../../api/types/build.ts";
 import { EngineError } from "../../base/errors.ts";
@@ -9,7 +9,7 @@ import type { Context } from "../context.ts";
 import type { ParsedFlags } from "../flags/spec.ts";
 import { terminalSize } from "../session/terminal.ts";
 import { answersOf } from "./answers.ts";
-import { type Outputs, readOutputs } from "./outputs.ts";
+import { type Outputs, readOutputs, writeResult } from "./outputs.ts";
 import { failureText, makeDisplay } from "./progress.ts";
 import type { Display } from "./progress-text.ts";
 import type { Pushed } from "./push.ts";
@@ -116,7 +116,7 @@ function writeResults(
   { tags = [] }: WireBuild,
 ): void {
   const [first] = images;
-  if (flags.text("iidfile") !== "") writeFileSync(flags.text("iidfile"), first?.id ?? target.digest);
+  if (flags.text("iidfile") !== "") writeResult(flags.text("iidfile"), first?.id ?? target.digest);
   if (flags.text("metadata-file") === "") return;
   const all = {
     "containerimage.digest": target.digest,
@@ -125,7 +125,7 @@ function writeResults(
     ...(tags.length === 0 ? {} : { "image.name": tags.join(",") }),
     ...metadata,
   };
-  writeFileSync(flags.text("metadata-file"), `${JSON.stringify(all, undefined, 2)}\n`);
+  writeResult(flags.text("metadata-file"), `${JSON.stringify(all, undefined, 2)}\n`);
 }
 
 /** What the registry has then; of several, the last. */

@@ -113,6 +113,9 @@ async function writeBody(path: string, entry: TarEntry): Promise<void> {
   try {
     for await (const chunk of entry.body() as AsyncIterable<Buffer>)
       for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     closeSync(fd);
   }

@@ -1,11 +1,13 @@
 /** Where travelling caches lie: a registry's repository, or a folder with an OCI layout. */
-import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, rmSync } from "node:fs";
 import { copyFile, rename } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { type Digest, digestOf, parseDigest } from "../../../base/digest.ts";
+import { explainDiskFull } from "../../../base/disk-full.ts";
 import { EngineError, errnoOf } from "../../../base/errors.ts";
 import { writeFileAtomic } from "../../../base/files.ts";
 import { makeFolders } from "../../../base/folders.ts";
+import { newId } from "../../../base/ids.ts";
 import type { Content } from "../../../content/content.ts";
 import type { Image } from "../../../images/images.ts";
 import { MEDIA } from "../../../oci/media-types.ts";
@@ -139,12 +141,25 @@ class LayoutPlace implements CachePlace {
 
   async send({ digest }: Descriptor, file: string): Promise<void> {
     const target = this.#blob(digest);
-    makeFolders(join(target, ".."));
-    await copyFile(file, `${target}.part`);
-    await rename(`${target}.part`, target);
+    // Of another build of the same layer too.
+    const part = `${target}.${newId().slice(0, 12)}.part`;
+    await this.#writing(async () => {
+      makeFolders(join(target, ".."));
+      try {
+        await copyFile(file, part);
+        await rename(part, target);
+      } catch (error) {
+        rmSync(part, { force: true });
+        throw error;
+      }
+    });
   }
 
-  async putManifest({ descriptor, bytes }: Parameters<CachePlace["putManifest"]>[0]): Promise<void> {
+  putManifest(manifest: Parameters<CachePlace["putManifest"]>[0]): Promise<void> {
+    return this.#writing(async () => this.#putManifest(manifest));
+  }
+
+  #putManifest({ descriptor, bytes }: Parameters<CachePlace["putManifest"]>[0]): void {
     makeFolders(join(this.#blob(descriptor.digest), ".."));
     writeFileAtomic(this.#blob(descriptor.digest), bytes);
     const others = this.#index().filter(({ annotations }) => annotations?.[REF_NAME] !== this.#tag);
@@ -152,6 +167,15 @@ class LayoutPlace implements CachePlace {
     const index = { schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests };
     writeFileAtomic(join(this.name, "index.json"), JSON.stringify(index));
     writeFileAtomic(join(this.name, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  }
+
+  async #writing(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const place = `the cache in ${this.name}`;
+      throw explainDiskFull(error, `${place} could not be written`, `make room on the disk of ${this.name}`);
+    }
   }
 
   #index(): readonly Descriptor[] {
