@@ -29,6 +29,8 @@ export interface ManifestFacts {
   /** Digests that the repository must have. */
   readonly blobs: readonly string[];
   readonly manifests: readonly string[];
+  /** Bytes of those blobs, as the manifest says, by digest. */
+  readonly sizes: ReadonlyMap<string, number>;
   /** Digests of layers that are kept elsewhere, by their `urls` or their kind; the repository may have them. */
   readonly foreign: readonly string[];
   readonly subject: string | undefined;
@@ -47,9 +49,11 @@ export function readManifest(bytes: Uint8Array, contentType: string): ManifestFa
   if (kind === undefined) throw bad(`manifests of the type ${quote(mediaType)} are not supported`);
   const blobs = kind.blobs.flatMap((field) => descriptors(json, field));
   const isForeign = ({ json: descriptor }: Found) => FOREIGN.test(String(descriptor.mediaType)) || hasUrls(descriptor);
+  const own = blobs.filter((found) => !isForeign(found));
   return {
     mediaType,
-    blobs: blobs.filter((found) => !isForeign(found)).map(({ digest }) => digest),
+    blobs: own.map(({ digest }) => digest),
+    sizes: new Map(own.map(({ digest, json: { size } }) => [digest, size as number])),
     foreign: blobs.filter(isForeign).map(({ digest }) => digest),
     manifests: kind.manifests.flatMap((field) => descriptors(json, field)).map(({ digest }) => digest),
     subject: json.subject == null ? undefined : descriptor(json.subject, "subject").digest,

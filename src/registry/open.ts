@@ -27,16 +27,16 @@ export async function openRegistry(options: RegistryOptions): Promise<Registry> 
     logger.log("info", "collected", { ...collected });
   };
   const collector = closers.adopt(new Collector({ storage, config, retention, logger, told }), (made) => made.close());
-  if (!readOnly) {
-    const control = await openControl(storage.layout.control, (wish) => collector.collect(wish), logger);
-    closers.defer(() => control.close());
-  }
   const quotas = await Quotas.open(storage, options.quotas ?? []);
   const places = (options.upstreams ?? []).map((config) => ({
     config,
     upstream: openUpstream(config, options.remote ?? {}, logger),
   }));
-  const cache = closers.adopt(new PullThrough({ storage, quotas, logger, places }), (opened) => opened.close());
+  const cache = closers.adopt(await PullThrough.open({ storage, quotas, logger, places }), (opened) => opened.close());
+  if (!readOnly) {
+    const control = await openControl(storage.layout.control, (wish) => collector.collect(wish), logger);
+    closers.defer(() => control.close());
+  }
   const hooks = readOnly ? [] : (options.webhooks ?? []);
   const parts = { folder: storage.layout.webhooks, logger };
   const webhooks = closers.adopt(await Webhooks.open(hooks, parts), (opened) => opened.close());

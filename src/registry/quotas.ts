@@ -12,22 +12,30 @@ export interface Quota {
 export class Quotas {
   readonly #quotas: readonly Quota[];
   readonly #storage: Storage;
-  readonly #used: Map<string, number>;
+  /** By repository. */
+  readonly #used = new Map<string, number>();
+  /** By quota, of all its repositories. */
+  readonly #totals = new Map<Quota, number>();
 
-  private constructor(storage: Storage, quotas: readonly Quota[], used: Map<string, number>) {
+  private constructor(storage: Storage, quotas: readonly Quota[]) {
     this.#storage = storage;
     this.#quotas = quotas;
-    this.#used = used;
-    if (quotas.length > 0)
-      storage.repositories.onSize = (name, bytes) => this.#used.set(name, (this.#used.get(name) ?? 0) + bytes);
+    if (quotas.length > 0) storage.repositories.watchers.add((name, { bytes = 0 }) => this.#add(name, bytes));
   }
 
   /** Counts what is there; nobody may change it meanwhile. */
   static async open(storage: Storage, quotas: readonly Quota[]): Promise<Quotas> {
-    const used = new Map<string, number>();
+    const made = new Quotas(storage, quotas);
     for (const name of quotas.length === 0 ? [] : await storage.repositories.names())
-      if (quotas.some((quota) => isMeant(quota, name))) used.set(name, await count(storage, name));
-    return new Quotas(storage, quotas, used);
+      if (quotas.some((quota) => isMeant(quota, name))) made.#add(name, await count(storage, name));
+    return made;
+  }
+
+  #add(name: string, bytes: number): void {
+    if (bytes === 0) return;
+    this.#used.set(name, (this.#used.get(name) ?? 0) + bytes);
+    for (const quota of this.#quotas)
+      if (isMeant(quota, name)) this.#totals.set(quota, (this.#totals.get(quota) ?? 0) + bytes);
   }
 
   /** What refuses more bytes to a repository, what is being uploaded counted too; undefined when nothing limits it. Throws DENIED when called. */
@@ -39,14 +47,18 @@ export class Quotas {
     };
   }
 
+  get any(): boolean {
+    return this.#quotas.length > 0;
+  }
+
   /** The quotas that so many more bytes would break. */
   shortages(name: string, more: number): Shortage[] {
     const short: Shortage[] = [];
     for (const quota of this.#quotas.filter((one) => isMeant(one, name))) {
       const isCounted =
         quota.each === true ? (other: string) => other === name : (other: string) => isMeant(quota, other);
-      let used = this.#storage.uploads.pending(isCounted);
-      for (const [other, bytes] of this.#used) if (isCounted(other)) used += bytes;
+      const held = quota.each === true ? this.#used.get(name) : this.#totals.get(quota);
+      const used = this.#storage.uploads.pending(isCounted) + (held ?? 0);
       if (used + more > quota.bytes) short.push({ quota: quota.bytes, used, isCounted });
     }
     return short;

@@ -35,8 +35,7 @@ async function sizeOf(
 
 export async function getBlob({ storage, cache, request, response, name, params }: Exchange): Promise<void> {
   const digest = checkDigest(params.digest ?? "");
-  const fill = await cache.fill(name, digest);
-  await using source = await (fill === undefined ? storage.repositories.openBlob(name, digest) : fill.join());
+  await using source = (await cache.arriving(name, digest)) ?? (await storage.repositories.openBlob(name, digest));
   if (source === undefined) throw unknown(digest);
   if ("leave" in source) response.once("close", () => source.leave());
   const headers = headersOf(digest);

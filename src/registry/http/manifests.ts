@@ -16,7 +16,7 @@ const TAGS_LIMIT = 100;
 /** GET and HEAD. */
 export async function getManifest({ storage, cache, request, response, name, params }: Exchange): Promise<void> {
   const reference = parseReference(params.reference ?? "");
-  const { found, warning } = reference === undefined ? {} : await cache.manifest(name, reference);
+  const { found, warning, bytes: passing } = reference === undefined ? {} : await cache.manifest(name, reference);
   if (found === undefined) throw unknown(name, params.reference ?? "");
   const headers = {
     "Content-Type": found.mediaType,
@@ -29,9 +29,9 @@ export async function getManifest({ storage, cache, request, response, name, par
     response.writeHead(200, { ...headers, "Content-Length": found.size }).end();
     return;
   }
-  const bytes = await storage.blobs.read(found.digest);
+  const bytes = passing ?? (await storage.blobs.read(found.digest));
   if (bytes === undefined) throw unknown(name, params.reference ?? "");
-  if (storage.writable) await storage.repositories.useManifest(name, found.digest);
+  if (storage.writable && passing === undefined) await storage.repositories.useManifest(name, found.digest);
   response.writeHead(200, { ...headers, "Content-Length": bytes.length }).end(bytes);
 }
 

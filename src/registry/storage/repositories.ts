@@ -25,6 +25,13 @@ export interface TagRecord {
   readonly pushed: string;
 }
 
+/** What became of a repository: bytes it has more or (negative) less, what it has now or not any more. */
+export interface Change {
+  readonly bytes?: number | undefined;
+  readonly linked?: Digest | undefined;
+  readonly unlinked?: Digest | undefined;
+}
+
 /** Milliseconds between two notes of a manifest's use. */
 const USE_STEP = 60_000;
 const ALGORITHMS = ["sha256", "sha512"] as const;
@@ -35,8 +42,8 @@ export class Repositories {
   readonly #lock = new KeyedLock();
   /** Told of each link when it is made, while its blob cannot be removed: a collection that began meanwhile knows of it. */
   onLink: ((digest: Digest) => void) | undefined;
-  /** Told of bytes that a repository has more, or (negative) less. */
-  onSize: ((name: string, bytes: number) => void) | undefined;
+  /** Told of each change of what a repository has, of its tags, and of when its manifests were used. */
+  readonly watchers = new Set<(name: string, change: Change) => void>();
 
   constructor(layout: Layout, blobs: Blobs) {
     this.#layout = layout;
@@ -89,7 +96,7 @@ export class Repositories {
   /** The same for who has the blob, of `size` bytes, alone; it may be stored after that. */
   async linkHeldBlob(name: string, digest: Digest, size: number): Promise<void> {
     const path = this.#layout.blobLink(name, digest);
-    if (await touchInto(path)) this.onSize?.(name, size);
+    if (await touchInto(path)) this.#changed(name, { bytes: size, linked: digest });
     else await this.touchBlob(name, digest);
     this.onLink?.(digest);
   }
@@ -106,7 +113,7 @@ export class Repositories {
       const touchedAt = await this.blobTouchedAt(name, digest);
       if (touchedAt === undefined || touchedAt > since) return false;
       const removed = await removeDurable(this.#layout.blobLink(name, digest));
-      if (removed) this.onSize?.(name, -((await this.#blobs.info(digest))?.size ?? 0));
+      if (removed) this.#changed(name, { bytes: -((await this.#blobs.info(digest))?.size ?? 0), unlinked: digest });
       return removed;
     });
   }
@@ -133,8 +140,9 @@ export class Repositories {
 
   /** Post-condition: the manifest, which is stored as a blob, is the repository's. */
   async linkManifest(name: string, digest: Digest, record: ManifestRecord): Promise<void> {
-    if (this.onSize !== undefined && (await this.manifest(name, digest)) === undefined) this.onSize(name, record.size);
+    const isNew = this.watchers.size > 0 && (await this.manifest(name, digest)) === undefined;
     await writeDurable(this.#layout.manifest(name, digest), JSON.stringify(record), this.#layout.tmp);
+    this.#changed(name, isNew ? { bytes: record.size, linked: digest } : {});
     this.onLink?.(digest);
   }
 
@@ -149,13 +157,14 @@ export class Repositories {
     const now = Date.now();
     if (usedAt === undefined || now - usedAt < USE_STEP) return;
     await whenThere(utimes(this.#layout.manifest(name, digest), new Date(now), new Date(now)));
+    this.#changed(name);
   }
 
   async unlinkManifest(name: string, digest: Digest): Promise<void> {
     const record = await this.manifest(name, digest);
     if (record === undefined) return;
     await removeDurable(this.#layout.manifest(name, digest));
-    this.onSize?.(name, -record.size);
+    this.#changed(name, { bytes: -record.size, unlinked: digest });
   }
 
   async manifests(name: string): Promise<Digest[]> {
@@ -176,6 +185,7 @@ export class Repositories {
 
   async setTag(name: string, tag: string, record: TagRecord): Promise<void> {
     await writeDurable(this.#layout.tag(name, tag), JSON.stringify(record), this.#layout.tmp);
+    this.#changed(name);
   }
 
   /** When a tag was set, or (in a cache) last compared with its upstream's: milliseconds since the epoch. */
@@ -188,8 +198,10 @@ export class Repositories {
     await whenThere(utimes(this.#layout.tag(name, tag), now, now));
   }
 
-  removeTag(name: string, tag: string): Promise<boolean> {
-    return removeDurable(this.#layout.tag(name, tag));
+  async removeTag(name: string, tag: string): Promise<boolean> {
+    const removed = await removeDurable(this.#layout.tag(name, tag));
+    if (removed) this.#changed(name);
+    return removed;
   }
 
   async addReferrer(name: string, subject: string, descriptor: Descriptor): Promise<void> {
@@ -232,5 +244,9 @@ export class Repositories {
       ".",
     ])
       await rmdir(join(folder, part)).catch(() => {});
+  }
+
+  #changed(name: string, change: Change = {}): void {
+    for (const watcher of this.watchers) watcher(name, change);
   }
 }

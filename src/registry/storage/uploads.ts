@@ -41,6 +41,8 @@ interface Session {
   size: number;
   /** Bytes that came, those not yet in the file too. */
   came: number;
+  /** Bytes that will come; 0: nobody knows. */
+  readonly expected: number;
   /** Ends the request that is sending now. */
   interrupt: (() => void) | undefined;
 }
@@ -61,15 +63,15 @@ export class Uploads {
     return this.#sessions.size;
   }
 
-  /** Bytes of unfinished uploads to some repositories, as far as this process knows of them. */
+  /** Bytes of unfinished uploads to some repositories, as far as this process knows of them; where it is known what will come, that. */
   pending(isMeant: (name: string) => boolean): number {
     let sum = 0;
-    for (const { name, came } of this.#sessions.values()) if (isMeant(name)) sum += came;
+    for (const { name, came, expected } of this.#sessions.values()) if (isMeant(name)) sum += Math.max(came, expected);
     return sum;
   }
 
   /** Returns the upload's id, a UUID. */
-  async start(name: string, algorithm: Algorithm = "sha256"): Promise<string> {
+  async start(name: string, algorithm: Algorithm = "sha256", expected = 0): Promise<string> {
     const id = randomUUID();
     await (await open(this.#layout.upload(id, name), "wx", 0o600)).close();
     this.#sessions.set(id, {
@@ -77,6 +79,7 @@ export class Uploads {
       hash: { algorithm, state: createHash(algorithm) },
       size: 0,
       came: 0,
+      expected,
       interrupt: undefined,
     });
     return id;
@@ -180,7 +183,8 @@ export class Uploads {
     if (stats === undefined) throw unknown();
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
-    const found: Session = { name, hash: undefined, size: stats.size, came: stats.size, interrupt: undefined };
+    const { size } = stats;
+    const found: Session = { name, hash: undefined, size, came: size, expected: 0, interrupt: undefined };
     this.#sessions.set(id, found);
     return found;
   }

@@ -35,7 +35,7 @@ export class Fill {
 
   /** Resolves when clients can join. */
   static async start(parts: FillParts): Promise<Fill> {
-    const id = await parts.storage.uploads.start(parts.name, algorithmOf(parts.digest));
+    const id = await parts.storage.uploads.start(parts.name, algorithmOf(parts.digest), parts.size);
     return new Fill(parts, id);
   }
 

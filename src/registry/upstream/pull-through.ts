@@ -1,7 +1,7 @@
 /** The cache: which repositories are whose copies, what is fetched when, and what is served while an upstream is away. */
+import type { FileHandle } from "node:fs/promises";
 import type { Digest } from "../../base/digest.ts";
 import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
-import { KeyedLock } from "../../base/locks.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Descriptor } from "../../oci/types.ts";
 import { RegistryError } from "../errors.ts";
@@ -10,9 +10,10 @@ import { deleteTag, type FoundManifest, findManifest, keepManifest } from "../ma
 import type { Reference } from "../names.ts";
 import type { Quotas } from "../quotas.ts";
 import type { Storage } from "../storage/open.ts";
-import { Fill } from "./fill.ts";
-import { makeRoom, type Wanted } from "./make-room.ts";
-import type { Upstream, UpstreamConfig } from "./upstream.ts";
+import { Fill, type FillReader } from "./fill.ts";
+import { Passage } from "./passage.ts";
+import { Room, type Wanted } from "./room.ts";
+import type { BlobTarget, Upstream, UpstreamConfig } from "./upstream.ts";
 
 const TTL = 5 * 60_000;
 /** Milliseconds that a client waits for an upstream's word on a tag that the cache has. */
@@ -29,6 +30,8 @@ export interface Place {
 
 export interface CachedManifest {
   readonly found: FoundManifest | undefined;
+  /** Where the cache does not keep it. */
+  readonly bytes?: Buffer | undefined;
   /** For the client's user. */
   readonly warning?: string | undefined;
 }
@@ -38,22 +41,37 @@ interface Copy extends Place {
   readonly there: string;
 }
 
+interface Parts {
+  readonly storage: Storage;
+  readonly quotas: Quotas;
+  readonly logger: Logger;
+  readonly places: readonly Place[];
+}
+
 export class PullThrough {
   readonly #storage: Storage;
-  readonly #quotas: Quotas;
+  /** Undefined where nothing limits copies. */
+  readonly #room: Room | undefined;
   readonly #logger: Logger;
   /** The longest prefix first. */
   readonly #places: readonly Place[];
   readonly #fills = new Map<string, Promise<Fill>>();
   readonly #asking = new Map<string, Promise<CachedManifest>>();
-  readonly #making = new KeyedLock();
   readonly counts = { hits: 0, misses: 0 };
   /** Upstreams that did not answer, and until when they are left alone: milliseconds since the epoch. */
   readonly #away = new Map<Upstream, number>();
 
-  constructor(parts: { storage: Storage; quotas: Quotas; logger: Logger; places: readonly Place[] }) {
+  /** For a storage that nobody changes meanwhile. */
+  static async open(parts: Parts): Promise<PullThrough> {
+    const { quotas, places, storage } = parts;
+    if (!quotas.any || places.length === 0 || !storage.writable) return new PullThrough(parts, undefined);
+    const isCopy = (name: string) => placeOf(name, places) !== undefined;
+    return new PullThrough(parts, await Room.open({ ...parts, isCopy }));
+  }
+
+  private constructor(parts: Parts, room: Room | undefined) {
     this.#storage = parts.storage;
-    this.#quotas = parts.quotas;
+    this.#room = room;
     this.#logger = parts.logger;
     this.#places = parts.places.toSorted((a, b) => b.config.prefix.length - a.config.prefix.length);
   }
@@ -94,20 +112,29 @@ export class PullThrough {
     );
   }
 
-  /** The download of a blob that the cache lacks; undefined when it has it (now), or nobody does. */
-  async fill(name: string, digest: Digest): Promise<Fill | undefined> {
+  /**
+   * A blob that the repository lacks: what arrives of it and is kept, or, where the quotas have no room for its image, passes through. Undefined
+   * when the repository has it (now), or nobody does.
+   */
+  async arriving(name: string, digest: Digest): Promise<FillReader | Passage | FileHandle | undefined> {
     const copy = this.#copy(name);
     if (copy === undefined || !this.#storage.writable) return undefined;
     if (this.#counted(await this.#storage.repositories.hasBlob(name, digest))) return undefined;
     const key = `${name} ${digest}`;
-    const known = await this.#arriving(key);
-    if (known !== undefined) return known;
+    const known = await this.#fill(key);
+    if (known !== undefined) return await known.join();
     const size = await this.blobSize(name, digest);
-    // Another repository has it: the upstream's word that this one may have it too is enough.
     if (size === undefined) return undefined;
-    await this.#room({ name, digest, size });
-    if (await this.#storage.repositories.linkBlob(name, digest)) return undefined;
-    return (await this.#arriving(key)) ?? (await this.#start(copy, key, { name, digest, size }));
+    const blob = { name, digest, size };
+    const keep = async () => {
+      // Another repository has it: the upstream's word that this one may have it too is enough.
+      if (await this.#storage.repositories.linkBlob(name, digest)) return {};
+      return { fill: (await this.#fill(key)) ?? (await this.#start(copy, key, blob)) };
+    };
+    const kept = await (this.#room === undefined ? keep() : this.#room.run(blob, keep));
+    if (kept !== undefined) return await kept.fill?.join();
+    this.#logger.log("info", "a blob passes through a cache that has no room for it", { ...blob });
+    return (await this.#storage.blobs.open(digest)) ?? new Passage({ ...blob, fetch: this.#fetcher(copy, blob) });
   }
 
   /** Undefined when the repository is no copy, or the upstream is away. */
@@ -146,8 +173,7 @@ export class PullThrough {
   }
 
   #copy(name: string): Copy | undefined {
-    const isBelow = ({ config: { prefix } }: Place) => prefix === "" || name.startsWith(`${prefix}/`);
-    const place = this.#places.find(isBelow);
+    const place = placeOf(name, this.#places);
     if (place === undefined) return undefined;
     const { prefix } = place.config;
     return { ...place, there: prefix === "" ? name : name.slice(prefix.length + 1) };
@@ -171,11 +197,11 @@ export class PullThrough {
     stale: FoundManifest | undefined,
   ): Promise<CachedManifest> {
     const text = reference.kind === "tag" ? reference.tag : reference.digest;
-    if (stale === undefined) return { found: await this.#explained(copy, () => this.#fetch(copy, name, reference)) };
+    if (stale === undefined) return await this.#explained(copy, () => this.#fetch(copy, name, reference));
     const warning = `${copy.config.url} does not answer: ${text} may have changed there since`;
     if (this.#isAway(copy)) return { found: stale, warning };
     try {
-      return { found: await this.#asked(copy, () => this.#renew(copy, name, text, stale)) };
+      return await this.#asked(copy, () => this.#renew(copy, name, text, stale));
     } catch (error) {
       if (isRefusal(error)) throw explained(copy, error);
       this.#logger.log("info", "a tag is served as it was", {
@@ -188,38 +214,38 @@ export class PullThrough {
   }
 
   /** The tag's manifest as of now; undefined, and the tag is gone here too, when the upstream does not have it any more. */
-  async #renew(copy: Copy, name: string, tag: string, stale: FoundManifest): Promise<FoundManifest | undefined> {
+  async #renew(copy: Copy, name: string, tag: string, stale: FoundManifest): Promise<CachedManifest> {
     const digest = await copy.upstream.digestOf(copy.there, tag, AbortSignal.timeout(PATIENCE));
     if (digest === stale.digest) {
       await this.#storage.repositories.touchTag(name, tag);
-      return stale;
+      return { found: stale };
     }
-    const found = await this.#fetch(copy, name, { kind: "tag", tag });
-    if (found === undefined) await deleteTag(this.#storage, name, tag);
-    return found;
+    const fetched = await this.#fetch(copy, name, { kind: "tag", tag });
+    if (fetched.found === undefined) await deleteTag(this.#storage, name, tag);
+    return fetched;
   }
 
-  async #fetch(copy: Copy, name: string, reference: Reference): Promise<FoundManifest | undefined> {
+  async #fetch(copy: Copy, name: string, reference: Reference): Promise<CachedManifest> {
     const text = reference.kind === "tag" ? reference.tag : reference.digest;
     const manifest = await copy.upstream.manifest(copy.there, text, AbortSignal.timeout(LONG_PATIENCE));
-    if (manifest === undefined) return undefined;
+    if (manifest === undefined) return { found: undefined };
     const { bytes, digest, mediaType } = manifest;
     const facts = readManifest(bytes, mediaType);
-    await this.#room({ name, digest, size: bytes.length });
+    const size = bytes.length;
+    const fits = (await this.#room?.make({ name, digest, size, names: facts.sizes })) ?? true;
+    if (!fits) return { found: { mediaType: facts.mediaType, size, pushed: new Date().toISOString(), digest }, bytes };
     const tags = reference.kind === "tag" ? [reference.tag] : [];
-    return { ...(await keepManifest(this.#storage, name, { bytes, digest, facts, tags })), digest };
+    return { found: { ...(await keepManifest(this.#storage, name, { bytes, digest, facts, tags })), digest } };
   }
 
   /** Where clients can still join. */
-  async #arriving(key: string): Promise<Fill | undefined> {
+  async #fill(key: string): Promise<Fill | undefined> {
     const fill = await this.#fills.get(key)?.catch(() => undefined);
     return fill?.abandoned === true ? undefined : fill;
   }
 
   #start(copy: Copy, key: string, blob: Wanted): Promise<Fill> {
-    const fetch: Parameters<typeof Fill.start>[0]["fetch"] = (target, signal) =>
-      this.#explained(copy, () => copy.upstream.fetch(copy.there, blob, target, signal));
-    const starting = Fill.start({ storage: this.#storage, ...blob, fetch });
+    const starting = Fill.start({ storage: this.#storage, ...blob, fetch: this.#fetcher(copy, blob) });
     this.#fills.set(key, starting);
     const forget = () => {
       if (this.#fills.get(key) === starting) this.#fills.delete(key);
@@ -228,14 +254,8 @@ export class PullThrough {
     return starting;
   }
 
-  /** One at a time, so that nothing goes twice for the same bytes. Throws DENIED when there is no room even so. */
-  async #room(wanted: Wanted): Promise<void> {
-    const guard = this.#quotas.guard(wanted.name);
-    if (guard === undefined) return;
-    const isCopy = (name: string) => this.covers(name);
-    const parts = { storage: this.#storage, quotas: this.#quotas, logger: this.#logger, isCopy };
-    await this.#making.run("room", () => makeRoom(parts, wanted));
-    guard(wanted.size);
+  #fetcher(copy: Copy, blob: Wanted): (target: BlobTarget, signal: AbortSignal) => Promise<void> {
+    return (target, signal) => this.#explained(copy, () => copy.upstream.fetch(copy.there, blob, target, signal));
   }
 
   #isAway({ upstream }: Copy): boolean {
@@ -261,6 +281,10 @@ export class PullThrough {
       throw explained(copy, error);
     }
   }
+}
+
+function placeOf(name: string, places: readonly Place[]): Place | undefined {
+  return places.find(({ config: { prefix } }) => prefix === "" || name.startsWith(`${prefix}/`));
 }
 
 /** It answered, and said no. */
