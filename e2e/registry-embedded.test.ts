@@ -169,3 +169,23 @@ test("a kill of the daemon loses nothing, and the next serves again", async () =
   await daemon.start();
   assert.equal((await ask("GET", "team/busybox/manifests/1")).status, 200);
 });
+
+test("system df has a registry in a folder of its own too, beside what is left in the data root", async () => {
+  const before = await daemon.call<DiskUsage>("GET", "/system/df");
+  const root = join(folder, "elsewhere");
+  await reload({ registry: { listen: `127.0.0.1:${port}`, root } });
+  await until(async () => (await ask("GET", "team/busybox/manifests/1")).status === 404);
+  await docker("tag", "busybox", `localhost:${port}/elsewhere/busybox:1`);
+  await docker("push", `localhost:${port}/elsewhere/busybox:1`);
+  const usage = await daemon.call<DiskUsage>("GET", "/system/df");
+  const du = (await run("du", ["--summarize", "--block-size=1", root])).stdout.split("\t")[0];
+  const grown = (usage.Registry?.Size ?? Number.NaN) - (before.Registry?.Size ?? Number.NaN);
+  let shared = 0;
+  for (const { digest } of await blobsOf("elsewhere/busybox/manifests/1")) {
+    const { nlink, blocks } = statSync(join(root, "blobs", "sha256", digest.slice(7, 9), digest.slice(7)));
+    if (nlink > 1) shared += blocks * 512;
+  }
+  assert.ok(shared > 0);
+  assert.equal((usage.Registry?.Repositories ?? 0) - (before.Registry?.Repositories ?? 0), 1);
+  assert.ok(grown > 0 && Math.abs(Number(du) - shared - grown) <= 16 * 4096, `df ${grown}, du ${du}, shared ${shared}`);
+});

@@ -75,10 +75,14 @@ export class EmbeddedRegistry implements AsyncDisposable {
 
   /** Known by its port, so that other registries are not asked, and by its token, so that nobody else is believed. */
   #neighbour(): Neighbour {
+    const folder = () => this.#running?.root;
     return {
+      get folder() {
+        return folder();
+      },
       isAt: (host) => this.#running?.urls.some((url) => portOf(url) === portOf(`http://${host}`)) ?? false,
       fileOf: (digest, headers) => {
-        const root = this.#running?.root;
+        const root = folder();
         if (root === undefined || headers[SHARES.toLowerCase()] !== this.#token) return undefined;
         return makeLayout(root).blob(digest);
       },

@@ -5,7 +5,8 @@ import type { Builder } from "../builder/builder.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Images } from "../images/images.ts";
 import { treeUsage } from "../kernel/trees.ts";
-import { rootUsage } from "../registry/storage/usage.ts";
+import { type RootUsage, rootUsage } from "../registry/storage/usage.ts";
+import type { Remote } from "../remote/remote.ts";
 import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Volumes } from "../volumes/volumes.ts";
@@ -17,6 +18,7 @@ export interface UsageSources {
   readonly builder: Builder;
   readonly snapshots: Snapshots;
   readonly paths: Paths;
+  readonly remote: Remote;
   readonly volumeUsers: () => ReadonlyMap<string, readonly string[]>;
 }
 
@@ -41,10 +43,13 @@ export async function diskUsage(sources: UsageSources, types: readonly string[])
   };
 }
 
-/** Also of a registry that does not serve now. */
-async function registryUsage({ paths }: UsageSources): Promise<Pick<DiskUsage, "Registry">> {
-  const usage = await rootUsage(paths.registry);
-  return usage === undefined ? {} : { Registry: { Repositories: usage.repositories, Size: usage.size } };
+/** What serves now, wherever its files are, and what an earlier one left in the data root. */
+async function registryUsage({ paths, remote }: UsageSources): Promise<Pick<DiskUsage, "Registry">> {
+  const roots = new Set([paths.registry, remote.neighbour?.folder ?? paths.registry]);
+  const found = (await Promise.all([...roots].map(rootUsage))).filter((usage) => usage !== undefined);
+  if (found.length === 0) return {};
+  const sum = (of: (usage: RootUsage) => number) => found.reduce((before, usage) => before + of(usage), 0);
+  return { Registry: { Repositories: sum(({ repositories }) => repositories), Size: sum(({ size }) => size) } };
 }
 
 /** Every container; its size is what it takes on the disk, with its logs. */

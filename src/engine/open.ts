@@ -149,7 +149,7 @@ async function compose(
         systemInfo({ ...sources, id, dataRoot: paths.dataRoot, host, cgroups, settings, snapshots, runtime, remote }),
       configureRuntimes: (changed) => runtime.configure(changed),
       version: () => systemVersion(host, runtime.runtimes, settings.experimental),
-      diskUsage: (types) => diskUsage({ ...sources, snapshots, paths }, types),
+      diskUsage: (types) => diskUsage({ ...sources, snapshots, paths, remote }, types),
     },
     pruneVolumes: (filters) => pruneVolumes(sources, filters),
     pruneNetworks: (filters) => pruneNetworks(sources, filters),

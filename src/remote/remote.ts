@@ -112,6 +112,8 @@ export interface Described {
 
 /** A registry of this process, whose files can be shared. */
 export interface Neighbour {
+  /** Where its files are; undefined while it does not run. */
+  readonly folder: string | undefined;
   /** Whether "localhost:5000" may be its: worth a question. */
   isAt(host: string): boolean;
   /** The blob's file, by the headers of an answer about it; undefined when that is no answer of its. */

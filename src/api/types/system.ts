@@ -191,6 +191,6 @@ export interface DiskUsage {
   Containers: ContainerSummary[] | null;
   Volumes: Volume[] | null;
   BuildCache: BuildCache[] | null;
-  /** Gantry's own: the registry in the data root, where there is one. Bytes of what it shares with images are theirs. */
+  /** Gantry's own: the daemon's registry, where there is one. Bytes of what it shares with images are theirs. */
   Registry?: { Repositories: number; Size: number } | undefined;
 }
