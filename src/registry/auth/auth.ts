@@ -186,8 +186,17 @@ function isAccess(value: unknown): value is Access {
   return typeof type === "string" && typeof name === "string" && Array.isArray(actions);
 }
 
-/** As the client sees us. */
-export function urlOf(request: IncomingMessage): string {
-  const encrypted = (request.socket as { readonly encrypted?: boolean }).encrypted === true;
-  return `${encrypted ? "https" : "http"}://${request.headers.host ?? "localhost"}`;
+/** As the client sees us, also through a proxy that says what it was asked. It decides what is told to this client alone. */
+export function urlOf({ socket, headers }: IncomingMessage): string {
+  const encrypted = (socket as { readonly encrypted?: boolean }).encrypted === true;
+  const scheme = /^https?$/.exec(first(headers["x-forwarded-proto"]))?.[0] ?? (encrypted ? "https" : "http");
+  const host = HOST.exec(first(headers["x-forwarded-host"]))?.[0] ?? headers.host ?? "localhost";
+  return `${scheme}://${host}`;
+}
+
+const HOST = /^(?:[\w.-]+|\[[\da-f:]+\])(?::\d+)?$/i;
+
+/** Of several proxies the client's own. */
+function first(header: string | string[] | undefined): string {
+  return (String(header ?? "").split(",", 1)[0] ?? "").trim();
 }
