@@ -1,5 +1,6 @@
 /** The guest's kernel: Debian's, taken out of its package into a cache, never installed. */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
@@ -16,9 +17,10 @@ const PACKAGE = "linux-image-amd64";
 /** What the guest needs beyond what is built in, without what these depend on. crc32c is asked for by name only. */
 const MODULES: readonly string[] = [
   ...["crc32c_generic", "virtio_pci", "virtio_blk", "ext4", "9p", "9pnet_virtio", "overlay"],
-  ...["bridge", "br_netfilter", "veth", "dummy", "tun", "macvlan", "ipvlan"],
+  ...["bridge", "br_netfilter", "veth", "dummy", "tun", "macvlan", "ipvlan", "8021q", "sctp"],
   ...["nf_tables", "nft_ct", "nft_nat", "nft_masq", "nft_chain_nat", "nft_fib_inet", "nft_limit", "nft_log"],
   ...["nft_redir", "nft_reject_inet", "nf_conntrack_netlink"],
+  ...["nfsv4", "nfsd", "cifs"],
 ];
 
 /** The kernel that was prepared before; undefined when there is none. */
@@ -64,8 +66,10 @@ function keepModules(folder: string): void {
   rmSync(all, { recursive: true });
 }
 
+/** Another one for other modules. */
 function cacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "gantry-guest-kernel");
+  const key = createHash("sha256").update(MODULES.join(" ")).digest("hex").slice(0, 8);
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "gantry-guest-kernel", key);
 }
 
 function download(folder: string): string {
