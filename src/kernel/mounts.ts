@@ -61,13 +61,18 @@ export interface OverlayRequest {
   readonly volatile?: boolean | undefined;
 }
 
-const MNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
+export const MNT_DETACH = 2;
+export const UMOUNT_NOFOLLOW = 8;
 
 export function mount({ source, target, type, flags = [], data }: MountRequest): void {
+  native.mount(source ?? null, target, type ?? null, flagBits(flags), data ?? null);
+}
+
+/** As mount(2) takes them. */
+export function flagBits(flags: readonly MountFlag[]): number {
   let bits = 0;
   for (const flag of flags) bits |= MOUNT_FLAGS[flag];
-  native.mount(source ?? null, target, type ?? null, bits, data ?? null);
+  return bits;
 }
 
 export interface MappedBind {

@@ -41,6 +41,8 @@ export interface RunOptions {
   /** Of each of stdout and stderr; "too-large" and killed past it; default 16 MiB. */
   readonly maxBytes?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** As in SpawnRequest. */
+  readonly keepAlive?: boolean | undefined;
 }
 
 export interface RunResult extends ProcessExit {
@@ -97,13 +99,13 @@ export function endChild({ pid }: Child): void {
 
 /** Runs a short command to its end. A failing exit code is the caller's to judge; it does not throw for it. */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, env, cwd, timeoutMs = 30_000, maxBytes = 16 << 20, signal } = options;
+  const { input, env, cwd, timeoutMs = 30_000, maxBytes = 16 << 20, signal, keepAlive } = options;
   signal?.throwIfAborted();
   const [out, err] = [pipe(), pipe()];
   const stdin = input === undefined ? undefined : pipe();
   let child: Child;
   try {
-    child = spawn({ file, args, env, cwd, session: true, stdio: [stdin?.[0] ?? "null", out[1], err[1]] });
+    child = spawn({ file, args, env, cwd, session: true, keepAlive, stdio: [stdin?.[0] ?? "null", out[1], err[1]] });
   } catch (error) {
     for (const fd of [out[0], err[0], ...(stdin === undefined ? [] : [stdin[1]])]) closeSync(fd);
     throw error;

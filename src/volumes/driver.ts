@@ -9,8 +9,8 @@ export interface VolumeDriver {
   create(record: VolumeRecord): Promise<void>;
   /** The volume and its data. Idempotent. */
   remove(record: VolumeRecord): Promise<void>;
-  /** Makes the data reachable for one more user; the folder on this machine. `first`: nobody else has it. */
-  mount(record: VolumeRecord, user: string, first: boolean): Promise<string>;
+  /** Makes the data reachable for one more user; the folder on this machine. */
+  mount(record: VolumeRecord, user: string): Promise<string>;
   /** `last`: nobody else has it. */
   unmount(record: VolumeRecord, user: string, last: boolean): Promise<void>;
   /** Where the data is, as far as that is known without asking; "" otherwise. */

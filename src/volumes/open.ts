@@ -6,14 +6,16 @@ import { newId } from "../base/ids.ts";
 import { KeyedLock } from "../base/locks.ts";
 import type { Logger } from "../base/log.ts";
 import type { Events } from "../events/events.ts";
+import { isEmptyFar } from "../kernel/far-mounts.ts";
 import type { Plugins } from "../plugins/plugins.ts";
 import type { Store } from "../store/store.ts";
 import { VolumeCopies } from "./copies.ts";
 import type { VolumeDriver } from "./driver.ts";
 import { LocalDriver } from "./local-driver.ts";
 import { copyTree } from "./mirror.ts";
+import { MirrorJob } from "./mirror-job.ts";
 import { ANONYMOUS, checkVolumeName, isVolumeName } from "./names.ts";
-import { needsMount } from "./options.ts";
+import { isFar, isServed, needsMount } from "./options.ts";
 import { VolumePlaces } from "./places.ts";
 import { PluginDriver } from "./plugin-driver.ts";
 import { findPluginVolume, listPluginVolumes, wireOfPlugin, withPluginVolumes } from "./plugin-volumes.ts";
@@ -25,6 +27,8 @@ export interface VolumesOptions {
   readonly events: Events;
   readonly logger: Logger;
   readonly plugins: Plugins;
+  /** How long the server of a volume may take to answer when it is mounted; default 60 s. */
+  readonly mountMs?: number | undefined;
 }
 
 export function openVolumes(options: VolumesOptions): Volumes {
@@ -43,14 +47,16 @@ class DrivenVolumes implements Volumes {
   /** Volume to those who acquired it. */
   readonly #users = new Map<string, Set<string>>();
   readonly #copies: VolumeCopies;
+  readonly #mountMs: number | undefined;
 
-  constructor({ store, events, logger, plugins }: VolumesOptions) {
+  constructor({ store, events, logger, plugins, mountMs }: VolumesOptions) {
     this.#records = new VolumeRecords(store);
     this.#places = new VolumePlaces(store.paths);
     this.#events = events;
     this.#logger = logger;
     this.#plugins = plugins;
-    this.#drivers = new Map([["local", new LocalDriver(this.#places, logger)]]);
+    this.#mountMs = mountMs;
+    this.#drivers = new Map([["local", new LocalDriver({ places: this.#places, logger, mountMs })]]);
     this.#copies = new VolumeCopies({
       volumes: this,
       records: this.#records,
@@ -133,10 +139,7 @@ class DrivenVolumes implements Volumes {
       const record = this.#get(name);
       const users = this.#users.get(name) ?? new Set();
       const driver = this.#driverOf(record);
-      const folder =
-        users.has(user) && !isLocal(record)
-          ? driver.folder(record)
-          : await driver.mount(record, user, users.size === 0);
+      const folder = users.has(user) && !isLocal(record) ? driver.folder(record) : await driver.mount(record, user);
       this.#users.set(name, users.add(user));
       return folder;
     });
@@ -156,14 +159,26 @@ class DrivenVolumes implements Volumes {
     await this.#locks.run(name, async () => {
       const record = this.#get(name);
       const data = this.#driverOf(record).folder(record);
-      if (!statSync(from, { throwIfNoEntry: false })?.isDirectory() || readdirSync(data).length > 0) return;
-      if (record.snapshotOf !== undefined) return;
-      const ours = isLocal(record) && !needsMount(record.options);
-      if (!ours) return copyTree(from, data);
+      if (record.snapshotOf !== undefined || !statSync(from, { throwIfNoEntry: false })?.isDirectory()) return;
+      const far = !isLocal(record) || isFar(record.options);
+      if (!(far ? await this.#isEmptyFar(name, data) : readdirSync(data).length === 0)) return;
+      if (far) return copyAside(from, data);
+      if (needsMount(record.options)) return copyTree(from, data);
       // Beside it first: after a kill the volume is still empty, or full, and never half full.
       await copyTree(from, await this.#places.fresh(name));
       await this.#places.pour(name);
     });
+  }
+
+  async #isEmptyFar(name: string, data: string): Promise<boolean> {
+    try {
+      return await isEmptyFar(data, { timeoutMs: this.#mountMs });
+    } catch (cause) {
+      throw new EngineError("internal", `the volume ${name} could not be read: ${errorMessage(cause)}`, {
+        cause,
+        hint: errnoOf(cause) === "ETIMEDOUT" ? "its server does not answer; the option nocopy goes without" : undefined,
+      });
+    }
   }
 
   copy(name: string, options: CopyOptions): Promise<Volume> {
@@ -197,11 +212,13 @@ class DrivenVolumes implements Volumes {
     for (const record of this.#records.unfinished()) await this.#finish(record);
     const records = this.#records.all();
     const known = new Set([...records, ...this.#records.unfinished()].map(({ name }) => name));
-    for (const { name, since } of this.#places.found()) if (!known.has(name)) await this.#takeIn(name, since);
+    for (const { name, since } of this.#places.found(known)) await this.#takeIn(name, since);
     for (const record of this.#records.all()) {
       const using = users.get(record.name) ?? [];
       if (using.length > 0) this.#users.set(record.name, new Set(using));
-      await this.#driverOf(record).restore(record, using);
+      const restored = this.#locks.run(record.name, () => this.#driverOf(record).restore(record, using));
+      // The start does not wait for another machine; who acquires the volume does.
+      if (!isServed(record.options)) await restored;
     }
   }
 
@@ -308,6 +325,12 @@ class DrivenVolumes implements Volumes {
     await this.#driverOf(record).remove(record);
     this.#records.delete(record.name);
   }
+}
+
+/** In a thread of its own, which may wait for another machine. */
+async function copyAside(from: string, to: string): Promise<void> {
+  await using job = new MirrorJob(from, to);
+  await job.pass();
 }
 
 /** To the second, as Docker's. */

@@ -21,6 +21,16 @@ export function needsMount({ type, o, device }: Readonly<Record<string, string>>
   return [type, o, device].some((value) => value !== undefined && value !== "");
 }
 
+/** Whether what is mounted may be another machine's, which may be away: a bind's path may lead to it too. */
+export function isFar(options: Readonly<Record<string, string>>): boolean {
+  return needsMount(options) && !["tmpfs", "ramfs"].includes(options.type ?? "");
+}
+
+/** Whether a server keeps the data: neither a bind nor a device of this machine. */
+export function isServed(options: Readonly<Record<string, string>>): boolean {
+  return isFar(options) && !isBind(options) && !(options.device ?? "").startsWith("/dev/");
+}
+
 function isBind({ type = "", o = "" }: Readonly<Record<string, string>>): boolean {
   return ["none", "bind"].includes(type) || o.split(",").some((option) => option === "bind" || option === "rbind");
 }

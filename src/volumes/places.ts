@@ -5,7 +5,8 @@
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { unmountIfMounted } from "../kernel/mounts.ts";
+import { unmountFar } from "../kernel/far-mounts.ts";
+import { isMountPoint } from "../kernel/mounts.ts";
 import { removeTree } from "../kernel/trees.ts";
 import type { Paths } from "../store/paths.ts";
 import { copyAttributes } from "./mirror.ts";
@@ -93,14 +94,14 @@ export class VolumePlaces {
 
   /** Never through a mount: what a device holds is not the volume's to delete. */
   async erase(name: string): Promise<void> {
-    while (unmountIfMounted(this.data(name), { detach: true }));
+    while (isMountPoint(this.data(name))) await unmountFar(this.data(name));
     await removeTree(this.#paths.volume(name));
   }
 
-  /** Names of all folders that are there, and since when they have data; undefined for none. */
-  found(): { readonly name: string; readonly since: Date | undefined }[] {
+  /** Names of the folders that are there but for the `known`, and since when they have data; undefined for none. */
+  found(known: ReadonlySet<string>): { readonly name: string; readonly since: Date | undefined }[] {
     return readdirSync(this.#paths.volumes, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
+      .filter((entry) => entry.isDirectory() && !known.has(entry.name))
       .map(({ name }) => ({ name, since: lstatSync(this.data(name), { throwIfNoEntry: false })?.birthtime }));
   }
 }

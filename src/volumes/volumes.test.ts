@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -21,19 +22,23 @@ import { isMountPoint } from "../kernel/mounts.ts";
 import { openPlugins } from "../plugins/open.ts";
 import { openStore } from "../store/open.ts";
 import { makePaths } from "../store/paths.ts";
+import { mountSilence } from "../testing/silent-file-system.ts";
 import { unmountBelow } from "../testing/unmount.ts";
 import { openVolumes } from "./open.ts";
 
 const FREE = { force: false, inUseBy: [] };
 
-function setUp(t: TestContext) {
+const noFuse = !existsSync("/dev/fuse") && "the kernel has no FUSE";
+
+function setUp(t: TestContext, { mountMs }: { readonly mountMs?: number } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "gantry-volumes-"));
   const paths = makePaths(join(folder, "data"), join(folder, "exec"));
   const published: string[] = [];
   const events = { publish: ({ action, id }: EventInput) => published.push(`${action} ${id}`) } as unknown as Events;
   const open = () => {
     const store = openStore(paths);
-    return { store, volumes: openVolumes({ store, events, logger: { log() {} }, plugins: openPlugins() }) };
+    const quiet = { logger: { log() {} }, plugins: openPlugins(), mountMs };
+    return { store, volumes: openVolumes({ store, events, ...quiet }) };
   };
   const first = open();
   let { store } = first;
@@ -146,6 +151,37 @@ test("a device that is not there gives Docker's error, and nothing is held", asy
     message: /^failed to mount local volume: mount \/does\/not\/exist:.*no such file or directory$/,
   });
   await volumes.remove("bad", FREE);
+});
+
+test("a device whose server does not answer is given up, and holds up nobody else", { skip: noFuse }, async (t) => {
+  const { volumes, folder, reopen } = setUp(t, { mountMs: 1500 });
+  using silence = mountSilence();
+  const away = { type: "none", o: "bind", device: join(silence.folder, "x") };
+  await volumes.create({ Name: "away", DriverOpts: away });
+  const acquired = volumes.acquire("away", "a");
+  await volumes.create({ Name: "here" });
+  await volumes.acquire("here", "a");
+  await assert.rejects(acquired, {
+    message: /^failed to mount local volume: .*: connection timed out$/,
+    hint: /server/,
+  });
+  assert.equal(isMountPoint(join(folder, "data/volumes/away/_data")), false);
+  await volumes.remove("away", FREE);
+
+  // Mounted, and then its server goes away: no second user, no count and no copy of the image's content waits for it.
+  await volumes.create({ Name: "gone", DriverOpts: { ...away, device: silence.folder } });
+  const data = await volumes.acquire("gone", "a");
+  assert.equal(await volumes.acquire("gone", "b"), data);
+  await assert.rejects(volumes.copyUp("gone", folder), {
+    message: /^the volume gone could not be read/,
+    hint: /nocopy/,
+  });
+  const again = reopen();
+  await again.restore(new Map([["gone", ["a"]]]));
+  assert.equal(await again.acquire("gone", "b"), data);
+  for (const user of ["a", "b"]) await again.release("gone", user);
+  assert.equal(isMountPoint(data), false);
+  await again.remove("gone", FREE);
 });
 
 test("the image's content fills an empty volume once, with all that belongs to it", async (t) => {
