@@ -3,7 +3,8 @@
  * `current.sh`, by which bin/gantry and bin/gantryd go back to the sources when one of them has changed since. Optional: without
  * them, the sources run.
  */
-import { mkdirSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
@@ -47,14 +48,10 @@ interface Bundle {
   readonly beside?: Readonly<Record<string, string>>;
 }
 
-/** Loading is most of what a short command takes: the cache of compiled code is worth 8 ms. */
-const CLI_MAIN = `const { enableCompileCache } = require("node:module");
-const { XDG_CACHE_HOME, HOME } = process.env;
-const own = XDG_CACHE_HOME || (HOME && \`\${HOME}/.cache\`);
-const cache = process.getuid() === 0 ? "/var/cache/gantry/compile" : own && \`\${own}/gantry/compile\`;
-if (cache) enableCompileCache(cache);
-require("./gantry.cjs");
-`;
+/** The text under its own digest, by which what is compiled from it is known: bundled-cli.cjs. */
+function named(text: string): string {
+  return `//${createHash("sha256").update(text).digest("hex").slice(0, 32)}\n${text}`;
+}
 
 const BUNDLES: readonly Bundle[] = [
   {
@@ -69,7 +66,7 @@ const BUNDLES: readonly Bundle[] = [
       define: { "import.meta.dirname": "__dirname" },
       plugins: [serversOutside],
     },
-    beside: { "main.cjs": CLI_MAIN },
+    beside: { "main.cjs": readFileSync(join(import.meta.dirname, "bundled-cli.cjs"), "utf8") },
   },
   {
     name: "daemon",
@@ -94,7 +91,11 @@ async function make({ name, entry, file, options, beside = {} }: Bundle): Promis
   });
   const sources = Object.keys(metafile?.inputs ?? {}).filter((path) => path.startsWith("src/"));
   const newest = Math.max(...sources.map((path) => statSync(join(ROOT, path)).mtimeMs));
-  const files = { [file]: outputFiles?.[0]?.text ?? "", "current.sh": currentScript(name, file, sources), ...beside };
+  const files = {
+    [file]: named(outputFiles?.[0]?.text ?? ""),
+    "current.sh": currentScript(name, file, sources),
+    ...beside,
+  };
   mkdirSync(join(DIST, name), { recursive: true });
   for (const [name_, text] of Object.entries(files)) put(join(DIST, name, name_), text, newest);
 }

@@ -62,7 +62,7 @@ async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> 
   const named = namedSources(flags.list("build-context"));
   const secrets = readSecrets(flags.list("secret"), context.env);
   const agents = await readAgents(flags.list("ssh"), context.env);
-  const { dockerfile, source } = await mainSource(place, flags.text("file"), process.stdin);
+  const { dockerfile, source } = await mainSource(place, flags.text("file"), () => process.stdin);
   const sources = new Map<string, NamedSource>([
     ...named,
     ...(source === undefined ? [] : [["", { wire: source.wire, source }] as const]),

@@ -27,16 +27,16 @@ export interface MainSource {
 /** Bytes of a Dockerfile. */
 export const MAX_DOCKERFILE = 4 << 20;
 
-/** `file` is what `-f` says, "" for nothing. Throws in docker's words. */
-export async function mainSource(place: string, file: string, stdin: Readable): Promise<MainSource> {
+/** `file` is what `-f` says, "" for nothing. `stdin` is asked for when it is read: making it takes 3 ms. Throws in docker's words. */
+export async function mainSource(place: string, file: string, stdin: () => Readable): Promise<MainSource> {
   // Loaded when it is needed: reading archives costs a folder's build some milliseconds.
-  if (place === "-") return await (await import("./standard-input.ts")).fromStandardInput(file, stdin);
+  if (place === "-") return await (await import("./standard-input.ts")).fromStandardInput(file, stdin());
   if (isRemote(place)) {
-    if (file === "-") return { dockerfile: { name: "-", text: await readAll(stdin) }, source: remote(place) };
+    if (file === "-") return { dockerfile: { name: "-", text: await readAll(stdin()) }, source: remote(place) };
     return { dockerfile: { name: file || undefined }, source: remote(place) };
   }
   checkFolder(place);
-  const { path, text, name } = file === "-" ? await typed(place, stdin) : found(place, file);
+  const { path, text, name } = file === "-" ? await typed(place, stdin()) : found(place, file);
   if (text.trim() === "") throw new EngineError("invalid", `the Dockerfile (${name}) cannot be empty`);
   const source = folderSource(place, path, "[internal] load build context");
   const ignored = "ignore" in source && source.ignore.length > 0 ? source.ignore : undefined;
