@@ -24,8 +24,9 @@ test("every flag on the page is one", () => {
 test("every output on the page is understood", () => {
   const words = [...page("build.md").matchAll(/`-o (\S+?)(?: > \S+)?`/g)].map((match) => match[1] ?? "");
   assert.deepEqual(words.length, 5);
+  const none = { annotations: [], tags: [], load: false, push: false, platforms: 0 };
   for (const word of words.filter((one) => one !== "-"))
-    assert.doesNotThrow(() => readOutputs({ outputs: [word], load: false, push: false }), word);
+    assert.doesNotThrow(() => readOutputs({ ...none, outputs: [word] }), word);
 });
 
 test("the protocol's page is of this version", () => {

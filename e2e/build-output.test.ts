@@ -139,9 +139,9 @@ describe("what builds say", () => {
   test("an image output refuses what it does not do", async () => {
     const wrong = await gantry.run("build", "-o", "type=image,name=x,bogus=1", folder);
     assert.equal(wrong.code, 1);
-    assert.match(wrong.err, /the image output has no option "bogus"\nIt has name, push\./);
-    const other = await gantry.run("build", "-o", "type=image,name=x,compression=zstd", folder);
-    assert.match(other.err, /the image output has no compression=zstd/);
+    assert.match(wrong.err, /the image output has no option "bogus"\nIt has name, push, /);
+    const other = await gantry.run("build", "-o", "type=image,name=x,compression=lz4", folder);
+    assert.match(other.err, /unsupported layer compression type lz4/);
     await gantry.ok("build", "-o", "type=image,name=x,oci-mediatypes=true,push=false", folder);
     await gantry.ok("image", "inspect", "x");
   });

@@ -15,8 +15,8 @@ const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 /** An empty block that is marked as the last. */
 const END = Buffer.from([3, 0]);
 
-/** One gzip member; the same bytes for the same input, however it was cut into chunks. Memory is bounded. */
-export async function* gzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/** One gzip member; the same bytes for the same input and level (0–9), however it was cut into chunks. Memory is bounded. */
+export async function* gzip(source: AsyncIterable<Buffer>, level = LEVEL): AsyncGenerator<Buffer> {
   yield HEADER;
   let [crc, size] = [0, 0];
   let dictionary: Buffer | undefined;
@@ -25,7 +25,7 @@ export async function* gzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffe
     crc = crc32(block, crc);
     size += block.length;
     const made = deflate(block, {
-      level: LEVEL,
+      level,
       finishFlush: constants.Z_SYNC_FLUSH,
       ...(dictionary && { dictionary }),
     });

@@ -20,6 +20,8 @@ import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import type { Descriptor, ImageConfigFile, Platform } from "../oci/types.ts";
 import type { Dockerfile, Warning } from "./dockerfile/language.ts";
+import type { Dressed } from "./exporters/dress.ts";
+import type { ImageWish } from "./exporters/wish.ts";
 import type { BuildEvent } from "./progress.ts";
 
 export type { BuildEvent, Vertex } from "./progress.ts";
@@ -96,8 +98,12 @@ export interface BuildRequest {
   readonly sourceDateEpoch?: number | undefined;
   /** Names of the stored image; each with an optional tag. */
   readonly tags?: readonly string[] | undefined;
+  /** Repositories: the image is also recorded under each with its digest. */
+  readonly digestNames?: readonly string[] | undefined;
   /** Whether the image is recorded in `images`; true when missing. False where only exporters want it. */
   readonly store?: boolean | undefined;
+  /** What the recorded image is to be, beside what the build makes of it: attributes of exporters/wish.ts, as BuildKit's image exporter has them. */
+  readonly imageOptions?: Readonly<Record<string, string>> | undefined;
   /** Run one after another when the result is there and still held. */
   readonly exporters?: readonly Exporter[] | undefined;
   /** For the registry (base images, caches): as X-Registry-Config, host → credentials. */
@@ -192,6 +198,8 @@ export interface ExportInput {
   readonly tags: readonly string[];
   readonly sourceDateEpoch: number | undefined;
   readonly signal: AbortSignal;
+  /** The result as an output wants it; its layers can be read too. */
+  dress(wish: ImageWish | undefined): Promise<Dressed>;
   /** A layer's bytes as its descriptor says. */
   layer(digest: Digest): Readable;
   /** The image's whole tree, read-only, while `read` runs. An empty folder for an image without layers. */

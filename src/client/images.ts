@@ -79,6 +79,8 @@ export interface ImagesClient {
     options: {
       readonly auth: string;
       readonly platform?: string | undefined;
+      /** `tag` is a digest: the registry gets no tag. */
+      readonly byDigest?: boolean | undefined;
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<AsyncIterable<ProgressMessage>>;
@@ -157,10 +159,10 @@ export function imagesClient(transport: Transport): ImagesClient {
           signal,
         }),
       ),
-    push: (repo, tag, { auth, platform, signal }) =>
+    push: (repo, tag, { auth, platform, byDigest, signal }) =>
       progress(
         transport.call("POST", at(repo, "/push"), {
-          query: { tag, platform: platformJson(platform) },
+          query: { tag, platform: platformJson(platform), "by-digest": byDigest },
           headers: authHeader(auth),
           signal,
         }),

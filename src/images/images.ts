@@ -177,11 +177,15 @@ export interface Images {
   ): Promise<void>;
   /** Ends the pulls that are under way, keeping the bytes they have for the next one of the same blobs. For the end of the engine. */
   suspend(): Promise<void>;
-  /** To its registry; a name without a tag means every tag that is here. What was made here goes compressed, and is kept so. */
+  /**
+   * To its registry; a name without a tag means every tag that is here. What was made here goes compressed, and is kept so. A name with a
+   * digest is "invalid" unless `byDigest`: then the registry gets no tag.
+   */
   push(
     name: string,
     options: {
       readonly platform?: Platform | undefined;
+      readonly byDigest?: boolean | undefined;
       readonly credentials?: Credentials | undefined;
       readonly signal?: AbortSignal | undefined;
       readonly onProgress: (line: Progress) => void;

@@ -21,6 +21,8 @@ import { publish, type Workshop, withLease } from "./workshop.ts";
 export interface PushOptions {
   /** Only this one, of an image with several. */
   readonly platform?: Platform | undefined;
+  /** The name may have a digest in place of a tag: then the registry has the image by its digest alone. */
+  readonly byDigest?: boolean | undefined;
   readonly credentials?: Credentials | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress: (line: Progress) => void;
@@ -29,7 +31,8 @@ export interface PushOptions {
 /** Post-condition: the registry has the image under its tag, or with a name without one, every tag of the repository that is here. */
 export async function push(shop: Workshop, name: string, options: PushOptions): Promise<void> {
   const reference = parseReference(name);
-  if (reference.digest !== undefined) throw new EngineError("invalid", "cannot push a digest reference");
+  if (reference.digest !== undefined && options.byDigest !== true)
+    throw new EngineError("invalid", "cannot push a digest reference");
   const tagged = tagsToPush(shop, reference);
   const repository = shop.remote.repository(reference, { credentials: options.credentials, access: "push" });
   options.onProgress({ status: `The push refers to repository [${repositoryOf(reference)}]` });
@@ -42,6 +45,7 @@ export async function push(shop: Workshop, name: string, options: PushOptions): 
 }
 
 function tagsToPush({ catalog }: Workshop, reference: Reference): Reference[] {
+  if (reference.digest !== undefined) return [reference];
   const all = catalog.tagsOf(repositoryOf(reference)).map((name) => name.reference);
   if (all.length === 0)
     throw new EngineError(
@@ -72,7 +76,7 @@ async function pushOne(pushing: Pushing): Promise<void> {
   await recordPushed(pushing, target, top.descriptor);
   publish(shop, "push", familiarName(reference) as Digest, familiarRepository(reference));
   const { digest, size } = top.descriptor;
-  options.onProgress({ status: `${reference.tag}: digest: ${digest} size: ${size}` });
+  options.onProgress({ status: `${reference.tag ?? digest}: digest: ${digest} size: ${size}` });
   options.onProgress({ progressDetail: {}, aux: { Tag: reference.tag, Digest: digest, Size: size } });
   if (plan.insteadOf !== undefined) options.onProgress(insteadNote(plan.insteadOf, top.descriptor));
 }
@@ -149,7 +153,8 @@ async function sendManifests(
   const top = manifests.at(-1) as RemoteManifest;
   for (const manifest of manifests.slice(0, -1))
     await repository.putManifest({ digest: manifest.descriptor.digest }, manifest, options.signal);
-  await repository.putManifest({ tag: reference.tag as string }, top, options.signal);
+  const { tag } = reference;
+  await repository.putManifest(tag === undefined ? { digest: top.descriptor.digest } : { tag }, top, options.signal);
   return top;
 }
 

@@ -5,6 +5,7 @@ import { EngineError } from "../../base/errors.ts";
 import { bytesOf, Mux } from "../../base/mux.ts";
 import type { BuildEvent, BuildRequest, BuildResult, RegistryCredentials } from "../../builder/builder.ts";
 import { makeExporter } from "../../builder/exporters/exporters.ts";
+import { refuseTimes } from "../../builder/exporters/wish.ts";
 import type { PreparedAttach } from "../../containers/containers.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { formatPlatform } from "../../oci/platform.ts";
@@ -117,6 +118,7 @@ async function requestOf(
 ): Promise<BuildRequest> {
   const { asked, engine, credentials, signal } = serving;
   const options = optionsOf(wire);
+  for (const { attributes } of wire.exporters ?? []) refuseTimes(attributes, options.sourceDateEpoch);
   const exporters = (wire.exporters ?? []).map((spec, index) =>
     makeExporter(spec, (product, end) => asked.export(index, product, end)),
   );

@@ -92,6 +92,8 @@ const wireBuild = struct<WireBuild>("Build", {
   sourceDateEpoch: int64,
   tags: list(string),
   store: boolean,
+  imageOptions: map(string),
+  digestNames: list(string),
   exporters: list(typed),
 });
 
@@ -119,6 +121,8 @@ export function optionsOf(wire: WireBuild): Converted {
     shmSize,
     tags,
     store,
+    imageOptions,
+    digestNames,
   } = wire;
   return {
     target: target || undefined,
@@ -139,6 +143,8 @@ export function optionsOf(wire: WireBuild): Converted {
     sourceDateEpoch: wire.sourceDateEpoch,
     tags,
     store,
+    imageOptions,
+    digestNames,
   };
 }
 

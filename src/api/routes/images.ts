@@ -17,7 +17,8 @@ const createQuery = {
   changes: texts,
   platform: platformTextOrAll,
 };
-const pushQuery = { tag: text, platform: platformJson };
+/** "by-digest" is our own: a name with a digest is sent without a tag. */
+const pushQuery = { tag: text, platform: platformJson, "by-digest": flag };
 const loadQuery = { quiet: flag, platform: platformsJson };
 
 export const imageRoutes: readonly Route[] = [
@@ -128,7 +129,7 @@ function pull(image: string, { engine, query: { tag, platform }, request, signal
 function push({
   engine,
   path,
-  query: { tag, platform },
+  query: { tag, platform, "by-digest": byDigest },
   request,
   signal,
 }: Call<"/images/{name}/push", typeof pushQuery>): Reply {
@@ -136,7 +137,7 @@ function push({
   const name = withTag(path.name, tag);
   return {
     kind: "progress",
-    run: (write) => engine.images.push(name, { platform, credentials, signal, onProgress: write }),
+    run: (write) => engine.images.push(name, { platform, byDigest, credentials, signal, onProgress: write }),
   };
 }
 

@@ -90,6 +90,9 @@ export interface WireBuild {
   readonly sourceDateEpoch?: number | undefined;
   readonly tags?: readonly string[] | undefined;
   readonly store?: boolean | undefined;
+  /** As BuildRequest has them. */
+  readonly imageOptions?: Readonly<Record<string, string>> | undefined;
+  readonly digestNames?: readonly string[] | undefined;
   /** "docker", "oci", "tar" or "local", written to the client; by their index. */
   readonly exporters?: readonly WireTyped[] | undefined;
 }

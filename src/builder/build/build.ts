@@ -11,6 +11,8 @@ import type { Dockerfile } from "../dockerfile/language.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
 import { planBuild } from "../dockerfile/plan-build.ts";
 import { BuildError } from "../errors.ts";
+import { refuseIndexless } from "../exporters/dress.ts";
+import { readImageOptions, refuseTimes } from "../exporters/wish.ts";
 import type { Session, SessionOptions, Solver } from "../graph/solver.ts";
 import { type OnFailedRun, RunFailure } from "../ops/run/run.ts";
 import type { BuildEvent } from "../progress.ts";
@@ -75,7 +77,12 @@ export async function runBuild(
 }
 
 /** What can be wrong before anything runs. */
-function checkRequest({ dockerfile, program, tags = [] }: BuildRequest): { file: Dockerfile; names: Reference[] } {
+function checkRequest(request: BuildRequest): { file: Dockerfile; names: Reference[] } {
+  const { dockerfile, program, tags = [], imageOptions = {}, sourceDateEpoch } = request;
+  for (const name of request.digestNames ?? []) parseReference(name);
+  const wish = readImageOptions(imageOptions);
+  if (wish !== undefined) refuseIndexless(request.platforms?.length ?? 0, wish);
+  refuseTimes(imageOptions, sourceDateEpoch);
   const names = tags.map((tag) => withDefaultTag(parseReference(tag)));
   return { file: program ?? parseDockerfile(dockerfile.text, dockerfile.name), names };
 }

@@ -1,12 +1,13 @@
 import { errorKind } from "../../base/errors.ts";
 import type { Lease } from "../../images/images.ts";
-import { familiarName, normalisedName, type Reference } from "../../oci/reference.ts";
+import { familiarName, normalisedName, parseReference, type Reference } from "../../oci/reference.ts";
 import type { Descriptor } from "../../oci/types.ts";
 import type { BuildRequest, BuildResult, BuiltImage, ExportInput } from "../builder.ts";
 import type { Warning } from "../dockerfile/language.ts";
+import { type Dressed, dress, undressed } from "../exporters/dress.ts";
+import { readImageOptions } from "../exporters/wish.ts";
 import type { BuildEvent } from "../progress.ts";
 import type { Toolkit } from "../toolkit.ts";
-import { indexOf } from "./image.ts";
 import { shownWork } from "./shown.ts";
 
 export interface ExportParts {
@@ -22,12 +23,12 @@ export interface ExportParts {
 /** Stores the images, then gives them to the exporters, one after another. */
 export async function exportResult(parts: ExportParts, images: readonly BuiltImage[]): Promise<BuildResult> {
   const { request, warnings } = parts;
-  const index = images.length > 1 ? indexOf(images) : undefined;
-  const target = index?.descriptor ?? (images[0] as BuiltImage).manifest;
-  const result = { images, target };
+  const plain = undressed(images);
+  let result: Dressed = plain;
   if (request.store !== false) {
     await shownWork(parts, "exporting to image", async (log) => {
-      await store(parts, images, target, index?.bytes);
+      result = await dress({ ...parts, log }, images, readImageOptions(request.imageOptions ?? {}));
+      await store(parts, result, [...parts.names, ...digestNames(request, result)]);
       for (const { id } of images) log(`writing image ${id}`);
       for (const name of parts.names) log(`naming to ${normalisedName(name)}`);
     });
@@ -35,17 +36,24 @@ export async function exportResult(parts: ExportParts, images: readonly BuiltIma
   }
   let metadata: Readonly<Record<string, unknown>> = {};
   for (const exporter of request.exporters ?? []) {
-    const told = await shownWork(parts, exporter.name, (log) => exporter.export(inputFor(parts, result, log)));
+    const told = await shownWork(parts, exporter.name, (log) => exporter.export(inputFor(parts, plain, log)));
     metadata = { ...metadata, ...told };
   }
-  return Object.freeze({ ...result, metadata, warnings });
+  const { target } = result;
+  return Object.freeze({ images: result.images, target, metadata, warnings });
+}
+
+function digestNames({ digestNames: repositories = [] }: BuildRequest, { target }: Dressed): Reference[] {
+  return repositories.map((name) => {
+    const { domain, path } = parseReference(name);
+    return { domain, path, digest: target.digest };
+  });
 }
 
 async function store(
-  { tools, lease, names, signal }: ExportParts,
-  images: readonly BuiltImage[],
-  target: Descriptor,
-  index: Buffer | undefined,
+  { tools, lease, signal }: ExportParts,
+  { images, target, index }: Dressed,
+  names: readonly Reference[],
 ): Promise<void> {
   const { content } = tools;
   if (isRecorded(tools, images, target, names)) return;
@@ -83,8 +91,8 @@ function isRecorded(
 }
 
 function inputFor(
-  { tools, request, names, signal }: ExportParts,
-  result: ExportInput["result"],
+  { tools, lease, request, names, signal }: ExportParts,
+  result: Dressed,
   log: (text: string) => void,
 ): ExportInput {
   return {
@@ -92,6 +100,7 @@ function inputFor(
     tags: names.map(familiarName),
     sourceDateEpoch: request.sourceDateEpoch,
     signal,
+    dress: (wish) => dress({ tools, lease, signal, log }, result.images, wish),
     layer: (digest) => tools.content.stream(digest),
     withTree: ({ chainId }, read) =>
       chainId === undefined ? read(tools.store.paths.emptyFolder) : tools.snapshots.withLayer(chainId, read),

@@ -110,8 +110,14 @@ export function drawImage(portrait: Portrait, tree: LayeredTree): BuiltImage {
 }
 
 /** Over the images of several platforms. */
-export function indexOf(images: readonly BuiltImage[]): { readonly bytes: Buffer; readonly descriptor: Descriptor } {
+export function indexOf(
+  images: readonly BuiltImage[],
+  {
+    mediaType = MEDIA.ociIndex,
+    annotations,
+  }: { readonly mediaType?: string; readonly annotations?: Readonly<Record<string, string>> | undefined } = {},
+): { readonly bytes: Buffer; readonly descriptor: Descriptor } {
   const manifests = images.map(({ manifest, platform }) => ({ ...manifest, platform }));
-  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests }));
-  return { bytes, descriptor: { mediaType: MEDIA.ociIndex, digest: digestOf(bytes), size: bytes.length } };
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests, annotations }));
+  return { bytes, descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length } };
 }

@@ -11,6 +11,7 @@ import { EngineError } from "../../base/errors.ts";
 import type { Exporter } from "../builder.ts";
 import { type LayoutOptions, writeLayout } from "./layout.ts";
 import { writeTree } from "./tree.ts";
+import { isWishAttribute, readWish, WISH_ATTRIBUTES } from "./wish.ts";
 
 /** Resolves when the product has arrived; rejects when it could not. */
 export type Sink = (product: Readable, signal: AbortSignal) => Promise<void>;
@@ -25,26 +26,37 @@ type Make = (attributes: ExporterSpec["attributes"], sink: Sink) => Exporter;
 interface Kind {
   /** Attributes that it knows; those that only the client acts on too. */
   readonly attributes: readonly string[];
+  /** It knows those of wish.ts too. */
+  readonly isImage: boolean;
   readonly make: Make;
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
   docker: {
     attributes: ["dest", "name", "tar"],
-    make: (attributes, sink) => ({
-      name: "exporting to docker image format",
-      export: (input) => writeLayout({ input, sink, ...layoutOf(attributes), docker: true }),
-    }),
+    isImage: true,
+    make: (attributes, sink) => {
+      const layout = layoutOf(attributes);
+      return {
+        name: "exporting to docker image format",
+        export: (input) => writeLayout({ input, sink, ...layout, docker: true }),
+      };
+    },
   },
   oci: {
     attributes: ["dest", "name", "tar"],
-    make: (attributes, sink) => ({
-      name: "exporting to oci image format",
-      export: (input) => writeLayout({ input, sink, ...layoutOf(attributes), docker: false }),
-    }),
+    isImage: true,
+    make: (attributes, sink) => {
+      const layout = layoutOf(attributes);
+      return {
+        name: "exporting to oci image format",
+        export: (input) => writeLayout({ input, sink, ...layout, docker: false }),
+      };
+    },
   },
   tar: {
     attributes: ["dest", "platform-split"],
+    isImage: false,
     make: (attributes, sink) => ({
       name: "exporting to client tarball",
       export: (input) => writeTree({ input, sink, split: splitOf(attributes) }),
@@ -52,6 +64,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   local: {
     attributes: ["dest", "platform-split"],
+    isImage: false,
     make: (attributes, sink) => ({
       name: "exporting to client directory",
       export: (input) => writeTree({ input, sink, split: splitOf(attributes) }),
@@ -66,16 +79,21 @@ export function makeExporter({ type, attributes }: ExporterSpec, sink: Sink): Ex
     throw new EngineError("invalid", `exporter ${JSON.stringify(type)} could not be found`, {
       hint: `There are image, ${Object.keys(KINDS).join(", ")}.`,
     });
-  const unknown = Object.keys(attributes).find((name) => !kind.attributes.includes(name));
-  if (unknown !== undefined)
+  const isKnown = (name: string) => kind.attributes.includes(name) || (kind.isImage && isWishAttribute(name));
+  const unknown = Object.keys(attributes).find((name) => !isKnown(name));
+  if (unknown !== undefined) {
+    const names = [...kind.attributes, ...(kind.isImage ? [...WISH_ATTRIBUTES, "annotation.KEY"] : [])];
     throw new EngineError("invalid", `the ${type} output has no option ${JSON.stringify(unknown)}`, {
-      hint: `It has ${kind.attributes.join(", ")}.`,
+      hint: `It has ${names.join(", ")}.`,
     });
+  }
   return kind.make(attributes, sink);
 }
 
-function layoutOf({ name = "", tar }: ExporterSpec["attributes"]): Pick<LayoutOptions, "names" | "unpacked"> {
-  return { names: name.split(",").filter(Boolean), unpacked: tar === "false" };
+/** Throws "invalid" for a wish that cannot be. */
+function layoutOf(attributes: ExporterSpec["attributes"]): Pick<LayoutOptions, "names" | "unpacked" | "wish"> {
+  const { name = "", tar } = attributes;
+  return { names: name.split(",").filter(Boolean), unpacked: tar === "false", wish: readWish(attributes) };
 }
 
 /** Undefined: as many platforms say. */

@@ -5,6 +5,7 @@ import { hostEntry, label, notNegative, ulimit } from "../run/checks.ts";
 export const BUILD_FLAGS: readonly FlagSpec[] = [
   { name: "add-host", type: "list", help: "Add HOST:IP to /etc/hosts of the steps", check: hostEntry },
   { name: "allow", type: "strings", help: "Allow what steps may ask for: network.host, security.insecure" },
+  { name: "annotation", type: "list", help: "Annotate the image ([TYPE[PLATFORM]:]KEY=VALUE)" },
   {
     name: "attest",
     type: "list",
@@ -52,7 +53,11 @@ export const BUILD_FLAGS: readonly FlagSpec[] = [
   { name: "memory", short: "m", type: "bytes", help: "Limit of memory", check: notNegative },
   { name: "memory-swap", type: "bytes", help: "Limit of memory and swap together; -1: unlimited" },
   { name: "metadata-file", type: "string", help: "Write what came of the build to this file", complete: "files" },
-  { name: "network", type: "string", help: "Network of the RUN steps: default, none, host, a network's name" },
+  {
+    name: "network",
+    type: "string",
+    help: "Network of the RUN steps: default, none, host, container:NAME, a network's name",
+  },
   { name: "no-cache", type: "bool", help: "Use no cache" },
   { name: "no-cache-filter", type: "strings", help: "Use no cache for these stages" },
   {

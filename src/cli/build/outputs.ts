@@ -4,11 +4,12 @@ import { dirname } from "node:path";
 import { isatty } from "node:tty";
 import type { WireTyped } from "../../api/types/build.ts";
 import { explainDiskFull } from "../../base/disk-full.ts";
-import { EngineError, errnoOf } from "../../base/errors.ts";
+import { errnoOf } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../base/files.ts";
 import { makeFolders } from "../../base/folders.ts";
 import { parseCsv } from "../flags/values.ts";
 import { fileOutput, type Output } from "../output.ts";
+import { type ImageOutput, readAnnotations, readImageOutput } from "./image-output.ts";
 
 /** A product that comes to this side, and where it goes. */
 export interface ClientOutput {
@@ -19,65 +20,41 @@ export interface ClientOutput {
 
 export interface Outputs {
   readonly client: readonly ClientOutput[];
-  /** Whether the image is stored under its tags. */
+  /** Whether the image is stored. */
   readonly store: boolean;
-  /** Names that `type=image` adds. */
-  readonly names: readonly string[];
-  readonly push: boolean;
+  readonly image: ImageOutput;
 }
 
-interface Flags {
+interface Wishes {
   readonly outputs: readonly string[];
+  readonly annotations: readonly string[];
+  readonly tags: readonly string[];
   readonly load: boolean;
   readonly push: boolean;
+  readonly platforms: number;
 }
 
 /** Throws in Buildx's words. Without any output the image is stored. */
-export function readOutputs({ outputs, load, push }: Flags): Outputs {
+export function readOutputs({ outputs, load, push, platforms, ...words }: Wishes): Outputs {
   const specs = outputs.map(readOutput);
-  const images = specs.filter(({ type }) => type === "image" || type === "registry");
-  for (const image of images) checkImage(image);
-  const loaded = specs.some(({ type, attributes }) => type === "docker" && attributes.dest === undefined);
-  const client = specs.filter(
-    ({ type, attributes }) =>
-      !["image", "registry", "cacheonly"].includes(type) && !(type === "docker" && attributes.dest === undefined),
-  );
-  const pushed = push || images.some(({ type, attributes }) => type === "registry" || attributes.push === "true");
-  const written = client.map(clientOutput);
+  const images = specs.filter(isImage);
+  const annotations = readAnnotations(words.annotations);
+  const image = readImageOutput({ outputs: images, annotations, tags: words.tags, push, platforms });
+  const client = specs.filter((spec) => spec.type !== "cacheonly" && !isImage(spec));
+  const written = client.map((spec) => clientOutput(spec, annotations));
   if (written.filter(({ to }) => to.kind === "stdout").length > 1)
     throw new Error("only one output can go to standard output");
-  return {
-    client: written,
-    store: specs.length === 0 || load || loaded || pushed || images.length > 0,
-    names: images.flatMap(({ attributes }) => (attributes.name ?? "").split(",").filter(Boolean)),
-    push: pushed,
-  };
+  const store = specs.length === 0 || load || image.push !== undefined || images.length > 0;
+  if (!store && words.annotations.length > 0 && !client.some(isLayout))
+    throw new Error("annotations need an output that is an image");
+  return { client: written, store, image };
 }
 
-/** Options of image outputs, and the values that are how images are made here anyway. */
-const IMAGE_OPTIONS: Readonly<Record<string, RegExp>> = {
-  name: /./,
-  push: /^(?:true|false)$/,
-  store: /^true$/,
-  unpack: /^true$/,
-  "oci-mediatypes": /^true$/,
-  compression: /^gzip$/,
-  "name-canonical": /^(?:true|false)$/,
-};
+/** Of `docker`, what has no file goes into the daemon's own store. */
+const isImage = ({ type, attributes }: WireTyped): boolean =>
+  type === "image" || type === "registry" || (type === "docker" && attributes.dest === undefined);
 
-function checkImage({ type, attributes }: WireTyped): void {
-  for (const [name, value] of Object.entries(attributes)) {
-    const known = Object.hasOwn(IMAGE_OPTIONS, name) ? IMAGE_OPTIONS[name] : undefined;
-    if (known === undefined)
-      throw new EngineError("invalid", `the ${type} output has no option ${JSON.stringify(name)}`, {
-        hint: "It has name, push.",
-      });
-    if (!known.test(value))
-      throw new EngineError("not-implemented", `the ${type} output has no ${name}=${value}`, {
-        hint: "Images are stored and pushed as OCI images with gzip layers.",
-      });
-  }
-}
+const isLayout = ({ type }: WireTyped): boolean => type === "docker" || type === "oci";
 
 /** "out" is a folder, "-" a tar on standard output, else CSV. */
 function readOutput(text: string): WireTyped {
@@ -89,15 +66,20 @@ function readOutput(text: string): WireTyped {
   const pairs = fields.map((field) => {
     const equals = field.indexOf("=");
     if (equals < 0) throw new Error(`invalid value ${field}: expected key=value`);
-    return [field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1)] as const;
+    return [optionName(field.slice(0, equals).trim()), field.slice(equals + 1)] as const;
   });
   const { type, ...attributes } = Object.fromEntries(pairs);
   if (!type) throw new Error("type is required for output");
   return { type, attributes };
 }
 
-function clientOutput(wire: WireTyped): ClientOutput {
-  const { type, attributes } = wire;
+/** Keys of annotations are what they are. */
+const optionName = (text: string): string => (/^annotation[-[.]/i.test(text) ? text : text.toLowerCase());
+
+function clientOutput(spec: WireTyped, annotations: WireTyped["attributes"]): ClientOutput {
+  const { type } = spec;
+  const attributes = isLayout(spec) ? { ...spec.attributes, ...annotations } : spec.attributes;
+  const wire = { type, attributes };
   const { dest } = attributes;
   const folder = type === "local" || attributes.tar === "false";
   if (dest === undefined || dest === "") {

@@ -10,12 +10,34 @@ export interface Pushed {
 }
 
 /** Sends what was built to its registry. Undefined when the daemon does not say what it sent. */
-export async function pushTag(context: Context, tag: string, quiet: boolean): Promise<Pushed | undefined> {
+export function pushTag(context: Context, tag: string, quiet: boolean): Promise<Pushed | undefined> {
   const { repo, tag: version } = splitImage(withTag(tag));
+  return push(context, { repo, version, byDigest: false }, quiet);
+}
+
+/** The registry's repository gets no tag. */
+export function pushDigest(
+  context: Context,
+  repo: string,
+  digest: string,
+  quiet: boolean,
+): Promise<Pushed | undefined> {
+  return push(context, { repo, version: digest, byDigest: true }, quiet);
+}
+
+async function push(
+  context: Context,
+  {
+    repo,
+    version,
+    byDigest,
+  }: { readonly repo: string; readonly version: string | undefined; readonly byDigest: boolean },
+  quiet: boolean,
+): Promise<Pushed | undefined> {
   const auth = (await authHeader(context, repo)) ?? Buffer.from("{}").toString("base64url");
   let pushed: Pushed | undefined;
   await showProgress(
-    await context.client.images.push(repo, version, { auth }),
+    await context.client.images.push(repo, version, { auth, byDigest }),
     quiet ? undefined : context.err,
     (value) => {
       const { Digest, Size } = value as { readonly Digest?: string; readonly Size?: number };

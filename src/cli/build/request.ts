@@ -32,8 +32,10 @@ export function optionsFrom(flags: ParsedFlags, env: Environment, outputs: Outpu
     cacheTo: flags.list("cache-to").map((word) => cacheLocation(word, "dest")),
     squash: flags.bool("squash"),
     sourceDateEpoch: epoch(buildArgs.SOURCE_DATE_EPOCH ?? env.SOURCE_DATE_EPOCH),
-    tags: [...flags.list("tag"), ...outputs.names].map((name) => checkedTag(name)),
+    tags: outputs.image.names.map((name) => checkedTag(name)),
+    digestNames: outputs.image.digestNames.map((name) => checkedTag(name)),
     store: outputs.store,
+    imageOptions: outputs.image.options,
     exporters: outputs.client.map(({ wire }) => wire),
   };
 }

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import type { WireBuild, WireBuildFailure, WireBuildResult, WireWarning } from "../../api/types/build.ts";
 import { EngineError } from "../../base/errors.ts";
 import { type BuildCallOptions, BuildFailedError } from "../../client/builds.ts";
+import { normalisedName, parseReference, withDefaultTag } from "../../oci/reference.ts";
 import { ExitError } from "../command.ts";
 import type { Context } from "../context.ts";
 import type { ParsedFlags } from "../flags/spec.ts";
+import { splitImage } from "../images/name.ts";
 import { terminalSize } from "../session/terminal.ts";
 import { answersOf } from "./answers.ts";
 import { type Outputs, readOutputs, writeResult } from "./outputs.ts";
@@ -56,9 +58,15 @@ async function prepare(context: Context, flags: ParsedFlags): Promise<Prepared> 
   const shown = flags.changed("progress") ? flags.text("progress") : context.env.BUILDKIT_PROGRESS;
   const mode = flags.bool("quiet") || checks(flags) ? "quiet" : shown || "auto";
   const display = await makeDisplay(mode, context.err, terminalSize);
-  const outputs = readOutputs({ outputs: flags.list("output"), load: flags.bool("load"), push: flags.bool("push") });
+  const outputs = readOutputs({
+    outputs: flags.list("output"),
+    annotations: flags.list("annotation"),
+    tags: flags.list("tag"),
+    load: flags.bool("load"),
+    push: flags.bool("push"),
+    platforms: flags.list("platform").length,
+  });
   const options = optionsFrom(flags, context.env, outputs);
-  if (outputs.push && (options.tags ?? []).length === 0) throw new Error("tag is needed when pushing to registry");
   const named = namedSources(flags.list("build-context"));
   const secrets = readSecrets(flags.list("secret"), context.env);
   const agents = await readAgents(flags.list("ssh"), context.env);
@@ -104,7 +112,7 @@ async function build(
   const verifying = flags.bool("verify");
   const result = verifying ? await builds.verify(request, options) : await builds.build(request, options);
   display.finish();
-  const pushed = outputs.push ? await pushAll(context, request.tags ?? [], flags.bool("quiet")) : undefined;
+  const pushed = await pushAll(context, outputs.image, result.target.digest, flags.bool("quiet"));
   writeResults(flags, { ...result, ...(pushed !== undefined && { target: { ...result.target, ...pushed } }) }, request);
   if (flags.bool("quiet")) context.out.write(`${result.images[0]?.id ?? result.target.digest}\n`);
   return verifying ? tellDifferences(context, result.differences ?? []) : 0;
@@ -113,26 +121,37 @@ async function build(
 function writeResults(
   flags: ParsedFlags,
   { images, target, metadata }: WireBuildResult,
-  { tags = [] }: WireBuild,
+  { tags = [], digestNames = [] }: WireBuild,
 ): void {
   const [first] = images;
+  const names = [
+    ...tags.map((tag) => normalisedName(withDefaultTag(parseReference(tag)))),
+    ...digestNames.map((name) => `${normalisedName(parseReference(splitImage(name).repo))}@${target.digest}`),
+  ];
   if (flags.text("iidfile") !== "") writeResult(flags.text("iidfile"), first?.id ?? target.digest);
   if (flags.text("metadata-file") === "") return;
   const all = {
     "containerimage.digest": target.digest,
     "containerimage.descriptor": target,
     ...(first === undefined ? {} : { "containerimage.config.digest": first.id }),
-    ...(tags.length === 0 ? {} : { "image.name": tags.join(",") }),
+    ...(names.length === 0 ? {} : { "image.name": names.join(",") }),
     ...metadata,
   };
   writeResult(flags.text("metadata-file"), `${JSON.stringify(all, undefined, 2)}\n`);
 }
 
 /** What the registry has then; of several, the last. */
-async function pushAll(context: Context, tags: readonly string[], quiet: boolean): Promise<Pushed | undefined> {
-  const { pushTag } = await import("./push.ts");
+async function pushAll(
+  context: Context,
+  { push, names, digestNames }: Outputs["image"],
+  digest: string,
+  quiet: boolean,
+): Promise<Pushed | undefined> {
+  if (push === undefined) return undefined;
+  const { pushDigest, pushTag } = await import("./push.ts");
   let pushed: Pushed | undefined;
-  for (const tag of tags) pushed = (await pushTag(context, tag, quiet)) ?? pushed;
+  if (push === "digests") for (const name of digestNames) pushed = await pushDigest(context, name, digest, quiet);
+  else for (const name of names) pushed = (await pushTag(context, name, quiet)) ?? pushed;
   return pushed;
 }
 
