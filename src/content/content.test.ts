@@ -63,6 +63,9 @@ test("sha512 is verified too", async () => {
   await ingest.write(HELLO);
   assert.equal((await ingest.commit({ digest })).digest, digest);
   assert.equal((await content.read(digest)).toString(), "hello");
+  await content.delete(digest);
+  assert.equal((await content.put(HELLO, { digest })).digest, digest);
+  await assert.rejects(content.put(Buffer.from("other"), { digest: digestOf("another") }), { kind: "invalid" });
 });
 
 test("an interrupted ingest goes on where it stopped, with what is there hashed again", async () => {

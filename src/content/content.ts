@@ -56,8 +56,11 @@ export interface Content {
   adopt(path: string, blob: { readonly digest: Digest; readonly size: number }, sync: boolean): Promise<BlobInfo>;
   /** Brings blobs to the disk that were adopted, committed or put without it, all at once. Others cost nothing. */
   sync(digests: Iterable<Digest>): Promise<void>;
-  /** Stores a value held in memory. `sync` as for `Ingest.commit`. */
-  put(data: Uint8Array, options?: { readonly sync?: boolean | undefined }): Promise<BlobInfo>;
+  /** Stores a value held in memory, under its SHA-256 or the given digest: "invalid" when that is not its. `sync` as for `Ingest.commit`. */
+  put(
+    data: Uint8Array,
+    options?: { readonly digest?: Digest | undefined; readonly sync?: boolean | undefined },
+  ): Promise<BlobInfo>;
   /** Bytes on the disk of what is no blob yet: under way, or kept for a resume. */
   unfinished(): number;
   /** Removes what is kept for a resume and nobody writes now. Returns the bytes that the disk got back. */

@@ -108,8 +108,10 @@ class FileContent implements Content {
     for (const digest of due) this.#unsynced.delete(digest);
   }
 
-  async put(data: Uint8Array, { sync }: { readonly sync?: boolean | undefined } = {}): Promise<BlobInfo> {
-    const digest = digestOf(data);
+  async put(
+    data: Uint8Array,
+    { digest = digestOf(data), sync }: Parameters<Content["put"]>[1] = {},
+  ): Promise<BlobInfo> {
     const stored = this.info(digest);
     if (stored !== undefined) return stored;
     const ingest = await this.ingest(`put-${newId()}`);

@@ -56,7 +56,7 @@ class Planner {
 
   async plan(which: Which): Promise<PullPlan> {
     const top = await this.#documents.repository.manifest(which, this.#wish.signal);
-    await this.#store(top.bytes);
+    await this.#store(top.bytes, "digest" in which ? which.digest : undefined);
     const chosen = await this.#choose(top, 0);
     if (this.#wish.platform === "all" && isIndexType(top.descriptor.mediaType)) await this.#takeAll(top, chosen, 0);
     const image = await this.#read(chosen);
@@ -112,7 +112,7 @@ class Planner {
     const { bytes } = await this.#documents.repository.manifest({ digest }, this.#wish.signal);
     if (bytes.length !== size)
       throw new EngineError("invalid", `manifest ${digest} has ${bytes.length} bytes, its index says ${size}`);
-    await this.#store(bytes);
+    await this.#store(bytes, digest);
     return { descriptor, bytes };
   }
 
@@ -125,7 +125,7 @@ class Planner {
     const stored = await this.#stored(blob, LIMITS.configBytes);
     const bytes = stored ?? (await this.#fetch(blob));
     const config = parseImageConfig(bytes, what);
-    if (stored === undefined) await this.#store(bytes);
+    if (stored === undefined) await this.#store(bytes, blob.digest);
     return config;
   }
 
@@ -148,9 +148,9 @@ class Planner {
     return content.info(digest)?.size === size ? await content.read(digest, limit) : undefined;
   }
 
-  async #store(bytes: Buffer): Promise<void> {
+  async #store(bytes: Buffer, digest?: Digest): Promise<void> {
     const { content, lease } = this.#documents;
-    await lease.store(() => content.put(bytes, { sync: false }));
+    await lease.store(() => content.put(bytes, { digest, sync: false }));
   }
 }
 

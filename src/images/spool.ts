@@ -61,11 +61,11 @@ export class Spool {
     return file.kind === "memory" ? file.bytes : await this.#content.read(file.digest, limit);
   }
 
-  /** Post-condition: the file's bytes are a blob. "invalid" when it is missing. */
-  async store(path: string): Promise<Pick<BlobInfo, "digest" | "size">> {
+  /** Post-condition: the file's bytes are a blob, of the given digest if they are few. "invalid" when it is missing, or has another. */
+  async store(path: string, digest?: Digest): Promise<Pick<BlobInfo, "digest" | "size">> {
     const file = this.#need(path);
     if (file.kind === "blob") return file;
-    return await this.#lease.store(() => this.#content.put(file.bytes));
+    return await this.#lease.store(() => this.#content.put(file.bytes, { digest }));
   }
 
   /** Post-condition: bytes that were made from the archive's are a blob. */
@@ -77,7 +77,7 @@ export class Spool {
   async blob(digest: Digest): Promise<Pick<BlobInfo, "digest" | "size"> | undefined> {
     await this.#lease.hold([digest]);
     const path = blobPath(digest);
-    return this.has(path) ? await this.store(path) : this.#content.info(digest);
+    return this.has(path) ? await this.store(path, digest) : this.#content.info(digest);
   }
 
   async #take(entry: TarEntry): Promise<void> {
