@@ -38,6 +38,7 @@ const TESTING = [
   { what: "mkfs.ext4", found: () => program("mkfs.ext4"), package: "e2fsprogs" },
   { what: "mkfs.btrfs", found: () => program("mkfs.btrfs"), package: "btrfs-progs" },
   { what: "ssh-keygen", found: () => program("ssh-keygen"), package: "openssh-client" },
+  { what: "sshd", found: () => existsSync("/usr/sbin/sshd"), package: "openssh-server" },
   { what: "git", found: () => program("git"), package: "git" },
   { what: "xz", found: () => program("xz"), package: "xz-utils" },
   { what: "bzip2", found: () => program("bzip2"), package: "bzip2" },

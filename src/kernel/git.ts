@@ -143,10 +143,16 @@ function failure(remote: string, { stderr }: { readonly stderr: Buffer | string 
     .replace(/^(?:fatal|error|warning): /gm, "")
     .trim();
   return new EngineError("invalid", `unable to prepare context: unable to fetch ${withoutPassword(remote)}: ${words}`, {
-    hint: /Host key verification/.test(words)
-      ? "Add the server's key to the daemon's /root/.ssh/known_hosts (ssh-keyscan HOST)."
-      : undefined,
+    hint: HINTS.find(([pattern]) => pattern.test(words))?.[1],
   });
 }
+
+const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
+  [/Host key verification/, "Add the server's key to the daemon's /root/.ssh/known_hosts (ssh-keyscan HOST)."],
+  [
+    /Permission denied/,
+    "Give the build a key that the server takes: --ssh default, with an agent that has it, or --ssh default=KEYFILE.",
+  ],
+];
 
 const withoutPassword = (remote: string): string => remote.replace(/^(\w+:\/\/)[^/@]*@/, "$1***@");
