@@ -35,6 +35,23 @@ test("requests, bytes, collections and uploads are counted", async () => {
   assert.ok((seen.get("process_resident_memory_bytes") ?? 0) > 1e6);
 });
 
+test("after a restart gauges tell of what is there, and counters begin anew", async () => {
+  const root = mkdtempSync(join(tmpdir(), "gantry-registry-metrics-"));
+  try {
+    const first = await startRegistry({ root });
+    await first.pushImage("a", "v1", "content");
+    await first.fetch("POST", "/v2/a/blobs/uploads/");
+    await first[Symbol.asyncDispose]();
+    await using registry = await startRegistry({ root });
+    const seen = await figures(registry);
+    assert.equal(seen.get("gantry_registry_uploads_open"), 1);
+    assert.equal(seen.get("gantry_registry_requests_in_flight"), 1);
+    assert.equal(seen.get('gantry_registry_requests_total{route="manifest",method="PUT",status="201"}'), undefined);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+});
+
 test("where there are users, they alone read the figures, unless anyone may; health is for everyone", async () => {
   const folder = mkdtempSync(join(tmpdir(), "gantry-registry-metrics-"));
   try {

@@ -27,6 +27,6 @@ export async function metrics({
 }: Exchange): Promise<void> {
   if (metricsFor === "users") auth.checkKnown(request, actor);
   const { waiting, deliveries } = webhooks;
-  const gauges = { uploads: storage.uploads.open, webhooksWaiting: waiting, deliveries, cache: cache.counts };
+  const gauges = { uploads: await storage.uploads.open(), webhooksWaiting: waiting, deliveries, cache: cache.counts };
   response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }).end(metrics.render(gauges));
 }

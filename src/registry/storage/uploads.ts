@@ -58,9 +58,9 @@ export class Uploads {
     this.#blobs = blobs;
   }
 
-  /** Uploads that this process knows of. */
-  get open(): number {
-    return this.#sessions.size;
+  /** Uploads that have begun and are not finished, those that an earlier process left too. */
+  async open(): Promise<number> {
+    return (await namesIn(this.#layout.uploads)).length;
   }
 
   /** Bytes of unfinished uploads to some repositories, as far as this process knows of them; where it is known what will come, that. */
