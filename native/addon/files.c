@@ -240,6 +240,22 @@ static napi_value clone_file(napi_env env, napi_callback_info info) {
   return value;
 }
 
+/* spreadFolders(path): the folders that are made in it lie apart from each other; false where the file system knows no such wish. */
+static napi_value spread_folders(napi_env env, napi_callback_info info) {
+  struct call call = call_begin(env, info);
+  char *path = arg_string(&call, 0);
+  int flags = 0;
+  int fd = call.failed ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool spread = fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+  flags |= FS_TOPDIR_FL;
+  spread = spread && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+  if (fd >= 0) close(fd);
+  free(path);
+  napi_value value;
+  napi_get_boolean(env, spread, &value);
+  return value;
+}
+
 /* copyRange(sourceFd, targetFd, length): bytes copied from the current offsets; 0 at the end of the source. */
 static napi_value copy_range(napi_env env, napi_callback_info info) {
   struct call call = call_begin(env, info);
@@ -268,6 +284,7 @@ void init_files(napi_env env, napi_value exports) {
       {"getXattr", get_xattr},       {"setXattr", set_xattr},     {"removeXattr", remove_xattr},
       {"openAt2", open_at2},         {"cloneFile", clone_file},   {"copyRange", copy_range},
       {"tryLock", try_lock},         {"createFile", create_file}, {"readPlainFile", read_plain_file_in},
+      {"spreadFolders", spread_folders},
   };
   add_functions(env, exports, functions, sizeof functions / sizeof *functions);
 }

@@ -19,7 +19,7 @@ import { errnoOf } from "../base/errors.ts";
 import { lockFile } from "./locks.ts";
 import { isMountPoint, mount, mountOverlay, mountTable, unmount, unmountIfMounted } from "./mounts.ts";
 import { createNetns, openSocket, removeNetns } from "./netns.ts";
-import { deviceNumbers, makeNode, setTimes } from "./nodes.ts";
+import { deviceNumbers, makeNode, setTimes, spreadFolders } from "./nodes.ts";
 import { fdPath, openIn } from "./rooted.ts";
 import { killProcess, run, spawn } from "./spawn.ts";
 import { getXattr, listXattrs, removeXattr, setXattr } from "./xattrs.ts";
@@ -88,6 +88,15 @@ test("device numbers and nanosecond times survive", (t) => {
   assert.equal(statSync(path, { bigint: true }).mtimeNs, 1_700_000_000_238_203_072n);
   setTimes(path, -1n, -1_500_000_001n);
   assert.equal(statSync(path, { bigint: true }).mtimeNs, -1_500_000_001n);
+});
+
+test("folders are spread where the file system can do that, and nothing is said where it cannot", (t) => {
+  const place = folder(t);
+  const first = spreadFolders(place);
+  mkdirSync(join(place, "in it"));
+  assert.equal(spreadFolders(place), first);
+  assert.equal(spreadFolders("/proc"), false);
+  assert.equal(spreadFolders(join(place, "missing")), false);
 });
 
 test("a path opened in a root never leaves it", (t) => {

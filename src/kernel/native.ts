@@ -26,6 +26,7 @@ export interface Native {
   countTree(path: string): Promise<[bytes: number, allocated: number, entries: number]>;
   removeTree(path: string): Promise<void>;
   syncFileSystem(path: string): Promise<void>;
+  spreadFolders(path: string): boolean;
   cloneFile(sourceFd: number, targetFd: number): boolean;
   copyRange(sourceFd: number, targetFd: number, length: number): number;
   tryLock(fd: number): boolean;

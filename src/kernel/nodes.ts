@@ -1,4 +1,4 @@
-/** Device nodes, times to the nanosecond, small files in one call. */
+/** Device nodes, times to the nanosecond, small files in one call, where folders lie. */
 import { native } from "./native.ts";
 
 /** `mode` holds the type bits (S_IFCHR …) too. Throws EPERM where devices may not be made. */
@@ -38,6 +38,15 @@ export function createFile({ path, data, mode, chmod, owner, atimeNs, mtimeNs }:
 export function readPlainFile(folderFd: number, name: string | Buffer, into: Buffer): number | undefined {
   const count = native.readPlainFile(folderFd, name, into);
   return count < 0 ? undefined : count;
+}
+
+/**
+ * Folders made in this one from now on lie apart on the disk, each with all that is made in it: chattr +T, of ext4. False on other file systems.
+ * For minutes ext4 passes over each inode that was removed (recently_deleted in its ialloc.c), so that beside a large tree that went a new
+ * one is made ten times as slowly; apart from it, at full speed.
+ */
+export function spreadFolders(path: string): boolean {
+  return native.spreadFolders(path);
 }
 
 /** The numbers in a `stat`'s rdev, as makedev(3) packs them. */

@@ -12,6 +12,7 @@ import { TarParser } from "../base/tar/parser.ts";
 import { TarWriter } from "../base/tar/writer.ts";
 import { readHost } from "../kernel/host.ts";
 import { isMountPoint, mountTable, unmountAside, unmountIfMounted } from "../kernel/mounts.ts";
+import { spreadFolders } from "../kernel/nodes.ts";
 import { treeUsage } from "../kernel/trees.ts";
 import type { Paths } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
@@ -51,6 +52,7 @@ export async function openSnapshots({
 }: SnapshotsOptions): Promise<Snapshots> {
   const { paths } = store;
   mkdirSync(paths.snapshots, { recursive: true, mode: 0o711 });
+  spreadFolders(paths.snapshots);
   const chosen = chooseDriver(store, driver, logger);
   const catalog = new Catalog(store, chosen.kind, boot);
   const remover = new Remover(logger);

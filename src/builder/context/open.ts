@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { Digest } from "../../base/digest.ts";
 import { newId, shortId } from "../../base/ids.ts";
+import { spreadFolders } from "../../kernel/nodes.ts";
 import type { Store } from "../../store/store.ts";
 import { serveAgent } from "./agent-socket.ts";
 import type { ContextRecord, Contexts, FetchOptions, OwnedContext, SyncRequest } from "./contexts.ts";
@@ -28,6 +29,9 @@ class LocalContexts implements Contexts {
     this.#rows.removeUnfinished();
     const { contexts } = store.paths;
     mkdirSync(contexts, { recursive: true, mode: 0o700 });
+    spreadFolders(contexts);
+    // Those received lie there, and go with their builds.
+    spreadFolders(store.paths.tmp);
     const known = new Set(this.#rows.all().map(({ id }) => id));
     for (const id of readdirSync(contexts)) if (!known.has(id)) void this.#discard(store.paths.context(id));
   }
