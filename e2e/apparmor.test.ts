@@ -1,9 +1,9 @@
 /** Containers under AppArmor, where the kernel has it: the virtual machine of cgroup2.test.ts does. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { readHost } from "../src/kernel/host.ts";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 
 const skip =
   (process.getuid?.() !== 0 && "needs root") ||
@@ -11,11 +11,7 @@ const skip =
   (!readHost().appArmor && "the kernel has no AppArmor; cgroup2.test.ts runs this on one that has");
 
 describe("AppArmor", { skip }, () => {
-  let daemon: TestDaemon;
-  before(async () => {
-    daemon = await startDaemon();
-  });
-  after(() => daemon[Symbol.asyncDispose]());
+  const daemon = ownDaemon();
 
   /** The exit code and the profile that inspect names. */
   async function run(script: string, HostConfig: object) {

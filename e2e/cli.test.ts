@@ -5,22 +5,13 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, collect, missing } from "./lib/cli.ts";
+import { collect } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
+  const { name } = cli;
   const lines = (text: string) => text.split("\n").filter(Boolean);
   const run = (...args: string[]) => cli.ok("run", "--rm", ...args);
 
@@ -506,7 +497,7 @@ function suite(name: CliName): void {
     assert.match(await cli.ok("volume", "prune", "-af"), /unused/);
     assert.match(await cli.ok("system", "prune", "-f"), /Total reclaimed space: /);
   });
-}
+});
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   for (let i = 0; i < 100; i++) {

@@ -13,19 +13,13 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { before, test } from "node:test";
+import type { Cli } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
+withEachCli((cli, daemon) => {
   let folder: string;
   before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
     folder = join(daemon.folder, "files");
     mkdirSync(join(folder, "tree", "deep"), { recursive: true });
     writeFileSync(join(folder, "tree", "deep", "file"), "deep", { mode: 0o640 });
@@ -34,7 +28,6 @@ function suite(name: CliName): void {
     symlinkSync("deep/file", join(folder, "tree", "inner"));
     chownSync(join(folder, "one"), 1234, 4321);
   });
-  after(() => daemon[Symbol.asyncDispose]());
 
   const local = (...parts: string[]) => join(folder, ...parts);
   const inside = (container: string, script: string) => cli.ok("exec", "-u", "0", container, "sh", "-c", script);
@@ -130,7 +123,7 @@ function suite(name: CliName): void {
     assert.doesNotMatch(listed, /etc\/passwd/);
     await cli.ok("rm", "changed");
   });
-}
+});
 
 /** Standard output as it is: an archive. */
 function stdout(cli: Cli, words: readonly string[]): Promise<Buffer> {

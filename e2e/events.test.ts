@@ -1,10 +1,10 @@
 /** What happens, told to both CLIs and over the API: every action with what Docker says of it, and every filter. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, collect, missing } from "./lib/cli.ts";
+import { collect } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
 interface Told {
   readonly Type: string;
@@ -18,17 +18,7 @@ interface Told {
   readonly timeNano: number;
 }
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
   /** All that was told between two moments. */
   const between = async (since: number, ...filters: string[]): Promise<Told[]> => {
     const until = (Date.now() / 1000).toFixed(9);
@@ -186,4 +176,4 @@ function suite(name: CliName): void {
     child.kill("SIGKILL");
     await daemon.call("DELETE", `/containers/${Id}`);
   });
-}
+});

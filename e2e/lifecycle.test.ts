@@ -1,8 +1,8 @@
 /** What is possible with a container in each of its states, and in which words the rest is refused. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 
 type State = "created" | "running" | "paused" | "restarting" | "exited";
 type Answer = number | readonly [status: number, message: string];
@@ -76,11 +76,7 @@ const OPERATIONS: readonly (readonly [request: string, body: unknown, answers: r
   ["PUT /archive?path=/etc/passwd", undefined, [400, "extraction point is not a directory"]],
 ];
 
-let daemon: TestDaemon;
-before(async () => {
-  daemon = await startDaemon();
-});
-after(() => daemon[Symbol.asyncDispose]());
+const daemon = ownDaemon();
 
 for (const [index, state] of STATES.entries())
   test(`a container that is ${state} does what it can and refuses the rest as Docker does`, async () => {

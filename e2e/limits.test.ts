@@ -1,25 +1,22 @@
 /** A container's limits by the API, from its start to its end, on whichever version of control groups this machine has. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import type { ContainerStats } from "../src/api/types/container.ts";
 import type { SystemInfo } from "../src/api/types/system.ts";
 import { openCgroups } from "../src/kernel/cgroups.ts";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { RESOURCE_FIELDS } from "./api/resource-fields.ts";
 import { Try } from "./api/try.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 
 const skip = (process.getuid?.() !== 0 || !existsSync("/usr/bin/busybox")) && "needs root and busybox-static";
 
 describe("the daemon", { skip }, () => {
-  let daemon: TestDaemon;
+  const daemon = ownDaemon();
   let info: SystemInfo;
-
   before(async () => {
-    daemon = await startDaemon();
     info = await daemon.call<SystemInfo>("GET", "/info");
   });
-  after(() => daemon[Symbol.asyncDispose]());
 
   async function start(script: string, HostConfig: object): Promise<string> {
     const body = { Image: "busybox", Cmd: ["sh", "-c", script], HostConfig: { NetworkMode: "none", ...HostConfig } };

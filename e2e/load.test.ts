@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { type IncomingMessage, request } from "node:http";
 import { connect, type Socket } from "node:net";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { processesOf, proportionalMemory, startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { processesOf, proportionalMemory, type TestDaemon } from "../src/testing/daemon.ts";
 import { fuzz } from "./lib/fuzz.ts";
 import { prepareFuzz } from "./lib/fuzz-names.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 import { holdings } from "./lib/watch.ts";
 
 const MANY = 200;
@@ -15,11 +16,7 @@ const AT_ONCE = 50;
 const SLACK = 64 * 1024;
 
 describe("under load", { skip: process.getuid?.() === 0 ? false : "needs root", timeout: 600_000 }, () => {
-  let daemon: TestDaemon;
-  before(async () => {
-    daemon = await startDaemon();
-  });
-  after(() => daemon?.[Symbol.asyncDispose]());
+  const daemon = ownDaemon();
 
   const create = async (name: string, Cmd: string[], rest: object = {}) => {
     const body = { Image: "busybox", Cmd, ...rest, HostConfig: { NetworkMode: "none" } };

@@ -2,22 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
   const options = (...values: string[]) => values.flatMap((value) => ["--log-opt", value]);
 
   test("labels, variables and a tag are in every line, and --details shows them", async () => {
@@ -65,7 +54,7 @@ function suite(name: CliName): void {
     await cli.ok("rm", "-f", "talker");
     assert.match(await cli.ok("info", "-f", "{{.Plugins.Log}}"), /fluentd gelf journald json-file local none syslog/);
   });
-}
+});
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(20);

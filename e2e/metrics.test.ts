@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { describe, test } from "node:test";
+import { startDaemon } from "../src/testing/daemon.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 
 const root = process.getuid?.() === 0;
 const DASHBOARD = join(import.meta.dirname, "..", "examples", "grafana", "gantry.json");
@@ -16,11 +17,7 @@ interface Sample {
 }
 
 describe("metrics", { skip: root ? false : "needs root" }, () => {
-  let daemon: TestDaemon;
-  before(async () => {
-    daemon = await startDaemon({ flags: ["--metrics-addr", "127.0.0.1:0"] });
-  });
-  after(() => daemon?.[Symbol.asyncDispose]());
+  const daemon = ownDaemon({ flags: ["--metrics-addr", "127.0.0.1:0"] });
 
   const url = () => /http:\/\/127\.0\.0\.1:\d+\/metrics/.exec(daemon.log())?.[0] ?? "";
   const scrape = async () => {

@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { mount, unmount } from "../src/kernel/mounts.ts";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
 /** Makes the folder `part` a link, and a folder again, as fast as it can. */
 const SWAP = `
@@ -16,17 +15,8 @@ const SWAP = `
   for (;;) for (const [from, to] of steps) renameSync(folder + "/" + from, folder + "/" + to);
 `;
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
+  const { name } = cli;
   const once = { skip: name === "gantry" && "the same for every client" };
   test("a part of a volume never leads out of it, also while its links change", once, async () => {
     const secret = join(daemon.folder, "secret");
@@ -106,4 +96,4 @@ function suite(name: CliName): void {
     assert.match(spread.err, /idmap cannot be combined with the propagation rshared/);
     assert.equal(await cli.ok("ps", "-aq"), "");
   });
-}
+});

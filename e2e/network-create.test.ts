@@ -1,21 +1,10 @@
 /** Networks made, shown, listed, pruned and refused, as the docker CLI and gantry ask for it. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import type { Network } from "../src/api/types/network.ts";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli) => {
   const inspect = async (network: string): Promise<Network> =>
     JSON.parse(await cli.ok("network", "inspect", "--format", "{{json .}}", network));
   const names = async (...flags: string[]) =>
@@ -116,4 +105,4 @@ function suite(name: CliName): void {
     await refused(/pre-defined network and cannot be removed/, "network", "rm", "bridge");
     assert.deepEqual(await names("--filter", "type=custom"), []);
   });
-}
+});

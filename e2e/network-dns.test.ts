@@ -1,21 +1,13 @@
 /** Names: what containers of a user-defined network call each other, through real resolvers, and across gantryd's death. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
+withEachCli((cli, daemon) => {
   before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
     await cli.ok("network", "create", "app");
   });
-  after(() => daemon[Symbol.asyncDispose]());
 
   const run = (container: string, flags: readonly string[], ...command: string[]) =>
     cli.ok("run", "-d", "--name", container, "--network", "app", ...flags, "busybox", ...command);
@@ -92,4 +84,4 @@ function suite(name: CliName): void {
     assert.doesNotMatch(await exec("late", "cat", "/etc/resolv.conf"), /127\.0\.0\.11/);
     await cli.ok("rm", "-f", "late", "peer");
   });
-}
+});

@@ -1,17 +1,15 @@
 /** `gantry network exposure`: what it says, held against who does get an answer. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { before, test } from "node:test";
 import type { NetworkExposure } from "../src/api/types/network.ts";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { Cli } from "./lib/cli.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 
-let daemon: TestDaemon;
+const daemon = ownDaemon();
 let cli: Cli;
 before(async () => {
-  daemon = await startDaemon();
   cli = new Cli("gantry", daemon);
 });
-after(() => daemon[Symbol.asyncDispose]());
 
 const web = (name: string, ...flags: string[]) =>
   cli.ok("run", "-d", "--name", name, ...flags, "busybox", "sh", "-c", "mkdir -p /www; exec httpd -f -p 80 -h /www");

@@ -1,21 +1,10 @@
 /** `--link`: by /etc/hosts and variables on the default bridge, by aliases of the endpoint on networks of the user's. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
   const run = (container: string, ...flags: string[]) =>
     cli.ok("run", "-d", "--name", container, ...flags, "busybox", "sleep", "1000");
   const addressOf = (container: string) =>
@@ -120,4 +109,4 @@ function suite(name: CliName): void {
     await cli.ok("rm", "-f", "web", "db", "other");
     await cli.ok("network", "rm", "app");
   });
-}
+});

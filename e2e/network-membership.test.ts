@@ -1,10 +1,7 @@
 /** Containers that join and leave networks, running and stopped, as the docker CLI and gantry ask for it. */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
-
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
+import { test } from "node:test";
+import { withEachCli } from "./lib/own-daemon.ts";
 
 interface Endpoint {
   readonly IPAddress: string;
@@ -17,15 +14,7 @@ interface Endpoint {
   readonly EndpointID: string;
 }
 
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
   const networksOf = async (container: string): Promise<Record<string, Endpoint>> =>
     JSON.parse(await cli.ok("inspect", "--format", "{{json .NetworkSettings.Networks}}", container));
   const sleeper = (container: string, ...flags: string[]) =>
@@ -132,4 +121,4 @@ function suite(name: CliName): void {
     await cli.ok("rm", "-f", "main", "guest", "hosted", "alone");
     await cli.ok("network", "rm", "own");
   });
-}
+});

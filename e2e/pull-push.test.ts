@@ -3,29 +3,20 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { after, before, test } from "node:test";
 import { type DebianRegistry, startDebianRegistry } from "../src/testing/debian-registry.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
+withEachCli((cli, daemon) => {
+  const { name } = cli;
   let registry: DebianRegistry;
-  let cli: Cli;
   before(async () => {
     registry = await startDebianRegistry();
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
     const target = `docker://${registry.host}/team/box:1`;
     const copied = spawnSync("skopeo", ["copy", "--dest-tls-verify=false", `docker-archive:${daemon.archive}`, target]);
     assert.equal(copied.status, 0, copied.stderr?.toString());
   });
-  after(async () => {
-    await daemon?.[Symbol.asyncDispose]();
-    await registry?.[Symbol.asyncDispose]();
-  });
+  after(() => registry?.[Symbol.asyncDispose]());
 
   test("pull brings an image, says its digest, and the image runs", async () => {
     const image = `${registry.host}/team/box:1`;
@@ -99,7 +90,7 @@ function suite(name: CliName): void {
       /An image does not exist locally with the tag: /,
     );
   });
-}
+});
 
 function skopeo(image: string, ...flags: string[]) {
   const { stdout, stderr } = spawnSync("skopeo", ["inspect", "--tls-verify=false", ...flags, `docker://${image}`]);

@@ -3,26 +3,24 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import { after, before, beforeEach, test } from "node:test";
 import { type DebianRegistry, startDebianRegistry } from "../src/testing/debian-registry.ts";
 import { startTokenServer, type TokenServer } from "../src/testing/token-server.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import type { Cli } from "./lib/cli.ts";
+import { withEachCli } from "./lib/own-daemon.ts";
 
 /** ann, secret. */
 const HTPASSWD = "ann:$2y$04$p4LoeaVBHdJ0GoCFUEAaiOLCIITBRxjSVFI43QFbAbGcH76kFf0cy\n";
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
+withEachCli((cli, daemon) => {
+  const { name } = cli;
   const folder = mkdtempSync(join(tmpdir(), "gantry-auth-"));
-  let [daemon, cli]: [TestDaemon | undefined, Cli | undefined] = [undefined, undefined];
   let basic: DebianRegistry;
   let bearer: DebianRegistry;
   let tokens: TokenServer;
-  const run = (...args: string[]) => (cli as Cli).run(...args);
-  const ok = (...args: string[]) => (cli as Cli).ok(...args);
-  const configPath = () => join(daemon?.folder ?? "", ".docker", "config.json");
+  const run = (...args: string[]) => cli.run(...args);
+  const ok = (...args: string[]) => cli.ok(...args);
+  const configPath = () => join(daemon.folder, ".docker", "config.json");
   const config = () => JSON.parse(readFileSync(configPath(), "utf8"));
   before(async () => {
     tokens = await startTokenServer(folder, {
@@ -31,17 +29,15 @@ function suite(name: CliName): void {
     });
     basic = await startDebianRegistry({ htpasswd: HTPASSWD });
     bearer = await startDebianRegistry({ token: tokens });
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
   });
   after(async () => {
-    for (const one of [daemon, basic, bearer, tokens]) await one?.[Symbol.asyncDispose]();
+    for (const one of [basic, bearer, tokens]) await one?.[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
   });
-  beforeEach(() => rmSync(join(daemon?.folder ?? "", ".docker"), { recursive: true, force: true }));
+  beforeEach(() => rmSync(join(daemon.folder, ".docker"), { recursive: true, force: true }));
 
   const login = (host: string, user = "ann", password = "secret") =>
-    (cli as Cli).feed(`${password}\n`, "login", "-u", user, "--password-stdin", host);
+    cli.feed(`${password}\n`, "login", "-u", user, "--password-stdin", host);
 
   test("login checks the password, keeps it in config.json, and logout forgets it", async () => {
     const wrong = await login(basic.host, "ann", "wrong");
@@ -112,7 +108,7 @@ function suite(name: CliName): void {
     ["store", () => ({ credsStore: "test" })],
   ] as const)
     test(`a credential ${kind} keeps the secret, and config.json only its name`, async () => {
-      const bin = join(daemon?.folder ?? "", "bin");
+      const bin = join(daemon.folder, "bin");
       mkdirSync(bin, { recursive: true });
       const kept = join(bin, "kept");
       const helper = join(bin, "docker-credential-test");
@@ -121,7 +117,7 @@ function suite(name: CliName): void {
         `#!/bin/sh\ncase $1 in store) cat > ${kept};; erase) rm -f ${kept};; get) [ -f ${kept} ] && cat ${kept} || { echo credentials not found in native keychain; exit 1; };; esac\n`,
       );
       chmodSync(helper, 0o755);
-      mkdirSync(join(daemon?.folder ?? "", ".docker"), { recursive: true });
+      mkdirSync(join(daemon.folder, ".docker"), { recursive: true });
       writeFileSync(configPath(), JSON.stringify({ ...setting(), other: { kept: true } }));
       const withHelper = cli as Cli;
       const env = { ...withHelper.env, PATH: `${bin}:${withHelper.env.PATH}` };
@@ -141,4 +137,4 @@ function suite(name: CliName): void {
       await tried.ok("logout", basic.host);
       assert.equal(existsSync(kept), false);
     });
-}
+});

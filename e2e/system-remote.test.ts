@@ -3,21 +3,20 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { makeAuthority, makeCertificate } from "../src/testing/certificates.ts";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
+import type { TestDaemon } from "../src/testing/daemon.ts";
 import { Cli, collect, missing } from "./lib/cli.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 
 const root = process.getuid?.() === 0;
 const ROOT = join(import.meta.dirname, "..");
 
 describe("far daemons", { skip: root ? false : "needs root" }, () => {
-  let daemon: TestDaemon;
+  const daemon = ownDaemon();
   let certificates: string;
   let address: string;
-
   before(async () => {
-    daemon = await startDaemon();
     certificates = join(daemon.folder, "certificates");
     makeCertificates(certificates);
     await daemon.kill("SIGTERM");
@@ -28,7 +27,6 @@ describe("far daemons", { skip: root ? false : "needs root" }, () => {
     await daemon.start();
     address = `tcp://localhost:${/API listen on 127\.0\.0\.1:(\d+)/.exec(daemon.log())?.[1]}`;
   });
-  after(() => daemon?.[Symbol.asyncDispose]());
 
   const file = (name: string) => join(certificates, name);
   const withTls = (who: string) => [

@@ -2,23 +2,12 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { Cli, type CliName, missing } from "./lib/cli.ts";
+import { test } from "node:test";
+import { withEachCli } from "./lib/own-daemon.ts";
 
 const ID = /^[0-9a-f]{64}$/;
 
-for (const name of ["docker", "gantry"] satisfies CliName[]) describe(name, { skip: missing(name) }, () => suite(name));
-
-function suite(name: CliName): void {
-  let daemon: TestDaemon;
-  let cli: Cli;
-  before(async () => {
-    daemon = await startDaemon();
-    cli = new Cli(name, daemon);
-  });
-  after(() => daemon[Symbol.asyncDispose]());
-
+withEachCli((cli, daemon) => {
   const names = async (...words: string[]) =>
     (await cli.ok("volume", "ls", "-q", ...words)).split("\n").filter(Boolean);
   const refused = async (...words: string[]) => {
@@ -127,4 +116,4 @@ function suite(name: CliName): void {
     await cli.ok("volume", "rm", "far", "labelled", "used");
     assert.deepEqual(readdirSync(device), ["kept"]);
   });
-}
+});

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 import { startDebianRegistry } from "../src/testing/debian-registry.ts";
 import { Cli } from "./lib/cli.ts";
+import { ownDaemon } from "./lib/own-daemon.ts";
 import { startRegistryProcess } from "./lib/registry-process.ts";
 
 /** Two files that are always whole, and agree once a round is over: at any one moment the first is at most one ahead. */
@@ -14,10 +14,9 @@ const WRITER =
   "cd /data; i=0; while :; do i=$((i+1)); for f in first second; do echo $i > .new; mv .new $f; done; done";
 
 describe("volumes that are in use", () => {
-  let daemon: TestDaemon;
+  const daemon = ownDaemon();
   let cli: Cli;
   before(async () => {
-    daemon = await startDaemon();
     cli = new Cli("gantry", daemon);
     await cli.ok(
       "run",
@@ -34,7 +33,6 @@ describe("volumes that are in use", () => {
       WRITER,
     );
   });
-  after(() => daemon[Symbol.asyncDispose]());
 
   const show = (volume: string) =>
     cli.ok("run", "--rm", "--network", "none", "-v", `${volume}:/v`, "busybox", "cat", "/v/first", "/v/second");

@@ -1,6 +1,7 @@
 /** A real gantryd for tests and benchmarks: temporary roots, a busybox image, a client; all taken away afterwards. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createReadStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { createReadStream, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,23 +44,24 @@ export interface TestDaemon extends AsyncDisposable {
   setFlags(flags: readonly string[]): void;
 }
 
-export async function startDaemon({ flags = [], through = [], image = true }: DaemonOptions = {}): Promise<TestDaemon> {
-  const daemon = new SpawnedDaemon(flags, through);
-  try {
-    await daemon.start();
-    if (image) {
-      await makeBusyboxArchive(daemon.archive);
-      await daemon.call("POST", "/images/load", createReadStream(daemon.archive));
-    }
-    return daemon;
-  } catch (error) {
-    await daemon[Symbol.asyncDispose]();
-    throw error;
-  }
+export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaemon> {
+  const daemon = planDaemon(options);
+  await daemon.begin();
+  return daemon;
 }
 
-class SpawnedDaemon implements TestDaemon {
-  readonly folder = mkdtempSync(join(tmpdir(), "gantry-daemon-"));
+export interface PlannedDaemon extends TestDaemon {
+  /** Its first start, with the image. When it rejects nothing is left. */
+  begin(): Promise<void>;
+}
+
+/** Not yet started, but its places are known. */
+export function planDaemon({ flags = [], through = [], image = true }: DaemonOptions = {}): PlannedDaemon {
+  return new SpawnedDaemon(flags, through, image);
+}
+
+class SpawnedDaemon implements PlannedDaemon {
+  readonly folder = join(tmpdir(), `gantry-daemon-${randomBytes(4).toString("hex")}`);
   readonly dataRoot = join(this.folder, "data");
   readonly execRoot = join(this.folder, "exec");
   readonly archive = join(this.folder, "busybox.tar");
@@ -67,13 +69,15 @@ class SpawnedDaemon implements TestDaemon {
   readonly host = `unix://${this.#socketPath}`;
   #flags: readonly string[];
   readonly #through: readonly string[];
+  readonly #image: boolean;
   #agent = new Agent({ keepAlive: true, maxSockets: 256 });
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor(flags: readonly string[], through: readonly string[]) {
+  constructor(flags: readonly string[], through: readonly string[], image: boolean) {
     this.#flags = flags;
     this.#through = through;
+    this.#image = image;
   }
 
   setFlags(flags: readonly string[]): void {
@@ -86,6 +90,19 @@ class SpawnedDaemon implements TestDaemon {
 
   log(): string {
     return this.#log;
+  }
+
+  async begin(): Promise<void> {
+    mkdirSync(this.folder, { mode: 0o700 });
+    try {
+      await this.start();
+      if (!this.#image) return;
+      await makeBusyboxArchive(this.archive);
+      await this.call("POST", "/images/load", createReadStream(this.archive));
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   async start(): Promise<void> {
