@@ -132,6 +132,21 @@ test("a command's output, input and exit are its own", async () => {
   assert.equal((await run("sleep", ["100"], { timeoutMs: 20 })).signal, 9);
 });
 
+test("a command is over when it ends, whoever holds its output then, and what it left running goes on", async () => {
+  const left = await run("sh", ["-c", "sleep 1000 & echo $!; echo why >&2; exit 3"], { timeoutMs: 600_000 });
+  const pid = Number(left.stdout);
+  try {
+    assert.deepEqual([left.code, String(left.stderr)], [3, "why\n"]);
+    assert.ok(pid > 0 && existsSync(`/proc/${pid}`));
+  } finally {
+    process.kill(pid, 9);
+  }
+  // All of what was written before the end arrives.
+  const much = await run("sh", ["-c", "sleep 1000 & pid=$!; head -c 3000000 /dev/zero; echo $pid >&2"]);
+  process.kill(Number(much.stderr), 9);
+  assert.equal(much.stdout.length, 3_000_000);
+});
+
 test("a child inherits the descriptors it was given and no other", async () => {
   const hidden = openSync("/dev/null", "r");
   const listed = await run("ls", ["/proc/self/fd"]);

@@ -50,7 +50,7 @@ export interface RunResult extends ProcessExit {
   readonly stderr: Buffer;
 }
 
-/** For the pipes of a killed command to end. */
+/** For the pipes of a command that ended, or was killed, to end or to be silent. */
 const GRACE_MS = 500;
 const DEFAULT_ENV = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
 
@@ -97,7 +97,10 @@ export function endChild({ pid }: Child): void {
   }
 }
 
-/** Runs a short command to its end. A failing exit code is the caller's to judge; it does not throw for it. */
+/**
+ * Runs a short command to its end. A failing exit code is the caller's to judge; it does not throw for it. What the command leaves running on purpose,
+ * as helpers of mount(8) do, goes on; when it holds the command's output, that is read until it falls silent.
+ */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const { input, env, cwd, timeoutMs = 30_000, maxBytes = 16 << 20, signal, keepAlive } = options;
   signal?.throwIfAborted();
@@ -125,6 +128,7 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   try {
     const exit = child.exited.then((exit) => {
       over = true;
+      for (const stream of [stdout, stderr]) letGoWhenSilent(stream);
       return exit;
     });
     const [result, printed, complained] = await Promise.all([
@@ -169,6 +173,18 @@ async function collect(stream: Socket, maxBytes: number, kill: () => void): Prom
     if (errnoOf(error) !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
   }
   return Buffer.concat(chunks);
+}
+
+/** What its writer wrote before its end is in the pipe, and read while the loop turns: one that brought nothing is another's that holds it. */
+function letGoWhenSilent(stream: Socket, seen = stream.bytesRead): void {
+  setTimeout(() => {
+    // Timers go before reading: a loop that was held up reads first.
+    setImmediate(() => {
+      if (stream.destroyed) return;
+      if (stream.bytesRead > seen) letGoWhenSilent(stream);
+      else stream.destroy();
+    });
+  }, GRACE_MS).unref();
 }
 
 /** A child that was started with a session of its own, and what is still in it. */
