@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   closeSync,
   constants,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
