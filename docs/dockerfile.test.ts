@@ -31,7 +31,7 @@ test("the error looks as the page says", () => {
   assert.throws(
     () => parseDockerfile(lines.join("\n")),
     (error: DockerfileError) => {
-      assert.equal(`${error.excerpt}\n${error.message}\n`, printed);
+      assert.equal(`${error.excerpt}\nERROR: failed to build: ${error.message}\n`, printed);
       return true;
     },
   );

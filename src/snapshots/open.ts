@@ -171,11 +171,11 @@ class EngineSnapshots implements Snapshots {
     this.#maker.remove(chainId);
   }
 
-  prepare(key: string, parent: Digest | undefined): Promise<void> {
+  prepare(key: string, parent: Digest | undefined, { bare = false }: { readonly bare?: boolean } = {}): Promise<void> {
     return this.#lock.run(key, async () => {
       if (this.#catalog.hasSnapshot(key)) throw new EngineError("conflict", `snapshot ${key} exists already`);
       const stack = this.#stack(parent);
-      const initFolder = this.#initFolder(parent, stack);
+      const initFolder = bare && parent !== undefined ? "" : this.#initFolder(parent, stack);
       const folder = newFolderName();
       const home = this.#paths.snapshot(folder);
       try {

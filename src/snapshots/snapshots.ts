@@ -83,8 +83,11 @@ export interface Snapshots {
   /** "conflict" when a layer or an active snapshot lies on it. Its folder goes later; see `removed`. */
   removeLayer(chainId: Digest): Promise<void>;
 
-  /** Makes a writable snapshot. "conflict" when the key exists. No mount is made. */
-  prepare(key: string, parent: Digest | undefined): Promise<void>;
+  /**
+   * Makes a writable snapshot. "conflict" when the key exists. No mount is made. `bare`: without the places that a container's own mounts
+   * need, on a parent.
+   */
+  prepare(key: string, parent: Digest | undefined, options?: { readonly bare?: boolean }): Promise<void>;
   /**
    * Mounts it at `target` (made if missing); mounting twice at one place is no error. `ephemeral`: nobody wants the tree back after a
    * power cut (a container that is removed when it ends), so nothing is ever synced, and unmounting waits for no disk.

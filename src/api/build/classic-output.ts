@@ -7,6 +7,7 @@ import type { Digest } from "../../base/digest.ts";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import { shortId } from "../../base/ids.ts";
 import type { BuildEvent, Vertex } from "../../builder/builder.ts";
+import { DockerfileError } from "../../builder/dockerfile/errors.ts";
 import type { Warning } from "../../builder/dockerfile/language.ts";
 import { BuildError } from "../../builder/errors.ts";
 import type { WriteLine } from "../route.ts";
@@ -194,7 +195,19 @@ function classicMessage(error: unknown): string {
 }
 
 function details(error: unknown): string[] {
-  const excerpt = error instanceof BuildError && error.step.excerpt !== "" ? [error.step.excerpt.trimEnd()] : [];
   const hint = error instanceof EngineError && error.hint !== undefined ? [error.hint] : [];
-  return [...excerpt, ...hint];
+  return [...excerptOf(error), ...hint];
+}
+
+function excerptOf(error: unknown): string[] {
+  const excerpt =
+    error instanceof BuildError ? error.step.excerpt : error instanceof DockerfileError ? error.excerpt : "";
+  return excerpt === "" ? [] : [excerpt.trimEnd()];
+}
+
+/** For an answer that is an error as a whole: the lines of the Dockerfile are in its message. */
+export function withLines(error: unknown): unknown {
+  const excerpt = excerptOf(error);
+  if (!(error instanceof EngineError) || excerpt.length === 0) return error;
+  return new EngineError(error.kind, [error.message, ...excerpt].join("\n"), { hint: error.hint, cause: error });
 }

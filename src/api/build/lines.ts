@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
 import type { BuildEvent } from "../../builder/builder.ts";
+import { DockerfileError } from "../../builder/dockerfile/errors.ts";
 import { BuildError } from "../../builder/errors.ts";
 import type { BuildLine, CheckLine, WireBuildEvent, WireBuildFailure, WireVertex } from "../types/build.ts";
 
@@ -58,15 +59,16 @@ function wireVertex(vertex: Extract<BuildEvent, { type: "vertex" }>["vertex"]): 
 
 export function failureLine(error: unknown): { readonly failure: WireBuildFailure } {
   const hint = error instanceof EngineError ? error.hint : undefined;
-  const step =
-    error instanceof BuildError
-      ? {
-          id: error.step.id,
-          exitCode: error.step.exitCode,
-          file: error.step.file,
-          line: error.step.range.start.line,
-          excerpt: error.step.excerpt,
-        }
-      : undefined;
-  return { failure: { kind: errorKind(error), message: errorMessage(error), hint, step } };
+  return { failure: { kind: errorKind(error), message: errorMessage(error), hint, step: wireStep(error) } };
+}
+
+/** Where in the Dockerfile it went wrong. */
+function wireStep(error: unknown): WireBuildFailure["step"] {
+  if (error instanceof DockerfileError) {
+    const { file, line, excerpt } = error;
+    return { file, line, excerpt };
+  }
+  if (!(error instanceof BuildError)) return undefined;
+  const { id, exitCode, file, range, excerpt } = error.step;
+  return { id, exitCode, file, line: range.start.line, excerpt };
 }

@@ -5,7 +5,7 @@ import type { OwnedContext } from "../../builder/context/contexts.ts";
 import { readDockerfile } from "../../builder/context/dockerfile-file.ts";
 import { unusedArgs } from "../../builder/dockerfile/unused-args.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../oci/reference.ts";
-import { ClassicOutput, classicError } from "../build/classic-output.ts";
+import { ClassicOutput, classicError, withLines } from "../build/classic-output.ts";
 import { type BuildQuery, buildQuery, registryConfig, requestOf } from "../build/classic-query.ts";
 import { buildSession } from "../build/session.ts";
 import { ACCEPTED } from "../filters.ts";
@@ -100,7 +100,7 @@ async function verbosely(
     });
   } catch (error) {
     // Before anything was drawn the error is the answer's status.
-    if (lines === 0) throw error;
+    if (lines === 0) throw withLines(error);
     output.fail();
     write(classicError(error));
   }
@@ -118,7 +118,7 @@ async function quietly(run: Run, write: WriteLine, query: BuildQuery): Promise<v
     write({ stream: `${images[0]?.id ?? ""}\n` });
   } catch (error) {
     output.fail();
-    if (held.length === 0) throw error;
+    if (held.length === 0) throw withLines(error);
     for (const line of held) write(line);
     write(classicError(error));
   }

@@ -155,15 +155,16 @@ function explain(error: unknown, session: Session<Tree, Made>, file: Dockerfile)
   const { failure } = session;
   if (error instanceof DockerfileError || error instanceof BuildError) return error;
   const cause = failure === undefined ? error : failure.error;
-  const step = failure?.vertex.hints.step;
-  if (step === undefined || errorKind(cause) === "cancelled") return cause;
+  const { step, askedBy } = failure?.vertex.hints ?? {};
+  const range = step?.range ?? askedBy;
+  if (range === undefined || errorKind(cause) === "cancelled") return cause;
   const known =
     cause instanceof EngineError ? cause : new EngineError(errorKind(cause), errorMessage(cause), { cause });
   const [exitCode, id] = cause instanceof RunFailure ? [cause.exitCode, cause.failedStep] : [undefined, undefined];
-  const excerpt = formatExcerpt({ file: file.file, text: file.text, range: step.range });
+  const excerpt = formatExcerpt({ file: file.file, text: file.text, range });
   const hint =
     id === undefined ? undefined : `open a shell in the failed step: gantry build --debug-shell ${id.slice(0, 12)}`;
-  return new BuildError(known, { id, exitCode, file: file.file, range: step.range, excerpt }, hint);
+  return new BuildError(known, { id, exitCode, file: file.file, range, excerpt }, hint);
 }
 
 /** SOURCE_DATE_EPOCH, from the request or as a build argument. */

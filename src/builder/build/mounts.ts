@@ -1,3 +1,4 @@
+import type { Range } from "../dockerfile/language.ts";
 import type { BindMount, CacheMount, Mount, RunStep, Stage } from "../dockerfile/plan.ts";
 import { CopyOp } from "../ops/copy.ts";
 import { cacheMount } from "../ops/run/mounts/cache.ts";
@@ -14,7 +15,7 @@ export interface PlannedMounts {
 
 /** What a RUN step mounts, and the trees that takes. */
 export function mountsOf(compiler: StageCompiler, stage: Stage, step: RunStep): PlannedMounts {
-  const planner = new MountPlanner(compiler, stage);
+  const planner = new MountPlanner(compiler, stage, step.range);
   const mounts = step.mounts.map((mount) => planner.mount(mount));
   if (step.script !== undefined) mounts.push(scriptMount(compiler.tools, step.script));
   return { mounts, inputs: planner.inputs };
@@ -24,10 +25,12 @@ class MountPlanner {
   readonly inputs: (TreeVertex | Promise<TreeVertex>)[] = [];
   readonly #compiler: StageCompiler;
   readonly #stage: Stage;
+  readonly #range: Range;
 
-  constructor(compiler: StageCompiler, stage: Stage) {
+  constructor(compiler: StageCompiler, stage: Stage, range: Range) {
     this.#compiler = compiler;
     this.#stage = stage;
+    this.#range = range;
   }
 
   mount(mount: Mount): StepMount {
@@ -48,7 +51,7 @@ class MountPlanner {
   }
 
   #bind({ from, source, target, writable }: BindMount): StepMount {
-    const vertex = this.#compiler.sources.vertex(from, this.#stage);
+    const vertex = this.#compiler.sources.vertex(from, this.#stage, this.#range);
     const asLayers = writable || this.#compiler.sources.isFiltered(from);
     const input = this.#input(asLayers ? this.#copied(vertex, source) : vertex);
     return bindMount(this.#compiler.tools, { input, source, target, writable });
@@ -56,7 +59,8 @@ class MountPlanner {
 
   #cache({ from, ...mount }: CacheMount): StepMount {
     const { tools } = this.#compiler;
-    const input = from === undefined ? undefined : this.#input(this.#compiler.sources.vertex(from, this.#stage));
+    const input =
+      from === undefined ? undefined : this.#input(this.#compiler.sources.vertex(from, this.#stage, this.#range));
     return cacheMount(tools, tools.mounts, { ...mount, input });
   }
 
@@ -76,7 +80,7 @@ class MountPlanner {
     return Object.freeze({
       op,
       inputs: [sources.scratch(), vertex],
-      hints: { id, name: `[internal] prepare ${source} to be mounted`, hidden: true },
+      hints: { id, name: `[internal] prepare ${source} to be mounted`, hidden: true, askedBy: this.#range },
     });
   }
 }

@@ -5,6 +5,7 @@ import { HOST_PLATFORM } from "../../oci/platform.ts";
 import { parseReference, withDefaultTag } from "../../oci/reference.ts";
 import type { Platform } from "../../oci/types.ts";
 import type { ContextTree } from "../builder.ts";
+import type { Range } from "../dockerfile/language.ts";
 import type { GitSource, Source, Stage, TransferStep } from "../dockerfile/plan.ts";
 import type { Op, OpContext } from "../graph/graph.ts";
 import { FetchOp } from "../sources/fetched.ts";
@@ -26,18 +27,19 @@ export class Sources {
   }
 
   /** For COPY --from and mounts; undefined: the build's context. */
-  vertex(source: Source | undefined, stage: Stage): TreeVertex | Promise<TreeVertex> {
+  vertex(source: Source | undefined, stage: Stage, askedBy: Range): TreeVertex | Promise<TreeVertex> {
     if (source === undefined) return this.#context(undefined);
     if (source.kind === "stage") return this.#compiler.stage(source.index).then(({ last }) => last);
     if (source.kind === "context") return this.#context(source.name);
     if (source.kind === "scratch") return this.scratch();
     const { reference, platform, name } = source;
     const wish = { reference, platform, strict: this.#isStrict(stage, platform) };
-    return this.#once(`image ${name} ${JSON.stringify(platform)}`, `FROM ${name}`, () => this.#imageOp(wish));
+    const key = `image ${name} ${JSON.stringify(platform)}`;
+    return this.#once(key, `FROM ${name}`, () => this.#imageOp(wish), { askedBy });
   }
 
   /** ADD URL; the file's name in the folder that it gives. */
-  url(url: string, { destination, checksum }: TransferStep): { vertex: TreeVertex; name: string } {
+  url(url: string, { destination, checksum, range }: TransferStep): { vertex: TreeVertex; name: string } {
     const name = fileNameOf(url) ?? (destination.endsWith("/") ? undefined : "download");
     if (name === undefined) throw new EngineError("invalid", `cannot determine filename from url: ${url}`);
     const { tools, fetched } = this.#compiler;
@@ -47,11 +49,11 @@ export class Sources {
         await downloadFile(tools.remote, { url, folder, name, checksum }, context);
         return { root: folder, name: url };
       });
-    return { name, vertex: this.#once(`url ${url} ${checksum ?? ""}`, url, op) };
+    return { name, vertex: this.#once(`url ${url} ${checksum ?? ""}`, url, op, { askedBy: range }) };
   }
 
   /** ADD from a repository: all of it. */
-  git(git: GitSource, { keepGitDir = false, checksum }: TransferStep): TreeVertex {
+  git(git: GitSource, { keepGitDir = false, checksum, range }: TransferStep): TreeVertex {
     const { tools, orders, fetched } = this.#compiler;
     const agent = orders.request.ssh?.default;
     const op = () =>
@@ -62,11 +64,12 @@ export class Sources {
         return { root: folder, name: git.remote };
       });
     const key = `git ${git.remote}#${git.ref} ${keepGitDir} ${checksum ?? ""}`;
-    return this.#once(key, `[internal] load git source ${git.remote}${git.ref === "" ? "" : `#${git.ref}`}`, op);
+    const name = `[internal] load git source ${git.remote}${git.ref === "" ? "" : `#${git.ref}`}`;
+    return this.#once(key, name, op, { askedBy: range });
   }
 
   scratch(): TreeVertex {
-    return this.#once("scratch", "[internal] scratch", () => constant(SCRATCH), true);
+    return this.#once("scratch", "[internal] scratch", () => constant(SCRATCH), { hidden: true });
   }
 
   /** Whether a folder has files that are not to be seen. */
@@ -149,10 +152,15 @@ export class Sources {
     return new ImageOp((context) => this.#compiler.bases.find(wish, context));
   }
 
-  #once(key: string, name: string, op: () => Op<Tree, Made>, hidden = false): TreeVertex {
+  #once(
+    key: string,
+    name: string,
+    op: () => Op<Tree, Made>,
+    more: Pick<TreeVertex["hints"], "hidden" | "askedBy"> = {},
+  ): TreeVertex {
     const known = this.#vertices.get(key);
     if (known !== undefined) return known;
-    const hints = { id: this.#compiler.vertexId(["source", key]), name, hidden };
+    const hints = { id: this.#compiler.vertexId(["source", key]), name, ...more };
     const vertex = Object.freeze({ op: op(), inputs: [], hints });
     this.#vertices.set(key, vertex);
     return vertex;

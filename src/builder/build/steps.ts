@@ -129,7 +129,7 @@ function transferOf(compiler: StageCompiler, stage: Stage, step: TransferStep): 
     items.push({ kind: "selection", input: inputs.length, wish, unpack });
   };
   const paths = step.sources.flatMap((source) => (source.kind === "path" ? [patternOf(step, source)] : []));
-  if (paths.length > 0) select(compiler.sources.vertex(step.from, stage), paths, unpacks(step, true));
+  if (paths.length > 0) select(compiler.sources.vertex(step.from, stage, step.range), paths, unpacks(step, true));
   for (const source of step.sources) {
     if (source.kind === "inline") items.push({ kind: "inline", name: source.name, content: source.content });
     else if (source.kind === "url") {

@@ -48,6 +48,8 @@ export interface Hints<T> {
   readonly id: Digest;
   readonly name: string;
   readonly step?: VertexStep | undefined;
+  /** Of what is no step itself: the lines that ask for it. */
+  readonly askedBy?: VertexStep["range"] | undefined;
   /** Run it, whatever is kept; what comes of it replaces that. */
   readonly ignoreCache?: boolean | undefined;
   /** Nobody needs to see it. */

@@ -1,4 +1,5 @@
 import { type Digest, digestOf } from "../../base/digest.ts";
+import { EngineError } from "../../base/errors.ts";
 import { Below } from "../../snapshots/below.ts";
 import { LayerBuilder } from "../../snapshots/layer-builder.ts";
 import type { Op, OpContext } from "../graph/graph.ts";
@@ -50,8 +51,11 @@ export class FolderOp implements Op<Tree, Made> {
   }
 }
 
-/** What is in the way and no folder is left to the step that wants to work there. */
+/** "invalid", in the classic builder's words, for what is in the way and no folder. */
 function isThere(below: Below, path: string): boolean {
   const real = below.resolve(path.slice(1));
-  return real === "" || below.find(real) !== undefined;
+  if (real === "") return true;
+  const found = below.find(real);
+  if (found === undefined || found.stats.isDirectory()) return found !== undefined;
+  throw new EngineError("invalid", `Cannot mkdir: ${path} is not a directory`);
 }

@@ -57,7 +57,7 @@ async function scratchCopy(tools: Toolkit, tree: Tree | undefined, signal: Abort
     await snapshots.unmount(root);
     await snapshots.remove(id);
   };
-  await snapshots.prepare(id, below.chainId);
+  await snapshots.prepare(id, below.chainId, { bare: true });
   try {
     await snapshots.mount(id, root, { ephemeral: true });
     return { root, close };

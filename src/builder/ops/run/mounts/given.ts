@@ -2,6 +2,7 @@
 import { chmodSync, chownSync, closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import { digestOf } from "../../../../base/digest.ts";
 import { EngineError } from "../../../../base/errors.ts";
 import { fdPath } from "../../../../kernel/rooted.ts";
 import type { ContainerMount } from "../../../../runtime/container-mounts.ts";
@@ -21,6 +22,9 @@ export function tmpfsMount({ target, size }: TmpfsMount): StepMount {
     open: async () => ({ mounts, async [Symbol.asyncDispose]() {} }),
   };
 }
+
+/** One of its own for each. */
+const fileName = (parts: readonly string[]): string => digestOf(JSON.stringify(parts)).slice(-24);
 
 /** As BuildKit: 500 KiB. */
 const MAX_SECRET = 500 << 10;
@@ -43,7 +47,7 @@ export function secretMount(tools: Toolkit, mount: SecretMount, source: SecretSo
       // The engine's next start takes this mount away if nobody else does.
       const folder = tools.store.paths.shm(place.id);
       mountShm(folder, 4 << 20);
-      const file = join(folder, Buffer.from(`${id} ${target}`).toString("hex").slice(0, 200));
+      const file = join(folder, fileName([id, target]));
       writeFileSync(file, data, { mode: 0o600 });
       chownSync(file, uid, gid);
       chmodSync(file, mode);
@@ -68,7 +72,7 @@ export function sshMount(tools: Toolkit, mount: SshMount, source: SshSource | un
         if (!required) return NOTHING;
         throw new EngineError("invalid", `unset ssh forward key ${id}`, { hint: `give it by --ssh ${id}` });
       }
-      const name = `ssh-${Buffer.from(target).toString("hex").slice(-24)}`;
+      const name = `ssh-${fileName([id, target])}`;
       const path = join(tools.store.paths.bundle(place.id), name);
       const server = await listen(tools.store.paths.bundle(place.id), name, source, signal);
       chownSync(path, uid, gid);
