@@ -1,0 +1,43 @@
+/** gRPC's messages on a stream: a flag (1 byte; 1 means compressed), a length (4 bytes, big-endian), as many bytes. */
+import { EngineError } from "../../base/errors.ts";
+
+const HEADER = 5;
+/** Bytes of one message, as BuildKit has it. */
+const MAX_MESSAGE = 16 << 20;
+
+export function frame(body: Uint8Array): Buffer {
+  const whole = Buffer.allocUnsafe(HEADER + body.length);
+  whole[0] = 0;
+  whole.writeUInt32BE(body.length, 1);
+  whole.set(body, HEADER);
+  return whole;
+}
+
+/** The messages of a stream, each whole. Throws "too-large", and "invalid" for what is cut off or compressed. */
+export async function* messagesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let held: Buffer[] = [];
+  let length = 0;
+  let needed = HEADER;
+  for await (const chunk of stream) {
+    held.push(chunk);
+    length += chunk.length;
+    if (length < needed) continue;
+    let joined = held.length === 1 ? chunk : Buffer.concat(held);
+    for (needed = wholeLength(joined); joined.length >= needed; needed = wholeLength(joined)) {
+      yield joined.subarray(HEADER, needed);
+      joined = joined.subarray(needed);
+    }
+    held = [joined];
+    length = joined.length;
+  }
+  if (length > 0) throw new EngineError("invalid", "a gRPC stream ended within a message");
+}
+
+function wholeLength(bytes: Buffer): number {
+  if (bytes.length < HEADER) return HEADER;
+  if (bytes[0] !== 0) throw new EngineError("invalid", "compressed gRPC messages are not supported");
+  const size = bytes.readUInt32BE(1);
+  if (size > MAX_MESSAGE)
+    throw new EngineError("too-large", `a gRPC message of ${size} bytes is larger than ${MAX_MESSAGE}`);
+  return HEADER + size;
+}
