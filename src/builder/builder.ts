@@ -88,8 +88,8 @@ export interface BuildRequest {
   readonly entitlements?: readonly ("network.host" | "security.insecure")[] | undefined;
   /** `--security-opt`. */
   readonly securityOptions?: readonly string[] | undefined;
-  readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
-  readonly ssh?: Readonly<Record<string, SshSource>> | undefined;
+  readonly secrets?: Given<SecretSource> | undefined;
+  readonly ssh?: Given<SshSource> | undefined;
   readonly cacheFrom?: readonly CacheLocation[] | undefined;
   readonly cacheTo?: readonly CacheLocation[] | undefined;
   /** One layer in place of all that the build added. */
@@ -107,8 +107,11 @@ export interface BuildRequest {
   /** Run one after another when the result is there and still held. */
   readonly exporters?: readonly Exporter[] | undefined;
   /** For the registry (base images, caches): as X-Registry-Config, host → credentials. */
-  readonly credentials?: Readonly<Record<string, RegistryCredentials>> | undefined;
+  readonly credentials?: Given<RegistryCredentials> | undefined;
 }
+
+/** What is known by its name: all of it, or asked for when a step needs it. */
+export type Given<T> = Readonly<Record<string, T>> | ((name: string, signal: AbortSignal) => Promise<T | undefined>);
 
 export interface RegistryCredentials {
   readonly username?: string | undefined;

@@ -10,6 +10,7 @@ import { bytesOf, Mux } from "../../base/mux.ts";
 import type { Builder, BuildRequest, BuildResult, ExportInput } from "../../builder/builder.ts";
 import { openContexts } from "../../builder/context/open.ts";
 import { BuildError } from "../../builder/errors.ts";
+import { lookUp } from "../../builder/given.ts";
 import type { BuildAnswers } from "../../client/builds.ts";
 import { createClient } from "../../client/client.ts";
 import { openStore } from "../../store/open.ts";
@@ -92,13 +93,14 @@ test("a request reaches the builder as it was meant, and the result comes back",
 test("secrets and agents are asked for when they are used, as often as they are used", async (t) => {
   const asked: string[] = [];
   const { build } = await start(t, async ({ secrets, ssh }, signal) => {
-    assert.equal(String(await secrets?.one?.read(signal)), "value");
-    assert.equal(String(await secrets?.one?.read(signal)), "value");
-    const agent = (await ssh?.default?.connect(signal)) as Duplex;
+    const secret = async (id: string) => (await lookUp(secrets, id, signal))?.read(signal);
+    assert.equal(String(await secret("one")), "value");
+    assert.equal(String(await secret("one")), "value");
+    const agent = (await (await lookUp(ssh, "default", signal))?.connect(signal)) as Duplex;
     agent.end("question");
     assert.equal(await read(bytesOf(agent)), "answer to question");
-    await assert.rejects(secrets?.large?.read(signal) ?? Promise.resolve(), { kind: "too-large" });
-    await assert.rejects(secrets?.gone?.read(signal) ?? Promise.resolve(), {
+    await assert.rejects(secret("large"), { kind: "too-large" });
+    await assert.rejects(secret("gone"), {
       kind: "not-found",
       message: "no such secret",
     });

@@ -6,7 +6,8 @@ import { HOST_PLATFORM, platformRank } from "../../oci/platform.ts";
 import { familiarName, type Reference } from "../../oci/reference.ts";
 import type { Platform } from "../../oci/types.ts";
 import { parseManifest } from "../../oci/validate.ts";
-import type { RegistryCredentials } from "../builder.ts";
+import type { Given, RegistryCredentials } from "../builder.ts";
+import { credentialsFor } from "../given.ts";
 import type { OpContext } from "../graph/graph.ts";
 import type { Toolkit } from "../toolkit.ts";
 import type { LayeredTree } from "../tree.ts";
@@ -28,7 +29,7 @@ export class BaseImages {
   readonly #tools: Toolkit;
   readonly #lease: Lease;
   readonly #pull: boolean;
-  readonly #credentials: Readonly<Record<string, RegistryCredentials>>;
+  readonly #credentials: Given<RegistryCredentials>;
   readonly #found = new Map<string, Promise<BaseImage>>();
 
   constructor(
@@ -36,7 +37,7 @@ export class BaseImages {
     options: {
       readonly lease: Lease;
       readonly pull: boolean;
-      readonly credentials: Readonly<Record<string, RegistryCredentials>>;
+      readonly credentials: Given<RegistryCredentials>;
     },
   ) {
     this.#tools = tools;
@@ -85,7 +86,7 @@ export class BaseImages {
   async #fetch({ reference, platform }: ImageWish, { signal, transfer }: OpContext): Promise<void> {
     await this.#tools.images.pull(familiarName(reference), {
       platform: platformRank(HOST_PLATFORM, platform) > 0 ? undefined : platform,
-      credentials: this.#credentialsFor(reference),
+      credentials: await this.#credentialsFor(reference, signal),
       signal,
       onProgress: ({ id, status, progressDetail }) => {
         const { current, total } = progressDetail ?? {};
@@ -95,9 +96,8 @@ export class BaseImages {
     });
   }
 
-  #credentialsFor({ domain }: Reference) {
-    const names = domain === "docker.io" ? ["https://index.docker.io/v1/", "index.docker.io", "docker.io"] : [domain];
-    const found = names.map((name) => this.#credentials[name]).find((given) => given !== undefined);
+  async #credentialsFor({ domain }: Reference, signal: AbortSignal) {
+    const found = await credentialsFor(this.#credentials, domain, signal);
     return found === undefined ? undefined : { ...found };
   }
 

@@ -1,11 +1,13 @@
 /** --cache-from and --cache-to of one build. */
 import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
 import type { Lease } from "../../images/images.ts";
-import type { BuildRequest, CacheLocation, RegistryCredentials } from "../builder.ts";
+import { parseReference, withDefaultTag } from "../../oci/reference.ts";
+import type { BuildRequest, CacheLocation } from "../builder.ts";
 import { exportCache } from "../cache/shared/export.ts";
 import { documentOf, INLINE_FIELD, type KeptStep } from "../cache/shared/format.ts";
 import { CacheImports } from "../cache/shared/import.ts";
 import { type CachePlace, imagePlace, openPlace } from "../cache/shared/places.ts";
+import { credentialsFor } from "../given.ts";
 import type { Session } from "../graph/solver.ts";
 import type { BuildEvent } from "../progress.ts";
 import type { Toolkit } from "../toolkit.ts";
@@ -24,12 +26,12 @@ export interface CacheParts {
 /** Reads what the build may take from elsewhere; undefined when it asks for nothing. "invalid" for a place that is none, also to export to. */
 export async function openImports(parts: CacheParts): Promise<CacheImports | undefined> {
   const { tools, request, signal } = parts;
-  for (const location of request.cacheTo ?? []) if (location.type !== "inline") placeToWrite(parts, location);
+  for (const location of request.cacheTo ?? []) if (location.type !== "inline") await placeToWrite(parts, location);
   const locations = (request.cacheFrom ?? []).filter(({ type }) => type !== "inline");
   if (locations.length === 0) return undefined;
   const imports = new CacheImports(tools);
   for (const location of locations) {
-    const place = placeToRead(parts, location);
+    const place = await placeToRead(parts, location);
     await shownWork(parts, `importing cache manifest from ${place.name}`, (log) =>
       imports.read(place, { signal, log: (_stream, data) => log(data.toString().trimEnd()) }),
     );
@@ -38,7 +40,8 @@ export async function openImports(parts: CacheParts): Promise<CacheImports | und
 }
 
 /** An image that is here needs no registry. */
-function placeToRead({ tools, request }: CacheParts, location: CacheLocation): CachePlace {
+async function placeToRead(parts: CacheParts, location: CacheLocation): Promise<CachePlace> {
+  const { tools } = parts;
   const { ref } = location.attributes;
   if (location.type === "registry" && ref !== undefined) {
     try {
@@ -47,13 +50,13 @@ function placeToRead({ tools, request }: CacheParts, location: CacheLocation): C
       if (!["not-found", "invalid"].includes(errorKind(error))) throw error;
     }
   }
-  return openPlace(location, "from", { remote: tools.remote, credentials: credentialsOf(request.credentials) });
+  return await placeOf(parts, location, "from");
 }
 
-function placeToWrite({ tools, request }: CacheParts, location: CacheLocation): CachePlace {
+async function placeToWrite(parts: CacheParts, location: CacheLocation): Promise<CachePlace> {
   const { mode = "min" } = location.attributes;
   if (mode !== "min" && mode !== "max") throw new EngineError("invalid", `invalid mode of a cache: ${mode}`);
-  return openPlace(location, "to", { remote: tools.remote, credentials: credentialsOf(request.credentials) });
+  return await placeOf(parts, location, "to");
 }
 
 /** The configuration's field with what this stage's steps gave; nothing unless it is asked for. */
@@ -80,10 +83,7 @@ export async function exportCaches(parts: ExportParts, built: readonly PlatformB
       mode === "max" ? stepsOf(session, session.kept.keys()) : stepsBelow(session, last),
     );
     try {
-      const place = openPlace(location, "to", {
-        remote: tools.remote,
-        credentials: credentialsOf(request.credentials),
-      });
+      const place = await placeOf(parts, location, "to");
       await shownWork(parts, `exporting cache to ${place.name}`, (log) =>
         exportCache({ tools, lease, place, steps: once(steps), signal, log }),
       );
@@ -116,9 +116,10 @@ function once(steps: readonly KeptStep[]): KeptStep[] {
   return [...new Map(steps.map((step) => [step.key, step])).values()];
 }
 
-function credentialsOf(given: Readonly<Record<string, RegistryCredentials>> = {}) {
-  return (domain: string) => {
-    const names = domain === "docker.io" ? ["https://index.docker.io/v1/", "index.docker.io", "docker.io"] : [domain];
-    return names.map((name) => given[name]).find((found) => found !== undefined);
-  };
+/** The place of a location, with what the registry there asks for. */
+async function placeOf({ tools, request, signal }: CacheParts, location: CacheLocation, direction: "from" | "to") {
+  const { ref } = location.attributes;
+  const domain = ref === undefined ? undefined : withDefaultTag(parseReference(ref)).domain;
+  const credentials = domain === undefined ? undefined : await credentialsFor(request.credentials, domain, signal);
+  return openPlace(location, direction, { remote: tools.remote, credentials: () => credentials });
 }

@@ -44,9 +44,9 @@ class MountPlanner {
       case "tmpfs":
         return tmpfsMount(mount);
       case "secret":
-        return secretMount(tools, mount, secrets?.[mount.id]);
+        return secretMount(tools, mount, secrets);
       case "ssh":
-        return sshMount(tools, mount, ssh?.[mount.id]);
+        return sshMount(tools, mount, ssh);
     }
   }
 

@@ -7,6 +7,7 @@ import type { Platform } from "../../oci/types.ts";
 import type { ContextTree } from "../builder.ts";
 import type { Range } from "../dockerfile/language.ts";
 import type { GitSource, Source, Stage, TransferStep } from "../dockerfile/plan.ts";
+import { lookUp } from "../given.ts";
 import type { Op, OpContext } from "../graph/graph.ts";
 import { FetchOp } from "../sources/fetched.ts";
 import { checkOutGit } from "../sources/git.ts";
@@ -55,10 +56,10 @@ export class Sources {
   /** ADD from a repository: all of it. */
   git(git: GitSource, { keepGitDir = false, checksum, range }: TransferStep): TreeVertex {
     const { tools, orders, fetched } = this.#compiler;
-    const agent = orders.request.ssh?.default;
     const op = () =>
       new FetchOp(async (context) => {
         const folder = fetched.make();
+        const agent = await lookUp(orders.request.ssh, "default", context.signal);
         const socketFolder = tools.store.paths.execRoot;
         await checkOutGit({ git, folder, keepGitDir, checksum, agent, socketFolder }, context);
         return { root: folder, name: git.remote };

@@ -19,7 +19,9 @@ import type { StepMount } from "./mounts.ts";
 import type { Folder, ImageFiles } from "./sources.ts";
 import { type CopyOptions, Stage, type Step } from "./stage.ts";
 
-export interface CompiledProgram extends Required<Pick<BuildRequest, "contexts" | "secrets" | "ssh">> {
+export interface CompiledProgram extends Required<Pick<BuildRequest, "contexts">> {
+  readonly secrets: Readonly<Record<string, SecretSource>>;
+  readonly ssh: Readonly<Record<string, SshSource>>;
   readonly program: Dockerfile;
 }
 

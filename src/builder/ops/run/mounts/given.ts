@@ -7,8 +7,9 @@ import { EngineError } from "../../../../base/errors.ts";
 import { fdPath } from "../../../../kernel/rooted.ts";
 import type { ContainerMount } from "../../../../runtime/container-mounts.ts";
 import { mountShm, unmountShm } from "../../../../runtime/shm.ts";
-import type { SecretSource, SshSource } from "../../../builder.ts";
+import type { BuildRequest, SshSource } from "../../../builder.ts";
 import type { SecretMount, SshMount, TmpfsMount } from "../../../dockerfile/plan.ts";
+import { lookUp } from "../../../given.ts";
 import type { Toolkit } from "../../../toolkit.ts";
 import type { OpenMount, StepMount } from "../run.ts";
 
@@ -30,11 +31,12 @@ const fileName = (parts: readonly string[]): string => digestOf(JSON.stringify(p
 const MAX_SECRET = 500 << 10;
 
 /** What the secret is has no part in what the step is. It lies in memory only. */
-export function secretMount(tools: Toolkit, mount: SecretMount, source: SecretSource | undefined): StepMount {
+export function secretMount(tools: Toolkit, mount: SecretMount, given: BuildRequest["secrets"]): StepMount {
   const { id, target, env, required, mode, uid, gid } = mount;
   return {
     key: async () => ["secret", id, target ?? "", env ?? "", mode, uid, gid],
     async open(_inputs, { signal }, place): Promise<OpenMount> {
+      const source = await lookUp(given, id, signal);
       if (source === undefined) {
         if (!required) return NOTHING;
         throw new EngineError("invalid", `secret ${id}: not found`, { hint: `give it by --secret id=${id},src=FILE` });
@@ -63,11 +65,12 @@ export function secretMount(tools: Toolkit, mount: SecretMount, source: SecretSo
   };
 }
 
-export function sshMount(tools: Toolkit, mount: SshMount, source: SshSource | undefined): StepMount {
+export function sshMount(tools: Toolkit, mount: SshMount, given: BuildRequest["ssh"]): StepMount {
   const { id, target, required, mode, uid, gid } = mount;
   return {
     key: async () => ["ssh", id, target, mode, uid, gid],
     async open(_inputs, { signal }, place): Promise<OpenMount> {
+      const source = await lookUp(given, id, signal);
       if (source === undefined) {
         if (!required) return NOTHING;
         throw new EngineError("invalid", `unset ssh forward key ${id}`, { hint: `give it by --ssh ${id}` });
