@@ -24,6 +24,7 @@ const RANKS: Readonly<Record<string, number>> = {
   containers: 5,
   builder: 5,
   engine: 6,
+  buildkit: 6,
   api: 7,
   client: 7,
   compose: 8,

@@ -99,11 +99,11 @@ export function stopParsing(socket: Socket): void {
   (socket as { parser?: { remove?: () => void } | null }).parser?.remove?.();
 }
 
-function preamble({ raw }: PreparedAttach, { response, upgraded, version }: Takeover): string {
+function preamble({ raw }: PreparedAttach, { request, response, upgraded, version }: Takeover): string {
   const type =
     raw || version < TELLS_FRAMES ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream";
   const lines = [upgraded ? "HTTP/1.1 101 UPGRADED" : "HTTP/1.1 200 OK", `Content-Type: ${type}`];
-  if (upgraded) lines.push("Connection: Upgrade", "Upgrade: tcp");
+  if (upgraded) lines.push("Connection: Upgrade", `Upgrade: ${request.headers.upgrade === "h2c" ? "h2c" : "tcp"}`);
   for (const [name, value] of Object.entries(response.getHeaders())) lines.push(`${name}: ${String(value)}`);
   return `${lines.join("\r\n")}\r\n\r\n`;
 }

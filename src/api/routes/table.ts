@@ -1,6 +1,7 @@
 /** Every route. */
 import type { Route } from "../route.ts";
 import { buildRoutes } from "./build.ts";
+import { buildkitRoutes } from "./buildkit.ts";
 import { containerRoutes } from "./containers.ts";
 import { execRoutes } from "./exec.ts";
 import { imageRoutes } from "./images.ts";
@@ -17,6 +18,7 @@ export const routes: readonly Route[] = [
   ...execRoutes,
   ...imageRoutes,
   ...buildRoutes,
+  ...buildkitRoutes,
   ...networkRoutes,
   ...registryRoutes,
   ...manifestRoutes,

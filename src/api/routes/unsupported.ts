@@ -2,7 +2,6 @@
 import { EngineError } from "../../base/errors.ts";
 import { json, type Method, type Route, route } from "../route.ts";
 
-const BUILD_HINT = "Buildx is not supported yet: build with DOCKER_BUILDKIT=0 docker build, or with gantry build.";
 const CANCEL_HINT = "A build ends when its client closes the connection.";
 const PLUGIN_HINT = "Managed plugins are not supported.";
 const SWARM_HINT = "Swarm mode is not supported: run containers on this engine directly.";
@@ -45,8 +44,6 @@ const MANAGER_ONLY: readonly Row[] = [
 
 const NOT_DONE: readonly (readonly [...Row, message: string, hint: string])[] = [
   ["POST", "/build/cancel", "cancelling a build by its id is not implemented", CANCEL_HINT],
-  ["POST", "/session", "build sessions are not implemented", BUILD_HINT],
-  ["POST", "/grpc", "the build service is not implemented", BUILD_HINT],
   ["GET", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   ["POST", "/containers/{id}/checkpoints", "checkpoints are not implemented", "Stop and start the container instead."],
   [

@@ -1,5 +1,5 @@
 /** A gRPC client on a connection that the other side opened. */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
 import type { Duplex } from "node:stream";
 import { EngineError, errorMessage } from "../../base/errors.ts";
 import { decode } from "../protobuf/decode.ts";
@@ -25,6 +25,7 @@ export class GrpcClient {
 
   constructor(connection: Duplex) {
     const settings = { initialWindowSize: CALL_WINDOW, enablePush: false };
+    const { connect } = process.getBuiltinModule("node:http2");
     this.#session = connect("http://session", { createConnection: () => connection, settings });
     this.#session.once("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW));
     this.closed = new Promise((resolve) => {

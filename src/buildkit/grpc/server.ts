@@ -1,5 +1,5 @@
 /** A gRPC server on one connection, which somebody handed over. */
-import { type IncomingHttpHeaders, performServerHandshake, type ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import { decode } from "../protobuf/decode.ts";
@@ -50,6 +50,7 @@ const MAX_CALLS = 200;
 
 /** Resolves when the connection is over and every call of it has ended. */
 export async function serveGrpc(connection: Duplex, methods: ReadonlyMap<string, Method>): Promise<void> {
+  const { performServerHandshake } = process.getBuiltinModule("node:http2");
   const session = performServerHandshake(connection, { settings: { maxConcurrentStreams: MAX_CALLS } });
   const running = new Set<Promise<void>>();
   session.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {

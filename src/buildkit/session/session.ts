@@ -163,7 +163,7 @@ function duplexOf(call: ClientCall): Duplex {
       done();
     },
   });
-  return Duplex.from({ readable, writable });
+  return Duplex.from({ readable, writable } as unknown as Parameters<typeof Duplex.from>[0]);
 }
 
 async function* bodiesOf(call: ClientCall): AsyncGenerator<Uint8Array> {

@@ -8,17 +8,9 @@ export const BuildkitVersion = message({
   revision: one(3, "string"),
   dockerfileVersion: one(4, "string"),
 });
-export const GcPolicy = message({
-  all: one(1, "bool"),
-  keepDuration: one(2, "big"),
-  reservedSpace: one(3, "int"),
-  filters: many(4, "string"),
-  maxUsedSpace: one(5, "int"),
-});
 export const WorkerRecord = message({
   id: one(1, "string"),
   labels: map(2, "string"),
   platforms: many(3, Platform),
-  gcPolicy: many(4, GcPolicy),
   buildkitVersion: one(5, BuildkitVersion),
 });

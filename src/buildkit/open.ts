@@ -1,0 +1,18 @@
+import type { Buildkit, BuildkitParts } from "./buildkit.ts";
+import { serveGrpc } from "./grpc/server.ts";
+import { controlMethods } from "./services/control.ts";
+import { gatewayMethods } from "./services/gateway.ts";
+import { Sessions } from "./session/sessions.ts";
+import { History } from "./solve/history.ts";
+import { Jobs } from "./solve/jobs.ts";
+import { Results } from "./solve/results.ts";
+
+export function openBuildkit(parts: BuildkitParts): Buildkit {
+  const sessions = new Sessions();
+  const services = { ...parts, sessions, jobs: new Jobs(), history: new History(), results: new Results() };
+  const methods = new Map([...controlMethods(services), ...gatewayMethods(services)]);
+  return {
+    control: (connection) => serveGrpc(connection, methods),
+    session: (headers) => sessions.begin(headers),
+  };
+}

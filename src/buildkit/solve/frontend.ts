@@ -1,0 +1,163 @@
+/** The Dockerfile frontend: a build as the client's attributes ask for it, or one of the questions about a Dockerfile. */
+import { EngineError } from "../../base/errors.ts";
+import type { Builder, BuildRequest, CacheLocation } from "../../builder/builder.ts";
+import type { Contexts } from "../../builder/context/contexts.ts";
+import type { Images } from "../../images/images.ts";
+import { parseReference, withDefaultTag } from "../../oci/reference.ts";
+import type { Session } from "../session/session.ts";
+import type { Sessions } from "../session/sessions.ts";
+import type { Result } from "../wire/gateway.ts";
+import { type Attributes, cacheImports, cacheLocation, isTrue, optionsOf, prefixed } from "./attributes.ts";
+import { CONTEXT_VERTEX, contextVertex, type Gathered, gather } from "./contexts.ts";
+import { explainFailure } from "./failures.ts";
+import type { Job } from "./jobs.ts";
+import { type Outputs, outputsOf, responseOf } from "./outputs.ts";
+import { statusOfEvent } from "./progress.ts";
+import { answerQuestion } from "./questions.ts";
+import type { Results } from "./results.ts";
+
+export interface FrontendParts {
+  readonly builder: Builder;
+  readonly contexts: Contexts;
+  readonly images: Images;
+  readonly sessions: Sessions;
+  readonly results: Results;
+}
+
+export interface FrontendCall {
+  readonly frontend: string;
+  readonly attributes: Attributes;
+  readonly cacheImports: readonly { readonly type: string; readonly attrs: Attributes }[];
+  /** The images of other builds' results that this one starts from, by the inputs' names. */
+  readonly inputs: ReadonlyMap<string, string>;
+}
+
+const FRONTENDS: ReadonlySet<string> = new Set(["dockerfile.v0"]);
+
+/** Post-condition: everything that the job's outputs ask for is done, and `job.response` says so. */
+export async function runFrontend(parts: FrontendParts, job: Job, call: FrontendCall): Promise<Result> {
+  const { attributes, frontend } = call;
+  if (!FRONTENDS.has(frontend) && !isDockerfileImage(frontend, attributes))
+    throw new EngineError("not-implemented", `the frontend ${attributes.source ?? frontend} is not supported`, {
+      hint: "Builds are described by Dockerfiles.",
+    });
+  job.attributes = attributes;
+  const session = await parts.sessions.get(job.request.session, job.signal);
+  let gathered: Gathered | undefined;
+  try {
+    await using stack = new AsyncDisposableStack();
+    const { contexts } = parts;
+    const inputImage = (name: string) => call.inputs.get(name.split("::")[0] ?? name);
+    const { progress, signal } = job;
+    const wish = { attributes, session, contexts, progress, signal, stack, inputImage };
+    gathered = await gather(wish);
+    const answer = await answerQuestion(parts.builder, attributes, gathered.dockerfile);
+    return answer ?? (await build(parts, job, call, { session, gathered }));
+  } catch (error) {
+    throw explainFailure(error, gathered?.dockerfile);
+  }
+}
+
+/** `# syntax=docker/dockerfile:1` as a client asks for it by itself. */
+const isDockerfileImage = (frontend: string, { source = "" }: Attributes): boolean =>
+  frontend === "gateway.v0" && /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(source);
+
+interface Ready {
+  readonly session: Session;
+  readonly gathered: Gathered;
+}
+
+async function build(
+  { builder, images, results }: FrontendParts,
+  job: Job,
+  call: FrontendCall,
+  { session, gathered }: Ready,
+): Promise<Result> {
+  const { request, progress, signal } = job;
+  const outputs = outputsOf(request, async () => session);
+  const { definition, ...files } = gathered;
+  const names = Object.keys(gathered.contexts ?? {}).map(contextVertex);
+  const skip = new Set([CONTEXT_VERTEX, ...names]);
+  const place = () => ({ vertex: definition, text: gathered.dockerfile.text });
+  const result = await builder.build(
+    { ...requestOf(call, job, session), ...files, ...storedAs(outputs) },
+    {
+      signal,
+      onProgress: (event) => {
+        const part = statusOfEvent(event, skip, place);
+        if (part !== undefined) progress.tell(part);
+      },
+    },
+  );
+  await pushAll({ images, outputs, session, job });
+  job.response = responseOf(result, outputs);
+  return results.keep(result, outputs.store);
+}
+
+/** Nothing asked for means: the cache alone. */
+const storedAs = ({ tags, store, exporters }: Outputs): Pick<BuildRequest, "tags" | "store" | "exporters"> => ({
+  tags,
+  store,
+  exporters,
+});
+
+function requestOf({ attributes, cacheImports: imports }: FrontendCall, { request, progress }: Job, session: Session) {
+  const options = optionsOf(attributes);
+  const known = (type: string, attrs: Attributes): CacheLocation[] => {
+    const location = type === "local" ? undefined : cacheLocation(type, attrs);
+    if (location === undefined) progress.note(`the cache of type ${type} is not supported here, and left out`);
+    return location === undefined ? [] : [location];
+  };
+  const inline = isTrue(attributes["build-arg:BUILDKIT_INLINE_CACHE"])
+    ? [{ type: "inline", attributes: {} } as const]
+    : [];
+  const cacheFrom = [...imports, ...cacheImports(attributes), ...(request.cache?.imports ?? [])];
+  const cacheTo = request.cache?.exports ?? [];
+  return {
+    ...options,
+    entitlements: request.entitlements.filter((name) => name === "network.host" || name === "security.insecure"),
+    cacheFrom: unique(cacheFrom.flatMap(({ type, attrs }) => known(type, attrs))),
+    cacheTo: [...cacheTo.flatMap(({ type, attrs }) => known(type, attrs)), ...inline],
+    sourceDateEpoch: epochOf(request.exporters, prefixed(attributes, "build-arg:")),
+    secrets: (id: string, signal: AbortSignal) => session.secret(id, signal),
+    ssh: (id: string, signal: AbortSignal) => session.agent(id, signal),
+    credentials: (host: string, signal: AbortSignal) => session.credentials(host, signal),
+  };
+}
+
+const unique = (locations: readonly CacheLocation[]): CacheLocation[] => [
+  ...new Map(locations.map((location) => [JSON.stringify(location), location])).values(),
+];
+
+function epochOf(exporters: Job["request"]["exporters"], { SOURCE_DATE_EPOCH }: Attributes): number | undefined {
+  const given = exporters
+    .map(({ attrs }) => attrs["source-date-epoch"])
+    .find((text) => text !== undefined && text !== "");
+  // The builder itself knows the build argument.
+  return SOURCE_DATE_EPOCH === undefined && given !== undefined && /^\d{1,12}$/.test(given) ? Number(given) : undefined;
+}
+
+interface Pushing {
+  readonly images: Images;
+  readonly outputs: Outputs;
+  readonly session: Session;
+  readonly job: Job;
+}
+
+async function pushAll({ images, outputs, session, job }: Pushing): Promise<void> {
+  const { progress, signal } = job;
+  for (const name of outputs.push) {
+    await progress.shown(`pushing ${name}`, async (log) => {
+      const reference = withDefaultTag(parseReference(name));
+      const host = reference.domain === "docker.io" ? "https://index.docker.io/v1/" : reference.domain;
+      const credentials = await session.credentials(host, signal);
+      await images.push(name, {
+        credentials: credentials === undefined ? undefined : { ...credentials },
+        signal,
+        onProgress: ({ status, id }) => {
+          if (status !== undefined && id === undefined) log(status);
+        },
+      });
+    });
+  }
+}

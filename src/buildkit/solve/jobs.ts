@@ -1,0 +1,75 @@
+/** Builds under way, by the name that their client gave them. */
+import { EngineError } from "../../base/errors.ts";
+import { Arrivals } from "../session/arrivals.ts";
+import type { SolveRequest } from "../wire/control.ts";
+import { Progress } from "./progress.ts";
+
+/** Milliseconds that a build which is over can still be asked about: clients ask for its progress beside its result. */
+const REMEMBERED = 10_000;
+
+export class Job {
+  readonly request: SolveRequest;
+  readonly progress = new Progress();
+  readonly createdAt = Date.now();
+  completedAt: number | undefined;
+  /** Aborts when the client gave the build up, or is gone, and when the build is over. */
+  readonly signal: AbortSignal;
+  /** Of the frontend that ran last. */
+  attributes: Readonly<Record<string, string>> = {};
+  /** What exporters said. */
+  response: Readonly<Record<string, string>> = {};
+  readonly #over = new AbortController();
+  readonly #returned = Promise.withResolvers<void>();
+
+  constructor(request: SolveRequest, signal: AbortSignal) {
+    this.request = request;
+    this.signal = AbortSignal.any([signal, this.#over.signal]);
+    this.#returned.promise.catch(() => {});
+  }
+
+  /** The client's own part of the build has ended, with an error or without. */
+  return(error?: Error): void {
+    if (error === undefined) this.#returned.resolve();
+    else this.#returned.reject(error);
+  }
+
+  /** Resolves, or rejects, as the client returns. */
+  async returned(): Promise<void> {
+    const { promise: gone, reject } = Promise.withResolvers<never>();
+    const abort = () => reject(new EngineError("cancelled", "the build was cancelled"));
+    this.signal.addEventListener("abort", abort, { once: true });
+    if (this.signal.aborted) abort();
+    try {
+      await Promise.race([this.#returned.promise, gone]);
+    } finally {
+      this.signal.removeEventListener("abort", abort);
+    }
+  }
+
+  end(): void {
+    this.completedAt = Date.now();
+    this.progress.end();
+    this.#over.abort(new EngineError("cancelled", "the build is over"));
+  }
+}
+
+export class Jobs {
+  readonly #jobs = new Arrivals<Job>();
+
+  begin(request: SolveRequest, signal: AbortSignal): Job {
+    if (request.ref === "") throw new EngineError("invalid", "the build has no name (Ref)");
+    if (this.#jobs.has(request.ref)) throw new EngineError("conflict", `job ID ${request.ref} exists`);
+    const job = new Job(request, signal);
+    this.#jobs.add(request.ref, job);
+    return job;
+  }
+
+  end(job: Job): void {
+    job.end();
+    setTimeout(() => this.#jobs.remove(job.request.ref, job), REMEMBERED).unref();
+  }
+
+  get(ref: string, signal: AbortSignal): Promise<Job> {
+    return this.#jobs.get(ref, signal, () => new EngineError("not-found", `no such job ${ref}`));
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * A build's events as BuildKit's status messages, for any number of readers. Nothing is held for long: what a slow reader did not take is
+ * put together (a vertex is its last state), and of its log the oldest goes. Who comes late begins with what is known.
+ */
+import { type Digest, digestOf } from "../../base/digest.ts";
+import { errorMessage } from "../../base/errors.ts";
+import type { BuildEvent, Vertex as BuilderVertex } from "../../builder/builder.ts";
+import type { PartOf } from "../protobuf/message.ts";
+import {
+  type StatusResponse,
+  timestamp,
+  type Vertex,
+  type VertexLog,
+  type VertexStatus,
+  type VertexWarning,
+} from "../wire/control.ts";
+
+type Shown = PartOf<typeof Vertex>;
+type Line = PartOf<typeof VertexLog>;
+
+/** Bytes of log that wait for one reader. */
+const MAX_LOG = 2 << 20;
+/** Transfers of one build that are told of. */
+const MAX_STATUSES = 5000;
+
+const CUT = Buffer.from("[earlier output was left out: it was not read in time]\n");
+
+export class Progress {
+  readonly #known = new Pending();
+  readonly #readers = new Set<Pending>();
+  #ended = false;
+
+  tell(part: StatusResponse): void {
+    if (this.#ended) return;
+    for (const pending of [this.#known, ...this.#readers]) pending.add(part);
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const reader of this.#readers) reader.wake();
+  }
+
+  /** From what is known to the end. */
+  async *read(signal: AbortSignal): AsyncGenerator<StatusResponse> {
+    const pending = new Pending();
+    for (const part of this.#known.take({ keep: true })) pending.add(part);
+    this.#readers.add(pending);
+    const wake = () => pending.wake();
+    signal.addEventListener("abort", wake, { once: true });
+    try {
+      while (!signal.aborted) {
+        yield* pending.take();
+        if (this.#ended && pending.empty) return;
+        await pending.more(() => this.#ended || signal.aborted);
+      }
+    } finally {
+      signal.removeEventListener("abort", wake);
+      this.#readers.delete(pending);
+    }
+  }
+
+  /** Work that is no step of the builder's. */
+  async shown<T>(name: string, work: (log: (text: string) => void) => Promise<T>): Promise<T> {
+    const vertex = { digest: digestOf(`buildkit ${name}`), name, started: timestamp(Date.now()) };
+    const log = (text: string) =>
+      this.tell({
+        logs: [{ vertex: vertex.digest, timestamp: timestamp(Date.now()), stream: 1, msg: Buffer.from(`${text}\n`) }],
+      });
+    this.tell({ vertexes: [vertex] });
+    try {
+      const done = await work(log);
+      this.tell({ vertexes: [{ ...vertex, completed: timestamp(Date.now()) }] });
+      return done;
+    } catch (error) {
+      this.tell({ vertexes: [{ ...vertex, completed: timestamp(Date.now()), error: errorMessage(error) }] });
+      throw error;
+    }
+  }
+
+  /** Something to know that stops nothing. */
+  note(text: string): void {
+    void this.shown("[internal] notes", async (log) => log(text));
+  }
+
+  /** For the history: how many steps ran, and how. */
+  counts(): { readonly total: number; readonly cached: number; readonly completed: number; readonly warnings: number } {
+    const vertices = this.#known.vertices;
+    return {
+      total: vertices.length,
+      cached: vertices.filter(({ cached }) => cached).length,
+      completed: vertices.filter(({ completed }) => completed !== undefined).length,
+      warnings: this.#known.warnings,
+    };
+  }
+}
+
+/** What one reader has not seen yet. */
+class Pending {
+  readonly #vertices = new Map<string, Shown>();
+  readonly #statuses = new Map<string, PartOf<typeof VertexStatus>>();
+  #logs: Line[] = [];
+  #logBytes = 0;
+  #warnings: PartOf<typeof VertexWarning>[] = [];
+  #wake: (() => void) | undefined;
+
+  get empty(): boolean {
+    return this.#vertices.size + this.#statuses.size + this.#logs.length + this.#warnings.length === 0;
+  }
+
+  get vertices(): readonly Shown[] {
+    return [...this.#vertices.values()];
+  }
+
+  get warnings(): number {
+    return this.#warnings.length;
+  }
+
+  add({ vertexes = [], statuses = [], logs = [], warnings = [] }: StatusResponse): void {
+    for (const vertex of vertexes) this.#vertices.set(vertex.digest ?? "", vertex);
+    for (const status of statuses) {
+      const key = `${status.vertex} ${status.id}`;
+      if (this.#statuses.size < MAX_STATUSES || this.#statuses.has(key)) this.#statuses.set(key, status);
+    }
+    for (const log of logs) this.#log(log);
+    this.#warnings.push(...warnings);
+    this.wake();
+  }
+
+  /** In messages of moderate size. */
+  *take({ keep = false } = {}): Generator<StatusResponse> {
+    if (this.empty) return;
+    const [vertexes, statuses, logs, warnings] = [
+      this.vertices,
+      [...this.#statuses.values()],
+      this.#logs,
+      this.#warnings,
+    ];
+    if (!keep) {
+      this.#vertices.clear();
+      this.#statuses.clear();
+      this.#logs = [];
+      this.#logBytes = 0;
+      this.#warnings = [];
+    }
+    yield { vertexes, statuses, warnings };
+    for (let at = 0; at < logs.length; at += 64) yield { logs: logs.slice(at, at + 64) };
+  }
+
+  wake(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** Resolves when something was added, or somebody woke it. */
+  more(over: () => boolean): Promise<void> {
+    if (!this.empty || over()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #log(log: Line): void {
+    this.#logs.push(log);
+    this.#logBytes += log.msg?.length ?? 0;
+    while (this.#logBytes > MAX_LOG && this.#logs.length > 1) {
+      this.#logBytes -= this.#logs.shift()?.msg?.length ?? 0;
+      const [oldest] = this.#logs;
+      if (oldest !== undefined && oldest.msg !== CUT) {
+        this.#logs[0] = { ...oldest, msg: CUT };
+        this.#logBytes += CUT.length - (oldest.msg?.length ?? 0);
+      }
+    }
+  }
+}
+
+/** The vertex that findings about the Dockerfile hang on. */
+export interface WarningPlace {
+  readonly vertex: Digest;
+  readonly text: string;
+}
+
+/** `skip`: names of vertices that are shown otherwise. Undefined for what BuildKit's displays have no place for. */
+export function statusOfEvent(
+  event: BuildEvent,
+  skip: ReadonlySet<string>,
+  place: () => WarningPlace,
+): StatusResponse | undefined {
+  switch (event.type) {
+    case "vertex":
+      return skip.has(event.vertex.name) || isQuiet(event.vertex)
+        ? undefined
+        : { vertexes: [shownVertex(event.vertex)] };
+    case "log":
+      return {
+        logs: [{ vertex: event.vertex, timestamp: timestamp(event.time), stream: event.stream, msg: event.data }],
+      };
+    case "transfer": {
+      const { vertex, id, current, total = 0, completed } = event;
+      return { statuses: [shownTransfer({ vertex, id, current, total, completed })] };
+    }
+    case "warning": {
+      const { vertex, text } = place();
+      const { rule, message, description, url, range } = event.warning;
+      return {
+        warnings: [
+          {
+            vertex,
+            level: 1,
+            short: Buffer.from(`${rule}: ${message} (line ${range.start.line})`),
+            detail: [Buffer.from(description)],
+            url,
+            info: { filename: event.file, data: Buffer.from(text), language: "Dockerfile" },
+            ranges: [{ start: { line: range.start.line }, end: { line: range.end.line } }],
+          },
+        ],
+      };
+    }
+  }
+}
+
+/** Steps that change the configuration alone are no steps to BuildKit; one that failed is shown. */
+const isQuiet = ({ step, error }: BuilderVertex): boolean => step?.metadata === true && error === undefined;
+
+export function shownVertex({
+  digest,
+  inputs,
+  name,
+  cached = false,
+  startedAt,
+  completedAt,
+  error,
+}: BuilderVertex): Shown {
+  const started = startedAt ?? completedAt;
+  return {
+    digest,
+    inputs,
+    name,
+    cached,
+    error,
+    ...(started !== undefined && { started: timestamp(started) }),
+    ...(completedAt !== undefined && { completed: timestamp(Math.max(completedAt, started ?? 0)) }),
+  };
+}
+
+export interface Transfer {
+  readonly vertex: string;
+  readonly id: string;
+  readonly current: number;
+  readonly total: number;
+  readonly completed: boolean;
+}
+
+export function shownTransfer({ vertex, id, current, total, completed }: Transfer): PartOf<typeof VertexStatus> {
+  const now = timestamp(Date.now());
+  return { id, vertex, name: id, current, total, timestamp: now, started: now, ...(completed && { completed: now }) };
+}
