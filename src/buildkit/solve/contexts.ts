@@ -6,7 +6,8 @@ import type { Contexts, DockerfileText, OwnedContext } from "../../builder/conte
 import { readDockerfile, readIgnore } from "../../builder/context/dockerfile-file.ts";
 import type { FolderWish, Session } from "../session/session.ts";
 import { type Attributes, isTrue, prefixed } from "./attributes.ts";
-import { type Progress, shownTransfer } from "./progress.ts";
+import { shownTransfer } from "./events.ts";
+import type { Progress } from "./progress.ts";
 
 export interface Gathering {
   readonly attributes: Attributes;
@@ -36,15 +37,16 @@ export const vertexDigest = (name: string): ReturnType<typeof digestOf> => diges
 /** Post-condition: every context is here, and freed with the stack. */
 export async function gather(gathering: Gathering): Promise<Gathered> {
   const { attributes } = gathering;
+  const asks = attributes.requestid !== undefined;
   const remote = remoteOf(attributes);
   const main = remote === undefined ? undefined : await fetched(gathering, remote);
   const local = main === undefined || attributes.dockerfilekey !== undefined;
   const dockerfile = local ? await sentDockerfile(gathering) : ownDockerfile(gathering, main);
-  const context =
-    main?.tree ?? (await folder(gathering, attributes.contextkey ?? "context", CONTEXT_VERTEX, dockerfile.ignore));
+  // A question about the Dockerfile needs no other file.
+  const context = asks ? undefined : (main?.tree ?? (await mainFolder(gathering, dockerfile.ignore)));
   const named = prefixed(attributes, "context:");
   const contexts: Record<string, NamedContext> = {};
-  for (const [key, value] of Object.entries(named)) {
+  for (const [key, value] of asks ? [] : Object.entries(named)) {
     const [name = key] = key.split("::");
     contexts[name] = await namedContext(gathering, name, value);
   }
@@ -52,7 +54,7 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
   return {
     // The client left these files out already; the lines are for the warnings, or hold for what was fetched.
     dockerfile: { text, name, ...(main === undefined && { ignored: ignore }) },
-    context: main === undefined ? context : { ...context, ignore },
+    context: main === undefined || context === undefined ? context : { ...context, ignore },
     contexts,
     definition: vertexDigest(definitionVertex(name)),
   };
@@ -135,6 +137,9 @@ async function namedContext(gathering: Gathering, name: string, value: string): 
   return { kind: "tree", tree: await folder(gathering, rest, contextVertex(name), ignore) };
 }
 
+const mainFolder = (gathering: Gathering, ignore: readonly string[]): Promise<ContextTree> =>
+  folder(gathering, gathering.attributes.contextkey ?? "context", CONTEXT_VERTEX, ignore);
+
 function folder(gathering: Gathering, name: string, vertex: string, excludes: readonly string[]): Promise<ContextTree> {
   return sent(gathering, { name, excludes }, vertex, "transferring context:");
 }
@@ -146,6 +151,8 @@ async function sent(gathering: Gathering, wish: FolderWish, vertex: string, labe
   const part = wish.follow === undefined ? "" : ` ${wish.follow.join(" ")}`;
   return await gathering.progress.shown(vertex, async () => {
     let bytes = 0;
+    let received = 0;
+    const shown = throttled((total: number) => tell(bytes + received, bytes + total, false));
     const tell = (current: number, total: number, completed: boolean) =>
       progress.tell({
         statuses: [shownTransfer({ vertex: vertexDigest(vertex), id: label, current, total, completed })],
@@ -158,7 +165,10 @@ async function sent(gathering: Gathering, wish: FolderWish, vertex: string, labe
           bytes += length;
         }),
         contents: (numbers) => files.contents(numbers),
-        onProgress: throttled((received, total) => tell(bytes + received, bytes + total, false)),
+        onProgress: (now, total) => {
+          received = now;
+          shown(total);
+        },
         signal,
       }),
     );
@@ -169,7 +179,7 @@ async function sent(gathering: Gathering, wish: FolderWish, vertex: string, labe
         await contexts.remove(cacheName);
       });
     stack.use(owned);
-    tell(bytes, 0, true);
+    tell(bytes + received, 0, true);
     return owned.tree;
   });
 }
@@ -184,11 +194,11 @@ async function* counted(lines: AsyncIterable<string>, count: (length: number) =>
 /** Milliseconds between two events of one transfer. */
 const PAUSE = 100;
 
-function throttled(tell: (received: number, total: number) => void): (received: number, total: number) => void {
+function throttled(tell: (total: number) => void): (total: number) => void {
   let told = 0;
-  return (received, total) => {
+  return (total) => {
     if (Date.now() - told < PAUSE) return;
     told = Date.now();
-    tell(received, total);
+    tell(total);
   };
 }

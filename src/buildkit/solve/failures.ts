@@ -1,11 +1,10 @@
-/** A build's failure with its place in the Dockerfile, so that clients print the lines. */
-import { errorMessage } from "../../base/errors.ts";
+/** A build's failure in BuildKit's words, with its place in the Dockerfile, so that clients print the lines. */
+import { EngineError, errorKind, errorMessage } from "../../base/errors.ts";
 import { DockerfileError } from "../../builder/dockerfile/errors.ts";
 import type { Range } from "../../builder/dockerfile/language.ts";
 import { BuildError } from "../../builder/errors.ts";
 import { StatusError, statusOf, UNKNOWN } from "../grpc/status.ts";
-import { encode } from "../protobuf/encode.ts";
-import { ERROR_SOURCE_TYPE, ErrorSource } from "../wire/status.ts";
+import { ERROR_SOURCE_TYPE } from "../wire/status.ts";
 
 export interface DockerfileSource {
   readonly name: string;
@@ -14,17 +13,29 @@ export interface DockerfileSource {
 
 /** The error as its client gets it. `file`: the Dockerfile, as far as it was read. */
 export function explainFailure(error: unknown, file: DockerfileSource | undefined): unknown {
-  const range =
-    error instanceof BuildError ? error.step.range : error instanceof DockerfileError ? error.range : undefined;
-  if (file === undefined || range === undefined || file.text === "") return error;
-  const details = [{ typeUrl: ERROR_SOURCE_TYPE, value: encode(ErrorSource, sourceOf(file, range)) }];
-  // The command that the hint of a failed step names is another client's.
-  if (error instanceof BuildError)
-    return new StatusError({ code: UNKNOWN, message: errorMessage(error), details }, error);
-  return new StatusError({ ...statusOf(error), details }, error);
+  if (!(error instanceof EngineError) || ["cancelled", "internal", "unavailable"].includes(errorKind(error)))
+    return error;
+  const isStep = error instanceof BuildError;
+  const range = isStep ? error.step.range : error instanceof DockerfileError ? error.range : undefined;
+  const details = file === undefined || range === undefined || file.text === "" ? [] : [detailOf(file, range)];
+  // Any other code would be printed before the message. The command in the hint of a failed step is another client's.
+  const message = isStep ? inBuildkitWords(errorMessage(error)) : (statusOf(error).message ?? "");
+  return new StatusError({ code: UNKNOWN, message, details }, error);
 }
 
-const sourceOf = ({ name, text }: DockerfileSource, { start, end }: Range) => ({
-  info: { filename: name, data: Buffer.from(text), language: "Dockerfile" },
-  ranges: [{ start: { line: start.line }, end: { line: Math.max(start.line, end.line) } }],
-});
+/** Of a RUN step. */
+export const inBuildkitWords = (message: string): string =>
+  message.replace(
+    /^The command '(.*)' returned a non-zero code: (\d+)(.*)$/s,
+    (_, command: string, code: string, why: string) =>
+      `process "${command}" did not complete successfully: exit code: ${code}${why}`,
+  );
+
+/** JSON in place of Protocol Buffers, as the type's name says. */
+function detailOf({ name, text }: DockerfileSource, { start, end }: Range) {
+  const source = {
+    info: { filename: name, data: Buffer.from(text).toString("base64"), language: "Dockerfile" },
+    ranges: [{ start: { line: start.line }, end: { line: Math.max(start.line, end.line) } }],
+  };
+  return { typeUrl: ERROR_SOURCE_TYPE, value: Buffer.from(JSON.stringify(source)) };
+}

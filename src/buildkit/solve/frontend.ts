@@ -9,10 +9,10 @@ import type { Sessions } from "../session/sessions.ts";
 import type { Result } from "../wire/gateway.ts";
 import { type Attributes, cacheImports, cacheLocation, isTrue, optionsOf, prefixed } from "./attributes.ts";
 import { CONTEXT_VERTEX, contextVertex, type Gathered, gather } from "./contexts.ts";
+import { EventTranslator } from "./events.ts";
 import { explainFailure } from "./failures.ts";
 import type { Job } from "./jobs.ts";
 import { type Outputs, outputsOf, responseOf } from "./outputs.ts";
-import { statusOfEvent } from "./progress.ts";
 import { answerQuestion } from "./questions.ts";
 import type { Results } from "./results.ts";
 
@@ -78,13 +78,13 @@ async function build(
   const { definition, ...files } = gathered;
   const names = Object.keys(gathered.contexts ?? {}).map(contextVertex);
   const skip = new Set([CONTEXT_VERTEX, ...names]);
-  const place = () => ({ vertex: definition, text: gathered.dockerfile.text });
+  const events = new EventTranslator({ skip, definition, text: gathered.dockerfile.text });
   const result = await builder.build(
     { ...requestOf(call, job, session), ...files, ...storedAs(outputs) },
     {
       signal,
       onProgress: (event) => {
-        const part = statusOfEvent(event, skip, place);
+        const part = events.translate(event);
         if (part !== undefined) progress.tell(part);
       },
     },

@@ -2,9 +2,8 @@
  * A build's events as BuildKit's status messages, for any number of readers. Nothing is held for long: what a slow reader did not take is
  * put together (a vertex is its last state), and of its log the oldest goes. Who comes late begins with what is known.
  */
-import { type Digest, digestOf } from "../../base/digest.ts";
+import { digestOf } from "../../base/digest.ts";
 import { errorMessage } from "../../base/errors.ts";
-import type { BuildEvent, Vertex as BuilderVertex } from "../../builder/builder.ts";
 import type { PartOf } from "../protobuf/message.ts";
 import {
   type StatusResponse,
@@ -171,86 +170,4 @@ class Pending {
       }
     }
   }
-}
-
-/** The vertex that findings about the Dockerfile hang on. */
-export interface WarningPlace {
-  readonly vertex: Digest;
-  readonly text: string;
-}
-
-/** `skip`: names of vertices that are shown otherwise. Undefined for what BuildKit's displays have no place for. */
-export function statusOfEvent(
-  event: BuildEvent,
-  skip: ReadonlySet<string>,
-  place: () => WarningPlace,
-): StatusResponse | undefined {
-  switch (event.type) {
-    case "vertex":
-      return skip.has(event.vertex.name) || isQuiet(event.vertex)
-        ? undefined
-        : { vertexes: [shownVertex(event.vertex)] };
-    case "log":
-      return {
-        logs: [{ vertex: event.vertex, timestamp: timestamp(event.time), stream: event.stream, msg: event.data }],
-      };
-    case "transfer": {
-      const { vertex, id, current, total = 0, completed } = event;
-      return { statuses: [shownTransfer({ vertex, id, current, total, completed })] };
-    }
-    case "warning": {
-      const { vertex, text } = place();
-      const { rule, message, description, url, range } = event.warning;
-      return {
-        warnings: [
-          {
-            vertex,
-            level: 1,
-            short: Buffer.from(`${rule}: ${message} (line ${range.start.line})`),
-            detail: [Buffer.from(description)],
-            url,
-            info: { filename: event.file, data: Buffer.from(text), language: "Dockerfile" },
-            ranges: [{ start: { line: range.start.line }, end: { line: range.end.line } }],
-          },
-        ],
-      };
-    }
-  }
-}
-
-/** Steps that change the configuration alone are no steps to BuildKit; one that failed is shown. */
-const isQuiet = ({ step, error }: BuilderVertex): boolean => step?.metadata === true && error === undefined;
-
-export function shownVertex({
-  digest,
-  inputs,
-  name,
-  cached = false,
-  startedAt,
-  completedAt,
-  error,
-}: BuilderVertex): Shown {
-  const started = startedAt ?? completedAt;
-  return {
-    digest,
-    inputs,
-    name,
-    cached,
-    error,
-    ...(started !== undefined && { started: timestamp(started) }),
-    ...(completedAt !== undefined && { completed: timestamp(Math.max(completedAt, started ?? 0)) }),
-  };
-}
-
-export interface Transfer {
-  readonly vertex: string;
-  readonly id: string;
-  readonly current: number;
-  readonly total: number;
-  readonly completed: boolean;
-}
-
-export function shownTransfer({ vertex, id, current, total, completed }: Transfer): PartOf<typeof VertexStatus> {
-  const now = timestamp(Date.now());
-  return { id, vertex, name: id, current, total, timestamp: now, started: now, ...(completed && { completed: now }) };
 }

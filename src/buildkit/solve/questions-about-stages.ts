@@ -90,5 +90,5 @@ function mountsOf(stages: readonly ParsedStage[], type: string): object[] {
 
 function table(head: readonly [string, string], rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...[head, ...rows].map(([first]) => first.length)) + 4;
-  return [head, ...rows].map(([first, second]) => `${first.padEnd(width)}${second}`.trimEnd()).join("\n") + "\n";
+  return `${[head, ...rows].map(([first, second]) => `${first.padEnd(width)}${second}`.trimEnd()).join("\n")}\n`;
 }

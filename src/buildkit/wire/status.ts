@@ -1,16 +1,10 @@
 /** google.rpc.Status, and what BuildKit puts into its details. */
 import { many, message, one, type PartOf } from "../protobuf/message.ts";
-import { Range, SourceInfo } from "./ops.ts";
 
 export const Any = message({ typeUrl: one(1, "string"), value: one(2, "bytes") });
 
 export const Status = message({ code: one(1, "int"), message: one(2, "string"), details: many(3, Any) });
 export type StatusPart = PartOf<typeof Status>;
 
-/** Where in a file the error is. Its type has this name in Any. */
-export const ErrorSource = message({ info: one(1, SourceInfo), ranges: many(2, Range) });
+/** Where in a file the error is: {"info": SourceInfo, "ranges": Range[]} as JSON. */
 export const ERROR_SOURCE_TYPE = "github.com/moby/buildkit/errdefs.Source+json";
-
-/** Which step failed. */
-export const ErrorVertex = message({ digest: one(1, "string") });
-export const ERROR_VERTEX_TYPE = "github.com/moby/buildkit/errdefs.Vertex+json";
