@@ -7,7 +7,7 @@ import { encode } from "../protobuf/encode.ts";
 import type { Decoded, Fields, Message, Part } from "../protobuf/message.ts";
 import { frame, messagesOf } from "./frames.ts";
 import { errorOf } from "./status.ts";
-import { drained } from "./streams.ts";
+import { drained, whenOver } from "./streams.ts";
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -30,7 +30,7 @@ export class GrpcClient {
     this.#session.once("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW));
     this.closed = new Promise((resolve) => {
       this.#session.on("error", () => {}).once("close", () => resolve());
-      connection.once("close", () => this.#session.destroy());
+      whenOver(connection, () => this.#session.destroy());
     });
   }
 

@@ -7,7 +7,7 @@ import { encode } from "../protobuf/encode.ts";
 import type { Decoded, Fields, Message, Part } from "../protobuf/message.ts";
 import { frame, messagesOf } from "./frames.ts";
 import { statusOf, trailersOf } from "./status.ts";
-import { drained } from "./streams.ts";
+import { drained, whenOver } from "./streams.ts";
 
 export interface CallContext {
   readonly metadata: IncomingHttpHeaders;
@@ -60,7 +60,7 @@ export async function serveGrpc(connection: Duplex, methods: ReadonlyMap<string,
   });
   await new Promise<void>((resolve) => {
     session.on("error", () => {}).once("close", resolve);
-    connection.once("close", () => session.destroy());
+    whenOver(connection, () => session.destroy());
   });
   await Promise.all(running);
 }

@@ -55,7 +55,7 @@ export function statusOf(error: unknown): StatusPart {
 
 export function trailersOf({ code = 0, message = "", details = [] }: StatusPart): Record<string, string> {
   const trailers: Record<string, string> = { "grpc-status": String(code) };
-  if (message !== "") trailers["grpc-message"] = percentEncoded(message.slice(0, MAX_MESSAGE));
+  if (message !== "") trailers["grpc-message"] = percentEncoded(message.slice(0, MAX_MESSAGE).trim());
   if (details.length > 0)
     trailers["grpc-status-details-bin"] = encode(Status, { code, message, details })
       .toString("base64")

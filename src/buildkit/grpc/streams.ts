@@ -1,4 +1,4 @@
-import type { Writable } from "node:stream";
+import type { Duplex, Writable } from "node:stream";
 
 /** Resolves when the stream takes more, or never will. */
 export function drained(stream: Writable): Promise<void> {
@@ -10,4 +10,14 @@ export function drained(stream: Writable): Promise<void> {
     };
     stream.once("drain", done).once("close", done);
   });
+}
+
+/** A connection whose other side closed its half is over: HTTP/2 has no use for the other, and sockets of this server would keep it. */
+export function whenOver(connection: Duplex, end: () => void): void {
+  const over = () => {
+    connection.off("end", over).off("close", over);
+    end();
+    connection.destroy();
+  };
+  connection.once("end", over).once("close", over);
 }

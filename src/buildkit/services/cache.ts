@@ -53,7 +53,7 @@ export async function* pruned(builder: Builder, request: MessageOf<typeof PruneR
 /** "type==exec.cachemount", "id=abc", "until=24h". */
 function filtersOf(filter: readonly string[]): Record<string, string[]> {
   const filters: Record<string, string[]> = {};
-  for (const text of filter.flatMap((one) => one.split(","))) {
+  for (const text of filter.flatMap((one) => one.split(",")).filter((one) => one !== "")) {
     const [, name = "", value = ""] = /^([a-z]+)(?:={1,2}|~=)(.*)$/i.exec(text) ?? [];
     if (name === "")
       throw new EngineError("invalid", `invalid filter ${JSON.stringify(text)}`, { hint: "Filters are NAME=VALUE." });

@@ -14,6 +14,7 @@ export const FRONTEND_CAPS: readonly string[] = [
   "gateway.solve.metadata",
   "frontend.caps",
   "gateway.solve.evaluate",
+  "gateway.evaluate",
 ];
 
 export const LLB_CAPS: readonly string[] = [

@@ -56,14 +56,14 @@ async function solve(
 ): Promise<PartOf<typeof SolveResponse>> {
   const { jobs, history } = services;
   const job = jobs.begin(request, signal);
-  history.begin(job);
+  if (!request.internal) history.begin(job);
   try {
     await run(services, job);
-    jobs.end(job);
+    await jobs.end(job);
     history.end(job, undefined);
     return { exporterResponse: job.response };
   } catch (error) {
-    jobs.end(job);
+    await jobs.end(job);
     history.end(job, statusOf(error));
     throw error;
   }

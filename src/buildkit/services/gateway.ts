@@ -33,6 +33,8 @@ export function gatewayMethods(services: Services): [string, Method][] {
       const result = await solve(services, await jobOf(context), request);
       return { result };
     }),
+    // Everything is there when Solve has answered.
+    Evaluate: unary(Empty, Empty, () => ({})),
     Return: unary(ReturnRequest, Empty, async ({ error }, context) => {
       const job = await jobOf(context);
       job.return(error === undefined ? undefined : new StatusError(error));

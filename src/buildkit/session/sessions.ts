@@ -29,8 +29,9 @@ export class Sessions {
   }
 
   /** Waits for a session that is about to come. Throws "not-found" when it does not. */
-  get(id: string, signal: AbortSignal): Promise<Session> {
-    return this.#open.get(id, signal, () => new EngineError("not-found", `no active session for ${id}`));
+  async get(id: string, signal: AbortSignal): Promise<Session> {
+    if (id === "") throw new EngineError("invalid", "the build names no session");
+    return await this.#open.get(id, signal, () => new EngineError("not-found", `no active session for ${id}`));
   }
 }
 

@@ -1,6 +1,6 @@
 /** The Dockerfile frontend: a build as the client's attributes ask for it, or one of the questions about a Dockerfile. */
 import { EngineError } from "../../base/errors.ts";
-import type { Builder, BuildRequest, CacheLocation } from "../../builder/builder.ts";
+import type { Builder, BuildResult, CacheLocation } from "../../builder/builder.ts";
 import type { Contexts } from "../../builder/context/contexts.ts";
 import type { Images } from "../../images/images.ts";
 import { parseReference, withDefaultTag } from "../../oci/reference.ts";
@@ -79,8 +79,9 @@ async function build(
   const names = Object.keys(gathered.contexts ?? {}).map(contextVertex);
   const skip = new Set([CONTEXT_VERTEX, ...names]);
   const events = new EventTranslator({ skip, definition, text: gathered.dockerfile.text });
+  const before = new Set(outputs.store ? [] : (await namedImages(images)).map(({ Id }) => Id));
   const result = await builder.build(
-    { ...requestOf(call, job, session), ...files, ...storedAs(outputs) },
+    { ...requestOf(call, job, session), ...files, tags: outputs.tags, exporters: outputs.exporters },
     {
       signal,
       onProgress: (event) => {
@@ -91,15 +92,23 @@ async function build(
   );
   await pushAll({ images, outputs, session, job });
   job.response = responseOf(result, outputs);
-  return results.keep(result, outputs.store);
+  if (!outputs.store) dropLater(images, job, result, before);
+  return results.keep(result);
 }
 
-/** Nothing asked for means: the cache alone. */
-const storedAs = ({ tags, store, exporters }: Outputs): Pick<BuildRequest, "tags" | "store" | "exporters"> => ({
-  tags,
-  store,
-  exporters,
-});
+const namedImages = (images: Images) =>
+  images.list({ all: true, filters: {}, sharedSize: false, digests: false, manifests: false });
+
+/** Where nobody wants the image it is kept until the job is over: builds beside it may start from it. */
+function dropLater(images: Images, { stack }: Job, { images: built }: BuildResult, before: ReadonlySet<string>): void {
+  for (const { id } of built) {
+    if (before.has(id)) continue;
+    stack.defer(async () => {
+      const image = (await namedImages(images)).find(({ Id }) => Id === id);
+      if (image?.RepoTags.length === 0) await images.remove(id, { force: false, prune: false }).catch(() => {});
+    });
+  }
+}
 
 function requestOf({ attributes, cacheImports: imports }: FrontendCall, { request, progress }: Job, session: Session) {
   const options = optionsOf(attributes);

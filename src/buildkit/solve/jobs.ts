@@ -9,7 +9,7 @@ const REMEMBERED = 10_000;
 
 export class Job {
   readonly request: SolveRequest;
-  readonly progress = new Progress();
+  readonly progress: Progress;
   readonly createdAt = Date.now();
   completedAt: number | undefined;
   /** Aborts when the client gave the build up, or is gone, and when the build is over. */
@@ -18,11 +18,14 @@ export class Job {
   attributes: Readonly<Record<string, string>> = {};
   /** What exporters said. */
   response: Readonly<Record<string, string>> = {};
+  /** What lasts as long as the job. */
+  readonly stack = new AsyncDisposableStack();
   readonly #over = new AbortController();
   readonly #returned = Promise.withResolvers<void>();
 
   constructor(request: SolveRequest, signal: AbortSignal) {
     this.request = request;
+    this.progress = new Progress(request.ref);
     this.signal = AbortSignal.any([signal, this.#over.signal]);
     this.#returned.promise.catch(() => {});
   }
@@ -46,10 +49,11 @@ export class Job {
     }
   }
 
-  end(): void {
+  async end(): Promise<void> {
     this.completedAt = Date.now();
     this.progress.end();
     this.#over.abort(new EngineError("cancelled", "the build is over"));
+    await this.stack.disposeAsync();
   }
 }
 
@@ -64,8 +68,8 @@ export class Jobs {
     return job;
   }
 
-  end(job: Job): void {
-    job.end();
+  async end(job: Job): Promise<void> {
+    await job.end();
     setTimeout(() => this.#jobs.remove(job.request.ref, job), REMEMBERED).unref();
   }
 

@@ -27,11 +27,19 @@ const CUT = Buffer.from("[earlier output was left out: it was not read in time]\
 export class Progress {
   readonly #known = new Pending();
   readonly #readers = new Set<Pending>();
+  readonly #build: string;
+  readonly #digests = new Map<string, string>();
   #ended = false;
+
+  /** `build`: vertices of different builds are different, though clients show several in one place. */
+  constructor(build: string) {
+    this.#build = build;
+  }
 
   tell(part: StatusResponse): void {
     if (this.#ended) return;
-    for (const pending of [this.#known, ...this.#readers]) pending.add(part);
+    const own = this.#own(part);
+    for (const pending of [this.#known, ...this.#readers]) pending.add(own);
   }
 
   end(): void {
@@ -79,6 +87,27 @@ export class Progress {
   /** Something to know that stops nothing. */
   note(text: string): void {
     void this.shown("[internal] notes", async (log) => log(text));
+  }
+
+  #own({ vertexes = [], statuses = [], logs = [], warnings = [] }: StatusResponse): StatusResponse {
+    return {
+      vertexes: vertexes.map((vertex) => ({
+        ...vertex,
+        digest: this.#digest(vertex.digest),
+        inputs: vertex.inputs?.map((input) => this.#digest(input)),
+      })),
+      statuses: statuses.map((status) => ({ ...status, vertex: this.#digest(status.vertex) })),
+      logs: logs.map((log) => ({ ...log, vertex: this.#digest(log.vertex) })),
+      warnings: warnings.map((warning) => ({ ...warning, vertex: this.#digest(warning.vertex) })),
+    };
+  }
+
+  #digest(digest = ""): string {
+    const known = this.#digests.get(digest);
+    if (known !== undefined) return known;
+    const made = digestOf(`${this.#build} ${digest}`);
+    this.#digests.set(digest, made);
+    return made;
   }
 
   /** For the history: how many steps ran, and how. */

@@ -13,13 +13,13 @@ import { type Definition, Op } from "../wire/ops.ts";
 const SCHEME = "gantry-image://";
 
 export class Results {
-  keep({ images }: BuildResult, stored: boolean): Result {
+  keep({ images }: BuildResult): Result {
     const metadata: Record<string, Uint8Array> = {};
     const platforms = images.map(({ platform }) => formatPlatform(platform));
     for (const [at, { configBytes }] of images.entries()) {
       metadata[images.length > 1 ? `containerimage.config/${platforms[at]}` : "containerimage.config"] = configBytes;
     }
-    const refs = images.map(({ id }) => ({ id: newId(), ...(stored && { def: definitionOf(id) }) }));
+    const refs = images.map(({ id }) => ({ id: newId(), def: definitionOf(id) }));
     const [first] = refs;
     if (refs.length === 1 && first !== undefined) return { ref: first, metadata };
     const shown = platforms.map((ID, at) => ({ ID, Platform: images[at]?.platform }));

@@ -30,6 +30,7 @@ export const SolveRequest = message({
   cache: one(8, CacheOptions),
   entitlements: many(9, "string"),
   frontendInputs: map(10, Definition),
+  internal: one(11, "bool"),
   exporters: many(13, Exporter),
 });
 export type SolveRequest = MessageOf<typeof SolveRequest>;
