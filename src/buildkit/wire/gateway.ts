@@ -1,7 +1,7 @@
 /** moby.buildkit.v1.frontend: the LLBBridge service's messages, and moby.buildkit.v1.apicaps. */
 import { type MessageOf, many, map, message, one, type PartOf } from "../protobuf/message.ts";
 import { CacheEntry } from "./control.ts";
-import { Definition, Platform } from "./ops.ts";
+import { Definition } from "./ops.ts";
 import { Status } from "./status.ts";
 import { WorkerRecord } from "./worker.ts";
 
@@ -34,10 +34,4 @@ export const GatewaySolveRequest = message({
 export type GatewaySolveRequest = MessageOf<typeof GatewaySolveRequest>;
 export const GatewaySolveResponse = message({ ref: one(1, "string"), result: one(3, Result) });
 
-export const ResolveImageConfigRequest = message({ ref: one(1, "string"), platform: one(2, Platform) });
-export const ResolveImageConfigResponse = message({
-  digest: one(1, "string"),
-  config: one(2, "bytes"),
-  ref: one(3, "string"),
-});
 export const InputsResponse = message({ definitions: map(1, Definition) });
