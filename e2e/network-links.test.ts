@@ -22,7 +22,7 @@ withEachCli((cli, daemon) => {
       "MY_DB_ENV_A=b=c",
       "MY_DB_ENV_USER=mine",
       "MY_DB_NAME=/web-1/my-db",
-      `MY_DB_PORT=tcp://${address}:5432`,
+      `MY_DB_PORT=udp://${address}:53`,
       `MY_DB_PORT_53_UDP=udp://${address}:53`,
       `MY_DB_PORT_53_UDP_ADDR=${address}`,
       "MY_DB_PORT_53_UDP_PORT=53",
@@ -41,6 +41,82 @@ withEachCli((cli, daemon) => {
     assert.match(await hosts(), new RegExp(`^${now}\tmy-db ${id.slice(0, 12)} db$`, "m"));
     assert.doesNotMatch(await hosts(), new RegExp(`^${address}\t`, "m"));
     await cli.ok("rm", "-f", "web-1", "db", "taker");
+  });
+
+  test("ports in a row are told by their first and last", async () => {
+    await run("db", ...["8000-8002", "9000-9001", "8003/udp"].flatMap((port) => ["--expose", port]));
+    await run("web", "--link", "db");
+    const address = await addressOf("db");
+    const lines = (await cli.ok("exec", "web", "env")).split("\n");
+    assert.deepEqual(lines.filter((line) => /_(START|END)=|^DB_PORT=/.test(line)).sort(), [
+      `DB_PORT=tcp://${address}:8000`,
+      `DB_PORT_8000_TCP_END=tcp://${address}:8002`,
+      "DB_PORT_8000_TCP_PORT_END=8002",
+      "DB_PORT_8000_TCP_PORT_START=8000",
+      `DB_PORT_8000_TCP_START=tcp://${address}:8000`,
+    ]);
+    assert.ok(lines.includes("DB_PORT_8001_TCP_PORT=8001") && lines.includes("DB_PORT_8003_UDP_PROTO=udp"));
+    await cli.ok("rm", "-f", "web", "db");
+  });
+
+  test("a link is a name of its target's, and can be removed alone", async () => {
+    await run("db");
+    await run("web", "--link", "db:store", "--link", "db:cache");
+    const names = async () =>
+      (await daemon.call<{ Names: string[] }[]>("GET", "/containers/json")).map(({ Names }) => Names.toSorted());
+    assert.deepEqual(await names(), [["/web"], ["/db", "/web/cache", "/web/store"]]);
+    const hosts = () => cli.ok("exec", "web", "cat", "/etc/hosts");
+    assert.match(await hosts(), /\tstore /);
+    await cli.ok("rm", "--link", "web/store");
+    assert.doesNotMatch(await hosts(), /\tstore /);
+    assert.match(await hosts(), /\tcache /);
+    const links = () => cli.ok("inspect", "--format", "{{json .HostConfig.Links}}", "web");
+    assert.equal(await links(), '["/db:/web/cache"]');
+    assert.deepEqual(await names(), [["/web"], ["/db", "/web/cache"]]);
+    for (const [reference, message] of [
+      ["web/store", /No such container: web\/store/],
+      ["nobody/store", /No such container: nobody\/store/],
+      ["nobody", /No such container: nobody/],
+      ["db", /Conflict, cannot remove the default link name of the container/],
+    ] as const) {
+      const { code, err } = await cli.run("rm", "--link", reference);
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+    }
+    await daemon.kill();
+    await daemon.start();
+    assert.deepEqual(await names(), [["/web"], ["/db", "/web/cache"]]);
+    await cli.ok("restart", "-t", "0", "web");
+    assert.doesNotMatch(await cli.ok("exec", "web", "env"), /STORE/);
+    await cli.ok("rm", "-f", "web", "db");
+  });
+
+  test("who joins another's network comes up with the daemon after it, and is alone when that starts again, as in Docker", async () => {
+    const containers = ["joined", "far", "owner"];
+    const policy = ["--restart", "always"];
+    await run("owner", ...policy);
+    await run("joined", ...policy, "--network", "container:owner");
+    await run("far", ...policy, "--network", "container:joined", "--pid", "container:joined");
+    const inspect = (format: string) => cli.ok("inspect", "--format", format, ...containers);
+    const pids = (await inspect("{{.State.Pid}}")).split("\n").map(Number);
+    await daemon.kill();
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    await daemon.start();
+    const deadline = Date.now() + 20_000;
+    while ((await inspect("{{.State.Status}}")) !== "running\nrunning\nrunning") {
+      assert.ok(Date.now() < deadline, await inspect("{{.State.Status}} {{.State.Error}}"));
+      await sleep(50);
+    }
+    const netns = async (name: string) => (await cli.ok("exec", name, "readlink", "/proc/self/ns/net")).trim();
+    assert.equal(await netns("joined"), await netns("owner"));
+    assert.equal(await netns("far"), await netns("owner"));
+    await cli.ok("restart", "-t", "0", "owner");
+    assert.notEqual(await netns("joined"), await netns("owner"));
+    assert.doesNotMatch(await cli.ok("exec", "joined", "ip", "-o", "link"), /eth0.*LOWER_UP/);
+    await cli.ok("restart", "-t", "0", "joined");
+    assert.equal(await netns("joined"), await netns("owner"));
+    await cli.ok("exec", "joined", "ip", "-o", "link", "show", "eth0");
+    await cli.ok("rm", "-f", ...containers);
   });
 
   test("what is linked comes up with the daemon after what it is linked to, whose start no /etc/hosts of others hinders", async () => {

@@ -80,6 +80,7 @@ export interface Containers {
   connect(name: string, network: string, settings: EndpointSettings): Promise<void>;
   disconnect(name: string, network: string, options: { readonly force: boolean }): Promise<void>;
   update(name: string, request: Wire.ContainerUpdateRequest): Promise<Wire.ContainerUpdateResult>;
+  /** With `link` the name "container/alias" that a link gave, and not the container. */
   remove(
     name: string,
     options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },

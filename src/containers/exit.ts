@@ -1,10 +1,10 @@
 import type { ContainerWaitResult } from "../api/types/container.ts";
 import { millisecondsOf } from "../base/time.ts";
 import type { ExitRecord, Task, TaskNotice } from "../runtime/runtime.ts";
+import { AWAIT_POLL, awaitsOthers } from "./awaited.ts";
 import { inBackground } from "./background.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
-import { awaitsLinks } from "./links.ts";
 import { notify } from "./notify.ts";
 import { releaseRun } from "./release.ts";
 import { removeInBackground } from "./remove.ts";
@@ -67,15 +67,12 @@ export function handleExit(
   else if (hostConfig.AutoRemove && container.keptAlive === 0) removeInBackground(context, container);
 }
 
-/** Milliseconds between two looks at whether those that a container is linked to run. */
-export const LINKS_POLL = 100;
-
-/** Starts it again after the policy's delay and after those that it is linked to, unless it is taken back. */
+/** Starts it again after the policy's delay and after those that it needs, unless it is taken back. */
 export function scheduleRestart(context: Context, container: Container, runLength: number): void {
   container.restartDelay = nextDelay(container.restartDelay, runLength);
   const restart = () => {
-    if (awaitsLinks(context, container)) {
-      timer = setTimeout(restart, LINKS_POLL);
+    if (awaitsOthers(context, container)) {
+      timer = setTimeout(restart, AWAIT_POLL);
       return;
     }
     container.cancelRestart = undefined;

@@ -7,9 +7,9 @@ import type { HostConfig } from "../api/types/container.ts";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
-import { isLive, isRunning } from "./state.ts";
+import { isRunning } from "./state.ts";
 
-interface Link {
+export interface Link {
   readonly target: Container;
   readonly alias: string;
 }
@@ -50,7 +50,8 @@ export function linkViews(context: Pick<Context, "registry">, container: Contain
   return views.length === 0 ? null : views.sort();
 }
 
-function linksOf({ registry }: Pick<Context, "registry">, { definition }: Container): Link[] {
+/** Those whose target is still there. */
+export function linksOf({ registry }: Pick<Context, "registry">, { definition }: Container): Link[] {
   return (definition.hostConfig.Links ?? []).flatMap((text) => {
     const [id = "", alias = ""] = text.split(":");
     const target = registry.has(id) ? registry.get(id) : undefined;
@@ -58,7 +59,7 @@ function linksOf({ registry }: Pick<Context, "registry">, { definition }: Contai
   });
 }
 
-/** Those that mean something now: the container is on the default bridge. "conflict" when a target does not run, or is elsewhere. */
+/** "conflict" when a target does not run, or is elsewhere. */
 export function checkLinks(context: Context, container: Container): void {
   for (const { target, alias } of usedLinks(context, container)) {
     if (!isRunning(target.state))
@@ -72,20 +73,8 @@ export function checkLinks(context: Context, container: Container): void {
   }
 }
 
-/** It is linked to one that will run by itself in a moment, or that a new engine has yet to look for: its own start would fail. */
-export function awaitsLinks(context: Context, container: Container): boolean {
-  try {
-    return usedLinks(context, container).some(
-      ({ target: { state, startsWithEngine, task } }) =>
-        startsWithEngine || state.status === "restarting" || (isLive(state) && task === undefined),
-    );
-  } catch {
-    // What is wrong the start says.
-    return false;
-  }
-}
-
-function usedLinks(context: Context, container: Container): Link[] {
+/** Those that mean something: the container is on the default bridge. */
+export function usedLinks(context: Context, container: Container): Link[] {
   const mode = context.networks.nameOf(container.definition.hostConfig.NetworkMode ?? DEFAULT_NETWORK);
   return mode === DEFAULT_NETWORK ? linksOf(context, container) : [];
 }
@@ -106,7 +95,7 @@ function hostNames({ target, alias }: Link): string {
   return [...new Set([alias, target.definition.config.Hostname ?? "", target.name])].filter(Boolean).join(" ");
 }
 
-/** DB_NAME, DB_PORT, DB_PORT_5432_TCP and the like, DB_ENV_x for each of the target's own variables. */
+/** DB_NAME, DB_PORT (the lowest), DB_PORT_5432_TCP and the like, DB_PORT_8000_TCP_START and _END of ports in a row, DB_ENV_x for each of the target's own variables. */
 export function linkEnvironment(context: Context, container: Container): string[] {
   return usedLinks(context, container).flatMap(({ target, alias }) => {
     const prefix = alias.toUpperCase().replaceAll("-", "_");
@@ -116,6 +105,15 @@ export function linkEnvironment(context: Context, container: Container): string[
     const url = ({ port, protocol }: ExposedPort) => `${protocol}://${address}:${port}`;
     return [
       ...(first === undefined ? [] : [`${prefix}_PORT=${url(first)}`]),
+      ...portRanges(ports).flatMap(([start, end]) => {
+        const name = `${prefix}_PORT_${start.port}_${start.protocol.toUpperCase()}`;
+        return [
+          `${name}_START=${url(start)}`,
+          `${name}_PORT_START=${start.port}`,
+          `${name}_END=${url(end)}`,
+          `${name}_PORT_END=${end.port}`,
+        ];
+      }),
       ...ports.flatMap((exposed) => {
         const name = `${prefix}_PORT_${exposed.port}_${exposed.protocol.toUpperCase()}`;
         return [
@@ -138,7 +136,7 @@ interface ExposedPort {
   readonly protocol: string;
 }
 
-/** tcp before the others, then by number. */
+/** By number; of one number tcp comes first. */
 function exposedPorts({ definition: { config, hostConfig } }: Container): ExposedPort[] {
   const keys = new Set([...Object.keys(config.ExposedPorts ?? {}), ...Object.keys(hostConfig.PortBindings ?? {})]);
   return [...keys]
@@ -146,7 +144,22 @@ function exposedPorts({ definition: { config, hostConfig } }: Container): Expose
       const [port = "", protocol = "tcp"] = key.split("/");
       return { port: Number(port), protocol };
     })
-    .sort((a, b) => Number(b.protocol === "tcp") - Number(a.protocol === "tcp") || a.port - b.port);
+    .sort((a, b) => a.port - b.port || Number(b.protocol === "tcp") - Number(a.protocol === "tcp"));
+}
+
+/** Three or more of one protocol in a row, as Docker counts: the first and the last of each. */
+function portRanges(ports: readonly ExposedPort[]): (readonly [ExposedPort, ExposedPort])[] {
+  const runs = new Map<string, ExposedPort[]>();
+  for (const exposed of ports) {
+    const { port, protocol } = exposed;
+    const run = runs.get(`${protocol} ${port - 1}`) ?? [];
+    runs.delete(`${protocol} ${port - 1}`);
+    runs.set(`${protocol} ${port}`, [...run, exposed]);
+  }
+  return [...runs.values()].flatMap((run) => {
+    const [start, end] = [run[0], run.at(-1)];
+    return start && end && run.length > 2 ? [[start, end] as const] : [];
+  });
 }
 
 /** /etc/hosts can be written inside the container: one beyond this is left alone. */
@@ -157,20 +170,28 @@ export function refreshLinked(context: Context, target: Container): void {
   for (const container of context.registry.all()) {
     if (container === target || !isRunning(container.state)) continue;
     const links = usedLinks(context, container).filter((link) => link.target === target);
-    if (links.length === 0) continue;
-    try {
-      refreshHosts(context, container, new Set(links.map(hostNames)));
-    } catch (error) {
-      context.logger.log("warn", "a linked container's /etc/hosts could not be brought up to date", {
-        container: container.id,
-        error: errorMessage(error),
-      });
-    }
+    if (links.length > 0) refreshHosts(context, container, links);
+  }
+}
+
+/** The link is not the container's any more: it does not find it by the alias. Never throws. */
+export function forgetLink(context: Context, container: Container, link: Link): void {
+  if (isRunning(container.state)) refreshHosts(context, container, [link]);
+}
+
+function refreshHosts(context: Context, container: Container, links: readonly Link[]): void {
+  try {
+    rewriteHosts(context, container, new Set(links.map(hostNames)));
+  } catch (error) {
+    context.logger.log("warn", "a linked container's /etc/hosts could not be brought up to date", {
+      container: container.id,
+      error: errorMessage(error),
+    });
   }
 }
 
 /** In place: the container has the file itself mounted. It is cut only when all is written: a full disk does not empty it. */
-function refreshHosts(context: Context, container: Container, stale: ReadonlySet<string>): void {
+function rewriteHosts(context: Context, container: Container, stale: ReadonlySet<string>): void {
   const file = openSync(context.paths.networkFile(container.id, "hosts"), "r+");
   try {
     const buffer = Buffer.alloc(LARGEST_HOSTS + 1);

@@ -5,6 +5,7 @@ import { millisecondsOf } from "../base/time.ts";
 import type { Container } from "./container.ts";
 import type { ListOptions } from "./containers.ts";
 import type { Context } from "./context.ts";
+import { linkNames } from "./link-names.ts";
 import { listFilter } from "./list-filters.ts";
 import type { Definition } from "./record.ts";
 import { containerSize } from "./size.ts";
@@ -39,7 +40,7 @@ function summary(context: Context, container: Container, names: ImageNames): Con
   const { config, hostConfig } = definition;
   return {
     Id: id,
-    Names: [`/${container.name}`],
+    Names: [`/${container.name}`, ...linkNames(context, container)],
     Image: imageName(context, container, names),
     ImageID: container.imageId,
     ...imageManifest(context, container),

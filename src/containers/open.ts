@@ -21,6 +21,7 @@ import { createExec, inspectExec, resizeExec, startExec } from "./exec.ts";
 import { Execs } from "./exec-registry.ts";
 import { holdStill } from "./hold-still.ts";
 import { inspectContainer } from "./inspect.ts";
+import { removeLink } from "./link-names.ts";
 import { listContainers } from "./list.ts";
 import { connectContainer, disconnectContainer } from "./membership.ts";
 import { joinNetwork } from "./network-setup.ts";
@@ -126,7 +127,8 @@ export function openContainers({
     connect: async (name, network, settings) => connectContainer(context, get(name), { network, settings }),
     disconnect: async (name, network, { force }) => disconnectContainer(context, get(name), { network, force }),
     update: async (name, request) => updateContainer(context, get(name), request),
-    remove: async (name, options) => removeContainer(context, get(name), options),
+    remove: async (name, { link, ...options }) =>
+      link ? removeLink(context, name) : removeContainer(context, get(name), options),
     prune: (filters) => pruneContainers(context, filters),
     async wait(name, condition, signal) {
       const result = waitFor(get(name), condition, signal);

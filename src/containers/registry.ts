@@ -27,12 +27,16 @@ export class Registry {
   readonly #late: LateWrites<Container>;
   readonly #byId = new Map<string, Container>();
   readonly #byName = new Map<string, Container>();
+  readonly #links = new Map<string, readonly string[]>();
 
   constructor(store: Store, logger: Logger = silentLogger) {
     this.#store = store;
     this.#late = new LateWrites(logger);
-    for (const row of store.all(`SELECT ${STATE_COLUMNS}, id, name, image, created_at FROM containers`))
+    const links = "CASE WHEN json_valid(definition) THEN json_extract(definition, '$.hostConfig.Links') END AS links";
+    for (const row of store.all(`SELECT ${STATE_COLUMNS}, ${links}, id, name, image, created_at FROM containers`)) {
       this.#remember(String(row.id), String(row.name), String(row.image), String(row.created_at), stateOf(row));
+      this.#rememberLinks(String(row.id), JSON.parse(String(row.links)));
+    }
   }
 
   /** Newest first. Containers that are being created are not among them. */
@@ -86,6 +90,7 @@ export class Registry {
       INITIAL_STATE.startedAt,
       INITIAL_STATE.finishedAt,
     );
+    this.#rememberLinks(id, definition.hostConfig.Links);
     return this.#remember(id, name, definition.imageId, createdAt, INITIAL_STATE);
   }
 
@@ -157,13 +162,25 @@ export class Registry {
   redefine(container: Container, definition: Definition): void {
     this.#store.run("UPDATE containers SET definition = ? WHERE id = ?", JSON.stringify(definition), container.id);
     container.forgetDefinition();
+    this.#rememberLinks(container.id, definition.hostConfig.Links);
   }
 
   delete(container: Container): void {
     this.#store.run("DELETE FROM containers WHERE id = ?", container.id);
     this.#byId.delete(container.id);
+    this.#links.delete(container.id);
     this.#byName.delete(container.name);
     this.#late.settle(container);
+  }
+
+  /** Who has links, in the definitions' form: without reading any. */
+  linkers(): { readonly id: string; readonly links: readonly string[] }[] {
+    return [...this.#links].map(([id, links]) => ({ id, links }));
+  }
+
+  #rememberLinks(id: string, links: readonly string[] | null | undefined): void {
+    if (links?.length) this.#links.set(id, links);
+    else this.#links.delete(id);
   }
 
   /** Volume → ids of the containers that refer to it. */

@@ -15,17 +15,11 @@ import { isRunning } from "./state.ts";
 export interface RemoveOptions {
   readonly force: boolean;
   readonly volumes: boolean;
-  /** Not the container, but its name as another one's link. */
-  readonly link?: boolean | undefined;
 }
 
 /** "conflict" with Docker's texts for one that runs, unless `force`. */
 export async function removeContainer(context: Context, container: Container, options: RemoveOptions): Promise<void> {
   refuseTwice(container);
-  if (options.link)
-    throw new EngineError("conflict", "Conflict, cannot remove the default link name of the container", {
-      hint: "leave --link away to remove the container",
-    });
   await context.locks.run(container.id, async () => {
     if (!context.registry.has(container.id)) {
       if (options.force) return;

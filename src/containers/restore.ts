@@ -7,17 +7,17 @@ import { errorMessage } from "../base/errors.ts";
 import { timestamp } from "../base/time.ts";
 import type { ExitRecord, Task } from "../runtime/runtime.ts";
 import { unmountShm } from "../runtime/shm.ts";
+import { AWAIT_POLL, awaitsOthers } from "./awaited.ts";
 import { inBackground } from "./background.ts";
 import { clearBundleMounts, ownerOfSnapshot } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { discard } from "./create.ts";
 import { EXEC_FILE, removeWhenReleased, watchExec } from "./exec.ts";
-import { handleExit, LINKS_POLL, scheduleRestart, watchExit } from "./exit.ts";
+import { handleExit, scheduleRestart, watchExit } from "./exit.ts";
 import { resumeHealth } from "./health.ts";
 import { actOnUnhealthy } from "./health-action.ts";
 import { letGoOfHeld } from "./hold-still.ts";
-import { awaitsLinks } from "./links.ts";
 import { forwardLog } from "./log-subject.ts";
 import { removeBundle } from "./release.ts";
 import { eraseLocked, removeInBackground } from "./remove.ts";
@@ -181,11 +181,11 @@ function resumeLife(context: Context, container: Container): void {
   }
 }
 
-/** After those that it is linked to. */
+/** After those that it needs. */
 async function startWithEngine(context: Context, container: Container, restartCount: number): Promise<void> {
   // Not before all that start are known.
   await Promise.resolve();
-  while (awaitsLinks(context, container) && !context.closing()) await delay(LINKS_POLL);
+  while (awaitsOthers(context, container) && !context.closing()) await delay(AWAIT_POLL);
   await context.locks.run(container.id, async () => {
     if (container.state.status === "exited") await startLocked(context, container, restartCount);
   });

@@ -1,5 +1,6 @@
 /** Network namespaces kept alive by a bind mount, and sockets inside them. */
-import { rmSync } from "node:fs";
+import { unlinkSync } from "node:fs";
+import { errnoOf } from "../base/errors.ts";
 import { unmountIfMounted } from "./mounts.ts";
 import { native } from "./native.ts";
 
@@ -11,7 +12,11 @@ export function createNetns(path: string): Promise<void> {
 /** Lets go of the namespace; the kernel ends it when no process and no socket is left in it. Idempotent. */
 export function removeNetns(path: string): void {
   unmountIfMounted(path, { detach: true });
-  rmSync(path, { force: true });
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
 }
 
 export interface SocketRequest {

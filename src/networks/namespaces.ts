@@ -164,6 +164,20 @@ export class Namespaces {
     this.#made.delete(sandboxId);
   }
 
+  /** The same when nothing else is to be done. What cannot be removed is told, and left to the next engine. */
+  removeSoon(sandboxId: string): void {
+    setImmediate(() => {
+      try {
+        this.remove(sandboxId);
+      } catch (error) {
+        this.#options.logger.log("warn", "a network namespace could not be removed", {
+          path: this.path(sandboxId),
+          error: errorMessage(error),
+        });
+      }
+    });
+  }
+
   /** Removes the namespaces and links of ours that neither the arguments nor this process know: left by a killed engine. */
   sweep(sandboxIds: ReadonlySet<string>, links: ReadonlySet<string>): void {
     const paths = new Set([...sandboxIds, ...this.#made.keys()].map((id) => this.path(id)));

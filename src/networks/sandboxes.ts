@@ -176,7 +176,7 @@ export class Sandboxes {
     for (const endpoint of endpoints) await this.#endpoints.leave(sandbox, endpoint);
     records.deleteSandbox(containerId);
     ipam.released();
-    if (sandbox.ownNetns) setImmediate(() => namespaces.remove(sandbox.sandboxId));
+    if (sandbox.ownNetns) namespaces.removeSoon(sandbox.sandboxId);
     for (const endpoint of endpoints) this.#endpoints.announce("disconnect", endpoint);
   }
 
