@@ -45,6 +45,29 @@ test("elements are added and removed in one step, and nft(8) sees them", { skip 
   assert.equal(await listTable("inet", TABLE), undefined);
 });
 
+test("an element is found by its key, and the rules of a table by a fingerprint", { skip }, async () => {
+  const socket = new NftSocket();
+  const chain = (...rules: string[]) => `chain first {\n${rules.join("\n")}\n}`;
+  const write = (...parts: string[]) => applyRuleset(`table inet ${TABLE}_2 {\n${parts.join("\n")}\n}\n`);
+  try {
+    const none = socket.fingerprint(`${TABLE}_2`);
+    await write("map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }", chain("tcp dport 1 drop"));
+    assert.equal(socket.has(`${TABLE}_2`, element(8080)), false);
+    socket.changeElements({ table: `${TABLE}_2`, add: [element(8080)], remove: [] });
+    const has = [8080, 8081].map((port) => socket.has(`${TABLE}_2`, element(port)));
+    assert.deepEqual([...has, socket.has(`${TABLE}_not`, element(8080))], [true, false, false]);
+    const one = socket.fingerprint(`${TABLE}_2`);
+    await write("set other { type inet_service; elements = { 1 } }");
+    assert.equal(socket.fingerprint(`${TABLE}_2`), one);
+    await applyRuleset(`flush chain inet ${TABLE}_2 first\nadd rule inet ${TABLE}_2 first tcp dport 2 drop\n`);
+    const other = socket.fingerprint(`${TABLE}_2`);
+    assert.equal(new Set([none, one, other]).size, 3);
+  } finally {
+    socket.close();
+    await applyRuleset(`delete table inet ${TABLE}_2\n`);
+  }
+});
+
 test("a ruleset that nft does not understand is refused with its words", { skip }, async () => {
   await assert.rejects(applyRuleset("no such thing\n"), { kind: "internal", message: /^nft: .*syntax error/ });
 });

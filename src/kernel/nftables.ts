@@ -2,7 +2,8 @@
  * nftables: whole rulesets as text through nft(8), single elements of maps by netlink, which takes a tenth of a millisecond
  * where the program takes ten.
  */
-import { EngineError } from "../base/errors.ts";
+import { createHash } from "node:crypto";
+import { EngineError, errnoOf } from "../base/errors.ts";
 import {
   type Attribute,
   decodeAttributes,
@@ -77,6 +78,7 @@ const MESSAGE = {
   listChains: (SUBSYSTEM << 8) | 4,
   listRules: (SUBSYSTEM << 8) | 7,
   add: (SUBSYSTEM << 8) | 12,
+  get: (SUBSYSTEM << 8) | 13,
   remove: (SUBSYSTEM << 8) | 14,
   generation: (SUBSYSTEM << 8) | 16,
 } as const;
@@ -147,13 +149,29 @@ export class NftSocket {
       });
   }
 
-  /** 0 also when there is no such table. */
-  countRules(table: string): number {
+  /** Whether the table's set or map has this key; false when there is no such table. */
+  has(table: string, { set, key }: Pick<Element, "set" | "key">): boolean {
+    try {
+      this.#socket.exchange([elementRequest("get", table, { set, members: [{ set, key }] })]);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /** The same for as long as nobody adds, changes or removes a rule of the table; that of no rules when there is no such table. */
+  fingerprint(table: string): string {
     const header = Uint8Array.of(NFPROTO_INET, 0, 0, 0);
     const attributes: Attribute[] = [[RULE_TABLE, table]];
-    return this.#socket
-      .exchange([{ what: "list nftables rules", type: MESSAGE.listRules, flags: FLAG.dump, header, attributes }])
-      .filter(({ payload }) => decodeString(decodeAttributes(payload, 4).get(RULE_TABLE)) === table).length;
+    const hash = createHash("sha1");
+    const rules = this.#socket.exchange([
+      { what: "list nftables rules", type: MESSAGE.listRules, flags: FLAG.dump, header, attributes },
+    ]);
+    // The first four bytes have the ruleset's generation in them.
+    for (const { payload } of rules)
+      if (decodeString(decodeAttributes(payload, 4).get(RULE_TABLE)) === table) hash.update(payload.subarray(4));
+    return hash.digest("hex");
   }
 
   /** Another number after every change of any table of this network namespace. */
@@ -186,7 +204,7 @@ function elementRequests(kind: "add" | "remove", table: string, elements: readon
 }
 
 function elementRequest(
-  kind: "add" | "remove",
+  kind: "add" | "remove" | "get",
   table: string,
   { set, members }: { readonly set: string; readonly members: readonly Element[] },
 ): NetlinkRequest {
@@ -203,7 +221,7 @@ function elementRequest(
   };
 }
 
-function elementParts(kind: "add" | "remove", { key, keyEnd, value }: Element): Attribute[] {
+function elementParts(kind: "add" | "remove" | "get", { key, keyEnd, value }: Element): Attribute[] {
   const parts: Attribute[] = [[ELEMENT.key, [[DATA_VALUE, concatenated(key)]]]];
   if (keyEnd !== undefined) parts.push([ELEMENT.keyEnd, [[DATA_VALUE, concatenated(keyEnd)]]]);
   if (kind === "add" && value !== undefined) parts.push([ELEMENT.data, [[DATA_VALUE, concatenated(value)]]]);

@@ -28,6 +28,8 @@ export interface PortChange {
   readonly close?: readonly OpenPort[];
 }
 
+export type HostPort = Pick<PortRecord, "protocol" | "hostIp" | "hostPort">;
+
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 const LOOK_EVERY_MS = 1000;
 /** Every how many looks those are asked who do not say when they changed. */
@@ -41,8 +43,8 @@ export class Firewall {
   #next: Promise<void> | undefined;
   /** What the table's sets say of bridges; undefined while nothing is known of it. */
   #bridges: ReadonlyMap<string, Member> | undefined;
-  /** How many rules the table has when it is as it must be; undefined while it must not be there. */
-  #rules: number | undefined;
+  /** What tells the table's rules when they are as they must be; undefined while it must not be there. */
+  #rules: string | undefined;
   #watch: NodeJS.Timeout | undefined;
   #generation: number | undefined;
   #looks = 0;
@@ -59,7 +61,7 @@ export class Firewall {
       this.#bridges = undefined;
       await applyRuleset(ruleset(this.#options, state));
       this.#bridges = byKey(membersOf(state.bridges));
-      this.#rules = this.#nft.countRules(this.#options.table);
+      this.#rules = this.#nft.fingerprint(this.#options.table);
       await this.#options.foreign.befriend();
       this.#watch ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
     };
@@ -80,7 +82,7 @@ export class Firewall {
       const changed = generation !== this.#generation || (this.#looks % LOOKS_AT_SILENT === 0 && foreign.silent());
       if (!changed) return;
       this.#generation = generation;
-      if (this.#nft.countRules(table) === this.#rules) {
+      if (this.#nft.fingerprint(table) === this.#rules) {
         void foreign.befriend().catch((error) => this.#complain(error));
         return;
       }
@@ -138,9 +140,8 @@ export class Firewall {
     return ports.flatMap((port) => {
       const map = mapOf(port);
       if (map === undefined || (!this.#options.ipv6 && port.hostIp.includes(":"))) return [];
-      const key = [Uint8Array.of(PROTOCOL_NUMBER[port.protocol]), portBytes(port.hostPort)];
       const value = [addressBytes(port.containerIp), portBytes(port.containerPort)];
-      return [{ set: map, key: isAny(port.hostIp) ? key : [addressBytes(port.hostIp), ...key], value }];
+      return [{ set: map, key: keyAt(port), value }];
     });
   }
 
@@ -152,6 +153,20 @@ export class Firewall {
         const key = [addressBytes(containerIp), Uint8Array.of(PROTOCOL_NUMBER[protocol]), portBytes(containerPort)];
         return { set: openSetOf(port), key };
       });
+  }
+
+  /**
+   * The table of another engine in which this host port leads to one of its containers. One that runs holds its ports by sockets as
+   * well; the rules of one that does not run, whose containers may, are all there is to tell.
+   */
+  rivalFor(port: HostPort): TableHead | undefined {
+    const family = port.hostIp.includes(":") ? 6 : 4;
+    const everywhere = { set: `published${family}`, key: keyAt({ ...port, hostIp: "0.0.0.0" }) };
+    const keys = isAny(port.hostIp) ? [everywhere] : [everywhere, { set: `published${family}_at`, key: keyAt(port) }];
+    return this.#nft
+      .tables()
+      .filter(({ name }) => name.startsWith("gantry_") && name !== this.#options.table)
+      .find(({ name }) => keys.some((key) => this.#nft.has(name, key)));
   }
 
   /** Takes a table away, ours when none is named. Idempotent. */
@@ -174,6 +189,11 @@ export class Firewall {
     clearInterval(this.#watch);
     this.#nft.close();
   }
+}
+
+function keyAt({ protocol, hostIp, hostPort }: HostPort): Uint8Array[] {
+  const key = [Uint8Array.of(PROTOCOL_NUMBER[protocol]), portBytes(hostPort)];
+  return isAny(hostIp) ? key : [addressBytes(hostIp), ...key];
 }
 
 function openKey({ containerIp, protocol, containerPort }: OpenPort): string {

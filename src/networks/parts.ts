@@ -82,7 +82,7 @@ export function makeParts({
     bridgeMoved: async () => firewall?.follow(),
   });
   const holder = new PortHolder({ relays: settings.userlandProxy });
-  const ports = new Ports(records, holder);
+  const ports = new Ports({ records, holder, rivalFor: (port) => firewall?.rivalFor(port) });
   const foreign = foreignFirewalls({ logger, ipv6: settings.ip6tables });
   const indexOf = ({ id, link }: NetworkRecord) => bridgeIndexes.get(id) ?? host.link(link)?.index;
   const bridges = () => bridgeRules(records.networks(), indexOf, settings);

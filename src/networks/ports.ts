@@ -3,6 +3,7 @@ import type { PortBinding, PortMap } from "../api/types/container.ts";
 import { EngineError, errnoOf, errorMessage } from "../base/errors.ts";
 import { hostHasIpv6 } from "../kernel/sysctl.ts";
 import { type Family, parseIp } from "./addresses.ts";
+import { dataRootOf } from "./names.ts";
 import type { PortHolder } from "./port-holder.ts";
 import type { PortRecord, Protocol, Records, SandboxConfig } from "./records.ts";
 
@@ -45,12 +46,21 @@ const REASON: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
 };
 
+export interface PortsOptions {
+  readonly records: Records;
+  readonly holder: PortHolder;
+  /** The firewall's table of another engine that has the port; see Firewall.rivalFor. */
+  rivalFor(port: PortRecord): { readonly name: string; readonly comment: string } | undefined;
+}
+
 export class Ports {
   readonly #records: Records;
   readonly #holder: PortHolder;
+  readonly #rivalFor: PortsOptions["rivalFor"];
   #nextRandom: number = RANDOM.first;
 
-  constructor(records: Records, holder: PortHolder) {
+  constructor({ records, holder, rivalFor }: PortsOptions) {
+    this.#rivalFor = rivalFor;
     this.#records = records;
     this.#holder = holder;
   }
@@ -114,8 +124,18 @@ export class Ports {
         const { protocol, hostIp, hostPort } = record;
         if (this.#records.portsAt(protocol, hostPort).some((other) => collide(other.hostIp, hostIp)))
           throw new EngineError("internal", `Bind for ${show(hostIp)}:${hostPort} failed: port is already allocated`);
+        this.#refuseRival(record);
         this.#records.putPort(record);
       }
+    });
+  }
+
+  #refuseRival(record: PortRecord): void {
+    const rival = this.#rivalFor(record);
+    if (rival === undefined) return;
+    const where = `${show(record.hostIp)}:${record.hostPort}`;
+    throw new EngineError("internal", `Bind for ${where} failed: port is already allocated`, {
+      hint: `an engine that may not run now has it (${dataRootOf(rival.comment) ?? rival.name}): start it and remove its container, or: nft delete table inet ${rival.name}`,
     });
   }
 

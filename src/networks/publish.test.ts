@@ -5,7 +5,7 @@ import { createServer, Socket } from "node:net";
 import { test } from "node:test";
 import type { PortMap } from "../api/types/container.ts";
 import { bindSocket } from "../kernel/netns.ts";
-import { applyRuleset } from "../kernel/nftables.ts";
+import { applyRuleset, listTable } from "../kernel/nftables.ts";
 import { killProcess, pipe, spawn } from "../kernel/spawn.ts";
 import { freePorts } from "../testing/free-port.ts";
 import type { BridgeRules } from "./bridge-sets.ts";
@@ -188,6 +188,42 @@ test("no process of the host can take a published port", { skip }, async () => {
     server.once("error", resolve).listen(PORT, "127.0.0.1"),
   );
   assert.equal(error.code, "EADDRINUSE");
+});
+
+test("a port is refused that leads to a container of an engine that does not run", { skip }, async () => {
+  await using dead = await makeWorld();
+  await using world = await makeWorld();
+  await dead.networks.open(requestFor("first", { portBindings: publish(PORT) }));
+  await dead.networks.dispose();
+  for (const address of [undefined, "127.0.0.1"])
+    await assert.rejects(world.networks.open(requestFor("second", { portBindings: publish(PORT, address) })), {
+      kind: "internal",
+      message: new RegExp(`Bind for \\S+:${PORT} failed: port is already allocated$`),
+    });
+  const range = { "80/tcp": [{ HostPort: `${PORT}-${PORT + 20}` }] };
+  const other = await world.networks.open(requestFor("third", { portBindings: range }));
+  assert.notEqual(other.ports["80/tcp"]?.[0]?.HostPort, String(PORT));
+  await dead.next();
+  await dead.networks.restore(new Set());
+  assert.ok(await world.networks.open(requestFor("fourth", { portBindings: publish(PORT) })));
+});
+
+test("rules that somebody exchanges for others, as many, are written again", { skip }, async () => {
+  await using world = await makeWorld();
+  const sandbox = await world.networks.open(requestFor("web", { portBindings: publish(PORT) }));
+  using _server = await serve(sandbox.netns ?? "", 80);
+  const { table } = makeNames(world.paths.dataRoot);
+  const objects = (await listTable("inet", table)) ?? [];
+  const rules = objects.flatMap(({ rule }) => (rule as { chain: string; handle: number } | undefined) ?? []);
+  const commands = rules.map(({ chain, handle }) => `replace rule inet ${table} ${chain} handle ${handle} counter`);
+  await applyRuleset(`${commands.join("\n")}\n`);
+  const counts = async () =>
+    ((await listTable("inet", table)) ?? []).filter(({ rule }) =>
+      /^\[{"counter":[^[]*\]$/.test(JSON.stringify((rule as { expr?: object })?.expr) ?? ""),
+    );
+  assert.equal((await counts()).length, rules.length);
+  while ((await counts()).length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok(await ask("tcp", "127.0.0.1", PORT));
 });
 
 test("ranges and random ports find what is free; exposed ports that are not published are listed", {
