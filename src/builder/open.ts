@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import type { BuildCache } from "../api/types/image.ts";
 import type { Digest } from "../base/digest.ts";
 import { EngineError, errorKind } from "../base/errors.ts";
+import { familiarName } from "../oci/reference.ts";
 import type { Paths } from "../store/paths.ts";
 import { runBuild } from "./build/build.ts";
 import { checkDockerfile } from "./build/warnings.ts";
@@ -13,6 +14,7 @@ import { StepCache } from "./cache/steps.ts";
 import type { Contexts } from "./context/contexts.ts";
 import type { Warning } from "./dockerfile/language.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
+import type { BaseState, Stage } from "./dockerfile/plan.ts";
 import { planBuild } from "./dockerfile/plan-build.ts";
 import { cancelled } from "./graph/slots.ts";
 import { Solver } from "./graph/solver.ts";
@@ -113,7 +115,20 @@ class LocalBuilder implements Builder {
   async check({ dockerfile, target, buildArgs }: Parameters<Builder["check"]>[0]): Promise<readonly Warning[]> {
     const file = parseDockerfile(dockerfile.text, dockerfile.name);
     const stages = target === undefined || target === "" ? "all" : "needed";
-    return checkDockerfile(planBuild(file, { target, buildArgs }), stages, dockerfile.ignored);
+    const baseOf = (stage: Stage) => this.#baseOf(stage);
+    return checkDockerfile(planBuild(file, { target, buildArgs }), { stages, baseOf, ignored: dockerfile.ignored });
+  }
+
+  /** Of an image that is here: none is pulled for a check. */
+  #baseOf({ base }: Stage): BaseState | undefined {
+    if (base.kind !== "image") return undefined;
+    try {
+      const { config = {}, author } = this.#tools.images.get(familiarName(base.reference)).config;
+      return { config, author };
+    } catch (error) {
+      if (errorKind(error) === "not-found" || errorKind(error) === "invalid") return undefined;
+      throw error;
+    }
   }
 
   shell(failedStep: string, options: ShellOptions): Promise<ShellSession> {

@@ -14,14 +14,18 @@ const EXPECTED = [
   "MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used (line 4)",
 ];
 
-test("a build tells its warnings, a check those that need no base image, # check= leaves some out", async (t) => {
+test("a build tells its warnings, a check asks base images that are here, # check= leaves some out", async (t) => {
   const { engine } = await startEngine(t);
   const root = makeContext(t, { a: "1", b: "2" });
   const run = await build(engine, DOCKERFILE, { context: { root } });
   assert.deepEqual(run.warnings.map(formatWarning).sort(), EXPECTED.toSorted());
   const dockerfile = { name: "Dockerfile", text: `# check=skip=FromAsCasing,StageNameCasing\n${DOCKERFILE}` };
-  const rules = ((await engine.builder?.check({ dockerfile })) ?? []).map(({ rule }) => rule);
-  assert.deepEqual(rules.sort(), ["JSONArgsRecommended", "MultipleInstructionsDisallowed"]);
+  const rules = async (text: string) =>
+    ((await engine.builder?.check({ dockerfile: { ...dockerfile, text } })) ?? []).map(({ rule }) => rule).sort();
+  const others = ["JSONArgsRecommended", "MultipleInstructionsDisallowed"];
+  assert.deepEqual(await rules(dockerfile.text), [...others, "UndefinedVar"]);
+  // Who knows what its environment has.
+  assert.deepEqual(await rules(dockerfile.text.replace("busybox", "absent")), others);
 });
 
 test("with # check=error=true a warning ends the build, and nothing is stored", async (t) => {

@@ -2,20 +2,28 @@
 import { setImmediate } from "node:timers/promises";
 import { PatternList } from "../dockerfile/ignore.ts";
 import type { Dockerfile, Warning } from "../dockerfile/language.ts";
-import { type CheckOptions, checkOptions, checkSteps, selectWarnings, warningsError } from "../dockerfile/lint.ts";
+import {
+  type CheckFacts,
+  type CheckOptions,
+  checkOptions,
+  checkSteps,
+  selectWarnings,
+  warningsError,
+} from "../dockerfile/lint.ts";
 import { lintFile } from "../dockerfile/lint-file.ts";
 import { lintStep } from "../dockerfile/lint-step.ts";
 import type { Evaluation, Plan, StageScope } from "../dockerfile/plan.ts";
 
-/** All warnings of a Dockerfile without building it, in the order of its lines. Base images are not asked. Throws DockerfileError. */
-export async function checkDockerfile(
-  plan: Plan,
-  stages: "all" | "needed",
-  ignored: readonly string[] | undefined,
-): Promise<readonly Warning[]> {
+export interface CheckWish extends Pick<CheckFacts, "stages" | "baseOf"> {
+  /** Lines of .dockerignore. */
+  readonly ignored: readonly string[] | undefined;
+}
+
+/** All warnings of a Dockerfile without building it, in the order of its lines. Throws DockerfileError. */
+export async function checkDockerfile(plan: Plan, { stages, baseOf, ignored }: CheckWish): Promise<readonly Warning[]> {
   const found: Warning[] = [];
   let turn = 0;
-  for (const warnings of checkSteps(plan, { stages, ignore: patternsOf(ignored) })) {
+  for (const warnings of checkSteps(plan, { stages, baseOf, ignore: patternsOf(ignored) })) {
     found.push(...warnings);
     if (++turn % 100 === 0) await setImmediate();
   }

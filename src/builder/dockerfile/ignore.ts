@@ -1,6 +1,7 @@
 /**
  * .dockerignore, and the patterns of `--exclude`: lists in which the last pattern that matches a path, or a folder above it, decides;
- * "!" takes what it matches out again.
+ * "!" takes what it matches out again. As in Docker's matcher, a pattern that changes nothing for a folder is forgotten for
+ * what is in it: "*", "!lib/a.go", "lib" takes lib/a.go in.
  */
 import { posix } from "node:path";
 import { EngineError } from "../../base/errors.ts";
@@ -34,7 +35,7 @@ interface Entry {
 export interface Matched {
   /** Whether the list matches the path itself. */
   readonly matched: boolean;
-  /** For each pattern, whether it matches the path or a folder above. */
+  /** For each pattern, whether it had a say for the path or a folder above. */
   readonly entries: readonly boolean[];
 }
 
@@ -66,9 +67,14 @@ export class PatternList {
 
   /** The same for a walk from above: `parent` is what this gave for the folder that the path is in. */
   enter(parent: Matched, path: string): Matched {
-    const entries = this.#entries.map(({ pattern }, index) => parent.entries[index] === true || pattern.matches(path));
-    const decides = this.#entries.findLast((_, index) => entries[index] === true);
-    return { matched: decides !== undefined && !decides.inverted, entries };
+    let matched = false;
+    const entries = this.#entries.map(({ pattern, inverted }, index) => {
+      // Looked at only where it would change something.
+      const hit = parent.entries[index] === true || (inverted === matched && pattern.matches(path));
+      if (hit) matched = !inverted;
+      return hit;
+    });
+    return { matched, entries };
   }
 
   /** Whether something below this folder may not be matched. False: the folder need not be walked. */
