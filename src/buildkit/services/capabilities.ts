@@ -6,6 +6,8 @@ export const FRONTEND_CAPS: readonly string[] = [
   "resolveimage",
   "resolveimage.resolvemode",
   "return",
+  "readfile",
+  "statfile",
   "returnmap",
   "importcaches",
   "proto.refarray",
@@ -47,4 +49,6 @@ export const LLB_CAPS: readonly string[] = [
   "exec.mount.secret",
   "exec.mount.ssh",
   "exec.secretenv",
+  // Default ones are asked for with every build where this is known; see frontend.ts for what comes of it.
+  "exporter.image.attestations",
 ];

@@ -5,6 +5,7 @@ import { statusOf } from "../grpc/status.ts";
 import type { MessageOf, PartOf } from "../protobuf/message.ts";
 import { runFrontend } from "../solve/frontend.ts";
 import type { Job } from "../solve/jobs.ts";
+import { noGraphs } from "../solve/no-graphs.ts";
 import {
   CONTROL,
   DiskUsageRequest,
@@ -75,9 +76,6 @@ async function run(services: Services, job: Job): Promise<void> {
     await runFrontend(services, job, { frontend, attributes: frontendAttrs, cacheImports: [], inputs: new Map() });
     return;
   }
-  if ((definition?.def.length ?? 0) > 0)
-    throw new EngineError("not-implemented", "graphs of build operations (LLB) are not supported", {
-      hint: "Describe the build by a Dockerfile.",
-    });
+  if ((definition?.def.length ?? 0) > 0) throw noGraphs();
   await job.returned();
 }

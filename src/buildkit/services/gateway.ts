@@ -6,15 +6,20 @@ import { StatusError } from "../grpc/status.ts";
 import type { MessageOf } from "../protobuf/message.ts";
 import { runFrontend } from "../solve/frontend.ts";
 import type { Job } from "../solve/jobs.ts";
+import { noGraphs } from "../solve/no-graphs.ts";
+import { remoteOf } from "../solve/remote-files.ts";
 import { Empty } from "../wire/control.ts";
 import {
   BRIDGE,
   BUILD_ID,
+  FileRequest,
   GatewaySolveRequest,
   GatewaySolveResponse,
   InputsResponse,
   PongResponse,
+  ReadFileResponse,
   ReturnRequest,
+  StatFileResponse,
 } from "../wire/gateway.ts";
 import { FRONTEND_CAPS, LLB_CAPS } from "./capabilities.ts";
 import type { Services } from "./services.ts";
@@ -33,6 +38,8 @@ export function gatewayMethods(services: Services): [string, Method][] {
       const result = await solve(services, await jobOf(context), request);
       return { result };
     }),
+    ReadFile: unary(FileRequest, ReadFileResponse, ({ ref, path }) => ({ data: services.files.read(ref, path) })),
+    StatFile: unary(FileRequest, StatFileResponse, ({ ref, path }) => ({ stat: services.files.stat(ref, path) })),
     // Everything is there when Solve has answered.
     Evaluate: unary(Empty, Empty, () => ({})),
     Return: unary(ReturnRequest, Empty, async ({ error }, context) => {
@@ -56,25 +63,24 @@ function buildId(metadata: IncomingHttpHeaders): string {
 
 function solve(services: Services, job: Job, request: Asked) {
   const { frontend, frontendOpt, definition, cacheImports } = request;
-  if (frontend === "" || (definition?.def.length ?? 0) > 0)
-    throw new EngineError("not-implemented", "graphs of build operations (LLB) are not supported", {
-      hint: "Describe the build by a Dockerfile.",
-    });
-  return runFrontend(services, job, {
-    frontend,
-    attributes: frontendOpt,
-    cacheImports,
-    inputs: inputsOf(services, request),
-  });
+  const remote = remoteOf(definition);
+  if (frontend === "" && remote !== undefined) return services.files.fetch(job, remote);
+  if (frontend === "" || (definition?.def.length ?? 0) > 0) throw noGraphs();
+  const { images, remotes } = inputsOf(services, request);
+  const attributes = { ...frontendOpt, ...(remotes.context !== undefined && { context: remotes.context }) };
+  return runFrontend(services, job, { frontend, attributes, cacheImports, inputs: images });
 }
 
+/** Results of other builds, and what is fetched from afar in place of the context. */
 function inputsOf({ results }: Services, { frontendInputs }: Asked) {
   const images = new Map<string, string>();
+  const remotes: Record<string, string> = {};
   for (const [name, definition] of Object.entries(frontendInputs)) {
     const image = results.imageOf(definition);
-    if (image === undefined)
-      throw new EngineError("not-implemented", `the build's input ${name} is no result of a build here`);
-    images.set(name, image);
+    const remote = remoteOf(definition);
+    if (image !== undefined) images.set(name, image);
+    else if (remote !== undefined) remotes[name] = remote;
+    else throw noGraphs();
   }
-  return images;
+  return { images, remotes };
 }

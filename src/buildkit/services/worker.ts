@@ -16,6 +16,8 @@ export function workerRecord(facts: WorkerFacts): PartOf<typeof WorkerRecord> {
     id,
     labels: {
       "org.mobyproject.buildkit.worker.executor": "gantry",
+      // Buildx tells by it that images have manifests here: it lets through several platforms, archives as outputs, and caches.
+      "org.mobyproject.buildkit.worker.snapshotter": "gantry",
       ...(hostGateway !== undefined && { [HOST_GATEWAY]: hostGateway }),
     },
     platforms: [{ os, architecture, variant }],

@@ -3,7 +3,6 @@ import { EngineError } from "../../base/errors.ts";
 import type { Builder, BuildResult, CacheLocation } from "../../builder/builder.ts";
 import type { Contexts } from "../../builder/context/contexts.ts";
 import type { Images } from "../../images/images.ts";
-import { parseReference, withDefaultTag } from "../../oci/reference.ts";
 import type { Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Result } from "../wire/gateway.ts";
@@ -12,7 +11,8 @@ import { CONTEXT_VERTEX, contextVertex, type Gathered, gather } from "./contexts
 import { EventTranslator } from "./events.ts";
 import { explainFailure } from "./failures.ts";
 import type { Job } from "./jobs.ts";
-import { type Outputs, outputsOf, responseOf } from "./outputs.ts";
+import { outputsOf, responseOf } from "./outputs.ts";
+import { pushAll } from "./pushes.ts";
 import { answerQuestion } from "./questions.ts";
 import type { Results } from "./results.ts";
 
@@ -24,10 +24,15 @@ export interface FrontendParts {
   readonly results: Results;
 }
 
+interface Wanted {
+  readonly type: string;
+  readonly attrs: Attributes;
+}
+
 export interface FrontendCall {
   readonly frontend: string;
   readonly attributes: Attributes;
-  readonly cacheImports: readonly { readonly type: string; readonly attrs: Attributes }[];
+  readonly cacheImports: readonly Wanted[];
   /** The images of other builds' results that this one starts from, by the inputs' names. */
   readonly inputs: ReadonlyMap<string, string>;
 }
@@ -90,8 +95,8 @@ async function build(
       },
     },
   );
-  await pushAll({ images, outputs, session, job });
-  job.response = responseOf(result, outputs);
+  const pushed = await pushAll(images, job, session, outputs.push);
+  job.response = { ...responseOf(result, outputs), ...(pushed !== undefined && { "containerimage.digest": pushed }) };
   if (!outputs.store) dropLater(images, job, result, before);
   return results.keep(result);
 }
@@ -117,6 +122,7 @@ function requestOf({ attributes, cacheImports: imports }: FrontendCall, { reques
     if (location === undefined) progress.note(`the cache of type ${type} is not supported here, and left out`);
     return location === undefined ? [] : [location];
   };
+  refuseAttestations(attributes, progress);
   const inline = isTrue(attributes["build-arg:BUILDKIT_INLINE_CACHE"])
     ? [{ type: "inline", attributes: {} } as const]
     : [];
@@ -126,12 +132,34 @@ function requestOf({ attributes, cacheImports: imports }: FrontendCall, { reques
     ...options,
     entitlements: request.entitlements.filter((name) => name === "network.host" || name === "security.insecure"),
     cacheFrom: unique(cacheFrom.flatMap(({ type, attrs }) => known(type, attrs))),
-    cacheTo: [...cacheTo.flatMap(({ type, attrs }) => known(type, attrs)), ...inline],
+    cacheTo: [...cacheTo.flatMap((wanted) => cacheExport(wanted, progress)), ...inline],
     sourceDateEpoch: epochOf(request.exporters, prefixed(attributes, "build-arg:")),
     secrets: (id: string, signal: AbortSignal) => session.secret(id, signal),
     ssh: (id: string, signal: AbortSignal) => session.agent(id, signal),
     credentials: (host: string, signal: AbortSignal) => session.credentials(host, signal),
   };
+}
+
+/** Clients ask for a little provenance by default, inside the image only; that is left out without a word. */
+function refuseAttestations(attributes: Attributes, progress: Job["progress"]): void {
+  const { "attest:provenance": provenance = "", "attest:sbom": sbom } = attributes;
+  if (sbom !== undefined && sbom !== "false" && !/disabled=true/.test(sbom))
+    throw new EngineError("not-implemented", "bills of materials (SBOM) are not made here", {
+      hint: "Leave --sbom out.",
+    });
+  if (provenance !== "" && !/inline-only=true|disabled=true/.test(provenance))
+    progress.note("no provenance is made here: the image goes without");
+}
+
+/** One that is not known is an error, unless it may fail. */
+function cacheExport({ type, attrs }: Wanted, progress: Job["progress"]): CacheLocation[] {
+  const location = type === "local" ? undefined : cacheLocation(type, attrs);
+  if (location !== undefined) return [location];
+  const message = `a cache of type ${type} cannot be written here`;
+  if (!isTrue(attrs["ignore-error"]))
+    throw new EngineError("not-implemented", message, { hint: "There are registry and inline." });
+  progress.note(message);
+  return [];
 }
 
 const unique = (locations: readonly CacheLocation[]): CacheLocation[] => [
@@ -144,29 +172,4 @@ function epochOf(exporters: Job["request"]["exporters"], { SOURCE_DATE_EPOCH }: 
     .find((text) => text !== undefined && text !== "");
   // The builder itself knows the build argument.
   return SOURCE_DATE_EPOCH === undefined && given !== undefined && /^\d{1,12}$/.test(given) ? Number(given) : undefined;
-}
-
-interface Pushing {
-  readonly images: Images;
-  readonly outputs: Outputs;
-  readonly session: Session;
-  readonly job: Job;
-}
-
-async function pushAll({ images, outputs, session, job }: Pushing): Promise<void> {
-  const { progress, signal } = job;
-  for (const name of outputs.push) {
-    await progress.shown(`pushing ${name}`, async (log) => {
-      const reference = withDefaultTag(parseReference(name));
-      const host = reference.domain === "docker.io" ? "https://index.docker.io/v1/" : reference.domain;
-      const credentials = await session.credentials(host, signal);
-      await images.push(name, {
-        credentials: credentials === undefined ? undefined : { ...credentials },
-        signal,
-        onProgress: ({ status, id }) => {
-          if (status !== undefined && id === undefined) log(status);
-        },
-      });
-    });
-  }
 }

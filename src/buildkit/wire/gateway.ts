@@ -2,6 +2,7 @@
 import { type MessageOf, many, map, message, one, type PartOf } from "../protobuf/message.ts";
 import { CacheEntry } from "./control.ts";
 import { Definition } from "./ops.ts";
+import { Stat } from "./session.ts";
 import { Status } from "./status.ts";
 import { WorkerRecord } from "./worker.ts";
 
@@ -34,4 +35,7 @@ export const GatewaySolveRequest = message({
 export type GatewaySolveRequest = MessageOf<typeof GatewaySolveRequest>;
 export const GatewaySolveResponse = message({ ref: one(1, "string"), result: one(3, Result) });
 
+export const FileRequest = message({ ref: one(1, "string"), path: one(2, "string") });
+export const ReadFileResponse = message({ data: one(1, "bytes") });
+export const StatFileResponse = message({ stat: one(1, Stat) });
 export const InputsResponse = message({ definitions: map(1, Definition) });
