@@ -55,6 +55,7 @@ function main() {
   installSystemPackages(command === "test" ? [...SYSTEM, ...TESTING] : SYSTEM);
   installPackages();
   if (command === "test" && !program("docker")) dockerCli();
+  if (command === "test") dockerPlugins();
   step("make", ["--silent", "-C", at("native")], "the native part could not be built");
   const node = at("node_modules", ".bin", "node");
   step(node, [at("scripts", "bundle.ts")], "the programs could not be bundled");
@@ -95,6 +96,15 @@ function installPackages() {
 function dockerCli() {
   const { status } = spawnSync(at("scripts", "get-docker-cli"), { stdio: ["ignore", "ignore", "inherit"] });
   if (status !== 0) say("the docker CLI could not be had; tests that need it will be skipped");
+}
+
+/** Buildx and Compose, where no folder of the docker CLI has them. */
+function dockerPlugins() {
+  const folders = ["/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker"].map((path) => join(path, "cli-plugins"));
+  const missing = ["docker-buildx", "docker-compose"].some((name) => !folders.some((path) => existsSync(join(path, name))));
+  if (!missing) return;
+  const { status } = spawnSync(at("scripts", "get-docker-cli"), ["plugins"], { stdio: ["ignore", "ignore", "inherit"] });
+  if (status !== 0) say("Buildx and Compose could not be had; tests that need them will be skipped");
 }
 
 function step(file, args, failure) {
