@@ -138,6 +138,7 @@ describe("the process", () => {
     const reader = await startServing("--root", at("life"), "--read-only");
     assert.equal(await reader.end(), 0);
     assert.equal(await first.end(), 0);
+    assert.doesNotMatch(first.log(), /Warning/);
     const second = await startServing("--root", at("life"));
     assert.equal(await second.end("SIGINT"), 0);
   });

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Sets the clone up and runs one of the project's scripts: `node scripts/bootstrap.mjs start|test|setup [arguments]`.
+// Sets the clone up and runs one of the project's scripts: `node scripts/bootstrap.mjs start|test|bench|package|setup [arguments]`.
 // Plain JavaScript for any Node from 20 on: it runs before the project's own Node and packages are there. Each step is
 // skipped when its result is there already.
 import { spawnSync } from "node:child_process";
@@ -49,7 +49,7 @@ const TESTING = [
 
 function main() {
   const [command = "setup", ...rest] = process.argv.slice(2);
-  const scripts = { start: "start.ts", test: "test.ts", bench: "bench.ts", setup: undefined };
+  const scripts = { start: "start.ts", test: "test.ts", bench: "bench.ts", package: "package.ts", setup: undefined };
   if (!(command in scripts)) fail(`unknown script ${JSON.stringify(command)}; one of: ${Object.keys(scripts).join(", ")}`);
   if (process.platform !== "linux") fail("Gantry runs on Linux only");
   installSystemPackages(command === "test" ? [...SYSTEM, ...TESTING] : SYSTEM);

@@ -12,18 +12,18 @@ import { type BuildOptions, build, type Plugin } from "esbuild";
 const ROOT = join(import.meta.dirname, "..");
 const DIST = join(ROOT, "dist");
 
-/** Each is loaded when it is asked for, from the sources, and not part of the CLI. */
-const serversOutside: Plugin = {
+/** Each is loaded when it is asked for, and not part of the CLI. `place` is where: "daemon" → "../../src/daemon/main.ts". */
+const serversOutside = (place: (server: string) => string): Plugin => ({
   name: "the servers stay outside",
   setup: ({ onResolve }) =>
     onResolve({ filter: /\/(?:daemon|registry)\/main\.ts$/ }, ({ path }) => ({
-      path: path.replace(/^(?:\.\.\/)+/, "../../src/"),
+      path: place(basename(dirname(path))),
       external: true,
     })),
-};
+});
 
 /** What a module finds relative to itself (the addon, the workers' files) it finds from the bundle too. */
-const placesOfSources: Plugin = {
+export const placesOfSources: Plugin = {
   name: "modules know where they were",
   setup: ({ onLoad }) =>
     onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => {
@@ -41,6 +41,14 @@ const placesOfSources: Plugin = {
 /** A worker's file, bundled too, lies beside the bundle. */
 const WORKER_PLACE = /new URL\("\.\/([a-z]+-worker)\.ts", import\.meta\.url\)/g;
 
+/** The entries of the engine's threads: a file each, beside the program's. */
+export const WORKERS = [
+  "src/builder/ops/files/files-worker.ts",
+  "src/registry/auth/bcrypt-worker.ts",
+  "src/snapshots/unpack-worker.ts",
+  "src/volumes/mirror-worker.ts",
+] as const;
+
 interface Bundle {
   /** The folder below dist/. */
   readonly name: string;
@@ -48,7 +56,8 @@ interface Bundle {
   /** The program runs this file. */
   readonly file: string;
   readonly options: BuildOptions;
-  /** The entries of its threads: a file each, beside the program's. */
+  /** The last word on its text. */
+  readonly finish?: ((text: string) => string) | undefined;
   readonly workers?: readonly string[];
   /** Further files: name → text. */
   readonly beside?: Readonly<Record<string, string>>;
@@ -59,40 +68,37 @@ function named(text: string): string {
   return `//${createHash("sha256").update(text).digest("hex").slice(0, 32)}\n${text}`;
 }
 
-const BUNDLES: readonly Bundle[] = [
-  {
-    name: "cli",
-    entry:
-      'import { main } from "./src/cli/dispatch.ts"; main(process.argv.slice(2), process.env).then((code) => process.exit(code));',
-    file: "gantry.cjs",
-    options: {
-      format: "cjs",
-      minifySyntax: true,
-      minifyWhitespace: true,
-      define: { "import.meta.dirname": "__dirname" },
-      plugins: [serversOutside],
-    },
-    beside: { "main.cjs": readFileSync(join(import.meta.dirname, "bundled-cli.cjs"), "utf8") },
+export const cliBundle = (place: Parameters<typeof serversOutside>[0]): Bundle => ({
+  name: "cli",
+  entry:
+    'import { main } from "./src/cli/dispatch.ts"; main(process.argv.slice(2), process.env).then((code) => process.exit(code));',
+  file: "gantry.cjs",
+  options: {
+    format: "cjs",
+    minifySyntax: true,
+    minifyWhitespace: true,
+    define: { "import.meta.dirname": "__dirname" },
+    plugins: [serversOutside(place)],
   },
-  {
-    name: "daemon",
-    entry:
-      'import { main } from "./src/daemon/main.ts"; const { GANTRYD_NAME, ...env } = process.env; process.exit(await main(process.argv.slice(2), env, GANTRYD_NAME));',
-    file: "main.mjs",
-    options: { format: "esm", packages: "external", plugins: [placesOfSources] },
-    workers: [
-      "src/builder/ops/files/files-worker.ts",
-      "src/registry/auth/bcrypt-worker.ts",
-      "src/snapshots/unpack-worker.ts",
-      "src/volumes/mirror-worker.ts",
-    ],
-  },
-];
+  // It runs as a vm script, where Node complains about import(); main.cjs has another word for it.
+  finish: (text) => text.replaceAll(/\bimport\((?="\.\.\/)/g, "load("),
+  beside: { "main.cjs": readFileSync(join(import.meta.dirname, "bundled-cli.cjs"), "utf8") },
+});
 
-async function make(bundle: Bundle): Promise<void> {
-  const { name, entry, file, workers = [], beside = {} } = bundle;
+export const DAEMON_BUNDLE: Bundle = {
+  name: "daemon",
+  entry:
+    'import { main } from "./src/daemon/main.ts"; const { GANTRYD_NAME, ...env } = process.env; process.exit(await main(process.argv.slice(2), env, GANTRYD_NAME));',
+  file: "main.mjs",
+  options: { format: "esm", packages: "external", plugins: [placesOfSources] },
+  workers: WORKERS,
+};
+
+/** Post-condition: `<dist>/<name>` has the bundle's files. */
+export async function make(bundle: Bundle, dist: string): Promise<void> {
+  const { name, entry, file, finish = (text) => text, workers = [], beside = {} } = bundle;
   const main = await textOf(bundle, { stdin: { contents: entry, resolveDir: ROOT } });
-  const files: Record<string, string> = { [file]: named(main.text), ...beside };
+  const files: Record<string, string> = { [file]: named(finish(main.text)), ...beside };
   const sources = new Set(main.sources);
   for (const path of workers) {
     const worker = await textOf(bundle, { entryPoints: [path] });
@@ -101,8 +107,8 @@ async function make(bundle: Bundle): Promise<void> {
   }
   files["current.sh"] = currentScript(name, file, [...sources]);
   const newest = Math.max(...[...sources].map((path) => statSync(join(ROOT, path)).mtimeMs));
-  mkdirSync(join(DIST, name), { recursive: true });
-  for (const [name_, text] of Object.entries(files)) put(join(DIST, name, name_), text, newest);
+  mkdirSync(join(dist, name), { recursive: true });
+  for (const [name_, text] of Object.entries(files)) put(join(dist, name, name_), text, newest);
 }
 
 async function textOf(
@@ -140,4 +146,7 @@ function put(path: string, text: string, newest: number): void {
   renameSync(`${path}.new`, path);
 }
 
-await Promise.all(BUNDLES.map(make));
+if (import.meta.main) {
+  const bundles = [cliBundle((server) => `../../src/${server}/main.ts`), DAEMON_BUNDLE];
+  await Promise.all(bundles.map((bundle) => make(bundle, DIST)));
+}

@@ -3,7 +3,7 @@
  * file compiles; this one, kept for each command by itself, has what a run of it compiled too, which is worth as much again.
  */
 const fs = require("node:fs");
-const { Script, constants } = require("node:vm");
+const { Script } = require("node:vm");
 
 /** Files that old versions left go when a new one is written. Milliseconds. */
 const OLD = 30 * 24 * 3600 * 1000;
@@ -15,14 +15,13 @@ const [, command = "gantry"] = /^([a-z]{1,20})$/.exec(process.argv[2] ?? "") ?? 
 // The first line is a comment with the text's digest: of what it asks, V8 compares the length alone.
 const cache = folder && `${folder}/gantry-${source.slice(2, 34)}-${process.version}-${command}`;
 const cachedData = cache && read(cache);
-const script = new Script(`(function (exports, require, module, __filename, __dirname) { ${source}\n})`, {
+const script = new Script(`(function (exports, require, module, __filename, __dirname, load) { ${source}\n})`, {
   filename: file,
   cachedData,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 });
 if (cache && (cachedData === undefined || script.cachedDataRejected))
   process.once("exit", (code) => code === 0 && keep(script.createCachedData()));
-script.runInThisContext()(exports, require, module, file, __dirname);
+script.runInThisContext()(exports, require, module, file, __dirname, (path) => import(path));
 
 function cacheFolder() {
   if (process.getuid() === 0) return "/var/cache/gantry/compile";
