@@ -56,4 +56,5 @@ export const LLB_CAPS: readonly string[] = [
   "exec.secretenv",
   // Default ones are asked for with every build where this is known; see frontend.ts for what comes of it.
   "exporter.image.attestations",
+  "exporter.multiple",
 ];
