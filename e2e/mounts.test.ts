@@ -200,6 +200,8 @@ withEachCli((cli, daemon) => {
       [["-v", "vv:/x:odd"], /invalid mode: odd/],
       [["-v", "/tmp:/"], /invalid specification: destination can't be '\/'/],
       [["--volumes-from", "nobody"], /No such container: nobody/],
+      [["--mount", "type=volume,source=v9,target=/x,volume-driver=nosuch"], /plugin "nosuch" not found/],
+      [["--volume-driver", "nosuch", "-v", "v9:/x"], /plugin "nosuch" not found/],
       [["--volumes-from", "nobody:odd"], /invalid mode: odd/],
     ];
     for (const [words, said] of wrong) {

@@ -202,14 +202,22 @@ function makeVolumes({ volumes }: Context, mounts: readonly PlannedMount[]): Pro
     if (type !== "volume" || name === undefined || volume === undefined) return [];
     const labels = anonymous ? { ...volume.labels, [ANONYMOUS]: "" } : volume.labels;
     return [
-      volumes.create({
-        Name: name,
-        Driver: volume.driver,
-        DriverOpts: volume.options === undefined ? undefined : { ...volume.options },
-        Labels: labels === undefined ? undefined : { ...labels },
-      }),
+      volumes
+        .create({
+          Name: name,
+          Driver: volume.driver,
+          DriverOpts: volume.options === undefined ? undefined : { ...volume.options },
+          Labels: labels === undefined ? undefined : { ...labels },
+        })
+        .catch(notForThePuller),
     ];
   });
+}
+
+/** A driver that is not there is "invalid" here: for "not-found" clients would pull the container's image and try again. */
+function notForThePuller(error: unknown): never {
+  if (!(error instanceof EngineError) || error.kind !== "not-found") throw error;
+  throw new EngineError("invalid", error.message, { hint: error.hint, cause: error });
 }
 
 /** Waits for all, also when one fails, so that what undoes them finds them finished. */

@@ -50,6 +50,9 @@ async function endIncomplete({ drivers, records, remoteIpam, logger }: Parts): P
       .of(network.driver)
       .remove(network)
       .catch((error) => complain(logger, network, error));
+    const { ipamDriver, subnets: config, pools = {} } = network;
+    if (isRemoteIpam(ipamDriver))
+      await remoteIpam.releasePools(ipamDriver, { config, pools }).catch((error) => complain(logger, network, error));
     records.deleteNetwork(network.id);
   }
 }
