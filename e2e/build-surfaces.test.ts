@@ -306,6 +306,8 @@ RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
       await gantry.ok("build", "-q", place);
       assert.match(await cli.ok("system", "df"), /Build Cache +[1-9]/);
       assert.match(await cli.ok("system", "df", "-v"), /exec.cachemount/);
+      assert.match(await cli.ok("builder", "prune", "-af", "--filter", "until=24h"), /Total reclaimed space: 0B/);
+      await cli.ok("network", "prune", "-f", "--filter", "until=24h");
       assert.match(
         await cli.ok("builder", "prune", "-af"),
         /Deleted build cache objects:\n[\s\S]*Total reclaimed space: [^0]/,

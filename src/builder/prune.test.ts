@@ -46,9 +46,19 @@ test("steps, cache mounts and what images share are shown, and pruned as Docker 
   await engine.builder?.prune({ all: true });
   assert.deepEqual(kept(engine), []);
   assert.ok(engine.images.get("kept"));
-  await assert.rejects(async () => engine.builder?.prune({ all: true, filters: { colour: ["red"] } }), {
-    kind: "invalid",
-  });
+  // Also where there is nothing to be looked at.
+  for (const filters of [{ colour: ["red"] }, { until: ["yesterday"] }])
+    await assert.rejects(async () => engine.builder?.prune({ all: true, filters }), { kind: "invalid" });
+});
+
+test("until takes a time, a date, and how long ago as Go writes it", async (t) => {
+  const { engine } = await startEngine(t);
+  await build(engine, "FROM busybox\nRUN echo x >/x\n", { store: false });
+  const removed = async (until: string) =>
+    (await engine.builder?.prune({ all: true, filters: { until: [until] } }))?.deleted.length;
+  for (const past of ["24h", "1h30m", String(Date.now() / 1000 - 3600), "2020-01-01", "2020-01-01T00:00:00Z"])
+    assert.equal(await removed(past), 0, past);
+  assert.equal(await removed("-1h"), 1);
 });
 
 test("after each build no more is kept than the bound allows, and the least recently used goes first", async (t) => {

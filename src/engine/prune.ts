@@ -1,6 +1,7 @@
 import type { NetworkPruneResult } from "../api/types/network.ts";
 import type { VolumePruneResult } from "../api/types/volume.ts";
-import { EngineError, errorKind } from "../base/errors.ts";
+import { errorKind } from "../base/errors.ts";
+import { parsePointInTime } from "../base/points-in-time.ts";
 import type { Events } from "../events/events.ts";
 import type { Filters } from "../images/images.ts";
 import type { Networks } from "../networks/networks.ts";
@@ -84,12 +85,8 @@ function labelsMatch(labels: Readonly<Record<string, string>>, filters: Filters)
   return (filters.label ?? []).every(has) && !(filters["label!"] ?? []).some(has);
 }
 
-/** Milliseconds since the epoch; the API has turned durations into times already. */
+/** Milliseconds since the epoch. */
 function untilTime(filters: Filters): number | undefined {
   const text = filters.until?.[0];
-  if (text === undefined) return undefined;
-  const seconds = Number(text);
-  const time = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(text);
-  if (Number.isNaN(time)) throw new EngineError("invalid", `invalid value for "until": ${JSON.stringify(text)}`);
-  return time;
+  return text === undefined ? undefined : parsePointInTime(text, Date.now());
 }

@@ -1,5 +1,5 @@
-import { parseDuration } from "../base/durations.ts";
 import { EngineError } from "../base/errors.ts";
+import { parsePointInTime } from "../base/points-in-time.ts";
 import { familiarRepository } from "../oci/reference.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Filters } from "./images.ts";
@@ -44,7 +44,7 @@ export function createdBetween(catalog: Catalog, filters: Filters, now: number):
     before: Math.min(
       Number.POSITIVE_INFINITY,
       ...(filters.before ?? []).map(created),
-      ...(filters.until ?? []).map((text) => parseTime(text, now)),
+      ...(filters.until ?? []).map((text) => parsePointInTime(text, now)),
     ),
   };
 }
@@ -59,23 +59,4 @@ export function createdAt({ image }: ImageRecord): number {
 export function matchesReference({ familiar, reference }: NameRecord, patterns: readonly string[]): boolean {
   const repository = familiarRepository(reference);
   return patterns.some((pattern) => pathMatch(pattern, familiar) || pathMatch(pattern, repository));
-}
-
-/** Milliseconds since the epoch of a Unix time ("1136073600.5"), a date, or a duration before `now` ("1h30m"). "invalid" otherwise. */
-export function parseTime(text: string, now: number): number {
-  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
-  const duration = parseDuration(text);
-  if (duration !== undefined) return now - duration / 1e6;
-  const time = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d{2}:\d{2})?)?$/.test(text)
-    ? Date.parse(padHour(text))
-    : Number.NaN;
-  if (Number.isNaN(time))
-    throw new EngineError("invalid", `failed to parse value as time or duration: ${JSON.stringify(text)}`);
-  return time;
-}
-
-/** "2006-01-02" and times without a zone are local; "2006-01-02T15" has no minutes. */
-function padHour(text: string): string {
-  if (!text.includes("T")) return `${text}T00:00:00`;
-  return text.replace(/T(\d{2})(?=Z|[+-]|$)/, "T$1:00");
 }

@@ -1,5 +1,6 @@
 import type { BuildCache } from "../../api/types/image.ts";
 import { EngineError } from "../../base/errors.ts";
+import { parsePointInTime } from "../../base/points-in-time.ts";
 
 /** Something that the builder keeps, in the API's words, and what its removal gives back. */
 export interface CacheRecord extends BuildCache {
@@ -19,43 +20,48 @@ export interface CacheRecord extends BuildCache {
 
 export type CacheFilters = Readonly<Record<string, readonly string[]>>;
 
-type Test = (record: CacheRecord, value: string) => boolean;
+type Test = (record: CacheRecord) => boolean;
 
 /** As `docker builder prune --filter`. */
-const TESTS: Readonly<Record<string, Test>> = {
-  id: ({ ID }, value) => ID.startsWith(value),
-  parent: ({ Parents }, value) => Parents.some((parent) => parent.startsWith(value)),
-  parents: ({ Parents }, value) => Parents.some((parent) => parent.startsWith(value)),
-  type: ({ Type }, value) => Type === value,
-  description: ({ Description }, value) => Description.includes(value),
-  inuse: ({ InUse }, value) => InUse === isTrue(value),
-  shared: ({ Shared }, value) => Shared === isTrue(value),
-  private: ({ Shared }, value) => !Shared === isTrue(value),
-  until: ({ usedAt }, value) => usedAt < timeOf(value),
-  "unused-for": ({ usedAt }, value) => usedAt < timeOf(value),
+const TESTS: Readonly<Record<string, (value: string) => Test>> = {
+  id: (value) => hasId(value),
+  parent: (value) => hasParent(value),
+  parents: (value) => hasParent(value),
+  type: (value) => (record) => record.Type === value,
+  description: (value) => (record) => record.Description.includes(value),
+  inuse: (value) => is(({ InUse }) => InUse, value),
+  shared: (value) => is(({ Shared }) => Shared, value),
+  private: (value) => is(({ Shared }) => !Shared, value),
+  until: (value) => isOlder(value),
+  "unused-for": (value) => isOlder(value),
 };
 
-/** All names must hold, and one of the values of each. "invalid" for a name that is none. */
+function hasId(start: string): Test {
+  return ({ ID }) => ID.startsWith(start);
+}
+
+function hasParent(start: string): Test {
+  return ({ Parents }) => Parents.some((parent) => parent.startsWith(start));
+}
+
+function is(test: Test, value: string): Test {
+  const wanted = value === "" || value === "1" || value.toLowerCase() === "true";
+  return (record) => test(record) === wanted;
+}
+
+function isOlder(value: string): Test {
+  const time = parsePointInTime(value, Date.now());
+  return ({ usedAt }) => usedAt < time;
+}
+
+/** All names must hold, and one of the values of each. "invalid" for a name or a time that is none. */
 export function recordFilter(filters: CacheFilters): (record: CacheRecord) => boolean {
   const tests = Object.entries(filters).map(([name, values]) => {
     const test = Object.hasOwn(TESTS, name) ? TESTS[name] : undefined;
     if (test === undefined) throw new EngineError("invalid", `invalid filter '${name}'`);
-    return { test, values };
+    return values.map(test);
   });
-  return (record) =>
-    tests.every(({ test, values }) => values.length === 0 || values.some((value) => test(record, value)));
-}
-
-function isTrue(value: string): boolean {
-  return value === "" || value === "1" || value.toLowerCase() === "true";
-}
-
-/** Milliseconds since the epoch, from seconds or a date: the API has turned durations into times. */
-function timeOf(text: string): number {
-  const seconds = Number(text);
-  const time = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(text);
-  if (Number.isNaN(time)) throw new EngineError("invalid", `invalid value for "until": ${JSON.stringify(text)}`);
-  return time;
+  return (record) => tests.every((anyOf) => anyOf.length === 0 || anyOf.some((test) => test(record)));
 }
 
 /** Without what only we need to know. */
