@@ -1,7 +1,7 @@
 /** `gantry registry serve` as a process: TLS, users, tokens, real clients, the end. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { makeBusyboxArchive } from "../scripts/base-image.ts";
 import { digestOf } from "../src/base/digest.ts";
+import { makeAuthority, makeCertificate as makeCertificateBy } from "../src/testing/certificates.ts";
 import { freePort } from "../src/testing/free-port.ts";
 import { GANTRY, type RegistryProcess, startRegistryProcess } from "./lib/registry-process.ts";
 
@@ -114,6 +115,37 @@ describe("with TLS and users", () => {
     assert.match(before, /gantry first/);
     assert.match(await subjectSeen(serving.host), /gantry second/);
   });
+});
+
+test("where clients are asked for certificates, those of the authority get in, and nobody else", async () => {
+  const place = (...parts: string[]) => at("mutual", ...parts);
+  for (const name of ["server", "friend", "stranger"]) mkdirSync(place(name), { recursive: true });
+  for (const authority of ["known", "unknown"]) makeAuthority(place(), authority);
+  for (const [name, authority] of [
+    ["server", "known"],
+    ["friend", "known"],
+    ["stranger", "unknown"],
+  ] as const) {
+    makeCertificateBy(place(), `${name}-pair`, authority);
+    copyFileSync(place("known.pem"), place(name, "ca.crt"));
+    if (name === "server") continue;
+    copyFileSync(place(`${name}-pair.pem`), place(name, "client.cert"));
+    copyFileSync(place(`${name}-pair.key`), place(name, "client.key"));
+  }
+  const tls = {
+    certificate: place("server-pair.pem"),
+    key: place("server-pair.key"),
+    "client-cas": place("known.pem"),
+  };
+  writeFileSync(place("registry.json"), JSON.stringify({ tls }));
+  const serving = await startServing("--root", place("root"), "--config", place("registry.json"));
+  const push = (certificates: string) => {
+    const target = `docker://${serving.host}/mutual/box:1`;
+    return skopeo("copy", "-q", "--dest-cert-dir", place(certificates), `docker-archive:${at("busybox.tar")}`, target);
+  };
+  for (const who of ["server", "stranger"]) await assert.rejects(push(who), /certificate|connection|EOF|reset/i, who);
+  await push("friend");
+  await serving.end();
 });
 
 function subjectSeen(host: string): Promise<string> {
