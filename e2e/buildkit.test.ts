@@ -3,11 +3,14 @@ import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { TarWriter } from "../src/base/tar/writer.ts";
 import type { GrpcClient } from "../src/buildkit/grpc/client.ts";
 import type { Method } from "../src/buildkit/grpc/server.ts";
 import { StatusError } from "../src/buildkit/grpc/status.ts";
+import { decode } from "../src/buildkit/protobuf/decode.ts";
 import { encode } from "../src/buildkit/protobuf/encode.ts";
 import {
   CONTROL,
@@ -16,6 +19,7 @@ import {
   ListWorkersResponse,
   SolveRequest,
   SolveResponse,
+  StatusResponse,
 } from "../src/buildkit/wire/control.ts";
 import { METHODS, Packet, STAT } from "../src/buildkit/wire/session.ts";
 import { makePaths } from "../src/store/paths.ts";
@@ -164,6 +168,24 @@ test("what only the cache wanted leaves no image", async () => {
   const afterwards = await daemon.call<unknown[]>("GET", "/images/json?all=1");
   assert.equal(afterwards.length, before.length);
   session.connection.destroy();
+});
+
+test("a build of version 2 has its context in the body, and its status among the lines", async () => {
+  const archive = new TarWriter();
+  const sent = daemon.open("POST", "/build?version=2&t=plain:1&buildargs=%7B%22V%22%3A%225%22%7D", archive.stream);
+  await archive.add({ path: "Dockerfile" }, "FROM busybox\nARG V\nRUN echo got-$V\n");
+  await archive.finish();
+  const lines = (await text(await sent))
+    .trim()
+    .split("\r\n")
+    .map((line) => JSON.parse(line) as { id: string; aux: string });
+  const status = lines
+    .filter(({ id }) => id === "moby.buildkit.trace")
+    .map(({ aux }) => decode(StatusResponse, Buffer.from(aux, "base64")));
+  const logs = status.flatMap((part) => part.logs).map(({ msg }) => Buffer.from(msg).toString());
+  assert.equal(logs.join(""), "got-5\n");
+  const { Id } = await daemon.call<{ Id: string }>("GET", "/images/plain:1/json");
+  assert.deepEqual(lines.at(-1), { id: "moby.image.id", aux: { ID: Id } });
 });
 
 test("a client that gives up ends its build and everything of it", async () => {

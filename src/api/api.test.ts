@@ -13,7 +13,7 @@ test("ping tells clients the version, the system and the classic builder", async
     assert.equal(headers["api-version"], "1.51");
     assert.equal(headers.ostype, "linux");
     assert.equal(headers["docker-experimental"], "false");
-    assert.equal(headers["builder-version"], "1");
+    assert.equal(headers["builder-version"], "2");
     assert.equal(headers.swarm, "inactive");
     assert.match(String(headers.server), /^Gantry\/9\.9\.9 \(linux\)$/);
     assert.match(headers["cache-control"] ?? "", /no-cache/);

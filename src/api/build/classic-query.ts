@@ -78,6 +78,8 @@ export const buildQuery = {
   target: text,
   outputs: text,
   version: text,
+  session: text,
+  buildid: text,
 };
 
 export type BuildQuery = ParamValues<typeof buildQuery>;
@@ -107,9 +109,7 @@ export function requestOf(query: BuildQuery): Omit<BuildRequest, "dockerfile" | 
 
 function refuseForeign({ version, outputs, isolation }: BuildQuery): void {
   if (version !== undefined && version !== "1")
-    throw new EngineError("not-implemented", `builder version ${version} is not supported`, {
-      hint: "Build with DOCKER_BUILDKIT=0 docker build, or with gantry build.",
-    });
+    throw new EngineError("invalid", `invalid version ${version}`, { hint: "There are 1 and 2." });
   if (outputs !== undefined)
     throw new EngineError("not-implemented", "the classic builder has no outputs", {
       hint: "Use gantry build --output.",

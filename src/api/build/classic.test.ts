@@ -247,7 +247,7 @@ test("wrong parameters are refused before the context is read", async (t) => {
     "ulimits=[1]": /ulimits/,
     "cachefrom={}": /cachefrom/,
     "t=UPPER": /invalid reference format/,
-    "version=2": /DOCKER_BUILDKIT=0/,
+    "version=3": /invalid version 3/,
     "outputs=[{}]": /outputs/,
     "isolation=hyperv": /Unsupported isolation/,
     "platform=a/b/c/d": /unknown operating system/,

@@ -5,12 +5,14 @@ import type { OwnedContext } from "../../builder/context/contexts.ts";
 import { readDockerfile } from "../../builder/context/dockerfile-file.ts";
 import { unusedArgs } from "../../builder/dockerfile/unused-args.ts";
 import { familiarName, parseReference, withDefaultTag } from "../../oci/reference.ts";
+import { hasBody, imageLine, plainBuildOf, traceLine } from "../build/buildkit-query.ts";
 import { ClassicOutput, classicError, withLines } from "../build/classic-output.ts";
 import { type BuildQuery, buildQuery, registryConfig, requestOf } from "../build/classic-query.ts";
 import { buildSession } from "../build/session.ts";
 import { ACCEPTED } from "../filters.ts";
 import { filters, flag, integer } from "../query.ts";
 import { type Call, json, type Reply, type Route, route, type WriteLine } from "../route.ts";
+import { buildkitOf } from "./buildkit.ts";
 
 const pruneQuery = {
   all: flag,
@@ -31,6 +33,7 @@ type BuildCall = Call<"/build", typeof buildQuery>;
 
 /** The context is read before the first line of the answer, so that what is wrong with it or with the Dockerfile is a status. */
 async function classicBuild(call: BuildCall): Promise<Reply> {
+  if (call.query.version === "2") return await buildkitBuild(call);
   const { engine, query, request, signal } = call;
   const options = requestOf(query);
   const credentials = credentialsOf(request);
@@ -55,6 +58,21 @@ async function classicBuild(call: BuildCall): Promise<Reply> {
     await context[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The same query for BuildKit's frontend, as clients without Buildx ask it. */
+async function buildkitBuild({ engine, query, request, signal }: BuildCall): Promise<Reply> {
+  const buildkit = await buildkitOf(engine);
+  const asked = { ...plainBuildOf(query), credentials: credentialsOf(request) };
+  return {
+    kind: "progress",
+    run: async (write) => {
+      const onStatus = (status: Buffer) => write(traceLine(status));
+      write(
+        imageLine(await buildkit.build({ ...asked, body: hasBody(query) ? request : undefined }, { signal, onStatus })),
+      );
+    },
+  };
 }
 
 /** Our own client's way: see docs/build-protocol.md. */

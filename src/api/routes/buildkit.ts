@@ -21,7 +21,7 @@ async function session({ engine, request }: Call): Promise<Reply> {
 const OPENED = new WeakMap<Engine, Promise<Buildkit>>();
 
 /** Made when it is first asked for: most daemons that run never build. */
-function buildkitOf(engine: Engine): Promise<Buildkit> {
+export function buildkitOf(engine: Engine): Promise<Buildkit> {
   const opened = OPENED.get(engine) ?? open(engine);
   OPENED.set(engine, opened);
   return opened;

@@ -4,9 +4,9 @@ import { filters, texts, timestamp } from "../query.ts";
 import { type Call, json, type Reply, type Route, route } from "../route.ts";
 import type { EventMessage } from "../types/system.ts";
 
-/** Clients choose the builder by this: "1" is the one that sends its context to POST /build. */
+/** Old clients choose the builder by this: "2" is BuildKit's, which asks a session for what it needs. */
 const PING_HEADERS = {
-  "Builder-Version": "1",
+  "Builder-Version": "2",
   Swarm: "inactive",
   "Cache-Control": "no-cache, no-store, must-revalidate",
   Pragma: "no-cache",

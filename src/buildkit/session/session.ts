@@ -40,10 +40,11 @@ const PIECE = 64 << 10;
 
 export class Session {
   readonly facts: SessionFacts;
-  readonly #client: GrpcClient;
+  readonly #connected: GrpcClient | undefined;
 
-  constructor(client: GrpcClient, facts: SessionFacts) {
-    this.#client = client;
+  /** Without a client it has nothing. */
+  constructor(client: GrpcClient | undefined, facts: SessionFacts) {
+    this.#connected = client;
     this.facts = facts;
   }
 
@@ -71,7 +72,7 @@ export class Session {
 
   /** Undefined when the client has none of this name. */
   async secret(id: string, signal: AbortSignal): Promise<SecretSource | undefined> {
-    if (!this.facts.methods.has(METHODS.secret)) return undefined;
+    if (!this.#offers(METHODS.secret)) return undefined;
     const data = await this.#orMissing(async () => {
       const answer = await this.#client.unary(
         METHODS.secret,
@@ -86,7 +87,7 @@ export class Session {
 
   /** Undefined when the client forwards none of this name. */
   async agent(id: string, signal: AbortSignal): Promise<SshSource | undefined> {
-    if (!this.facts.methods.has(METHODS.forwardAgent)) return undefined;
+    if (!this.#offers(METHODS.forwardAgent)) return undefined;
     const known = await this.#orMissing(() =>
       this.#client.unary(METHODS.checkAgent, [CheckAgentRequest, Empty], { id }, { signal }),
     );
@@ -99,7 +100,7 @@ export class Session {
 
   /** As the client's configuration has them; undefined when it has none. */
   async credentials(host: string, signal: AbortSignal): Promise<RegistryCredentials | undefined> {
-    if (!this.facts.methods.has(METHODS.credentials)) return undefined;
+    if (!this.#offers(METHODS.credentials)) return undefined;
     const messages = [CredentialsRequest, CredentialsResponse] as const;
     const answer = await this.#orMissing(() => this.#client.unary(METHODS.credentials, messages, { host }, { signal }));
     if (answer === undefined || answer.secret === "") return undefined;
@@ -124,8 +125,15 @@ export class Session {
     return this.#client.call(METHODS.send, { signal, metadata: { "buildkit-attachable-exporter-id": [exporter] } });
   }
 
-  close(): void {
-    this.#client.close();
+  get #client(): GrpcClient {
+    if (this.#connected === undefined) throw new EngineError("invalid", "the build has no session");
+    return this.#connected;
+  }
+
+  /** A session that does not say what it offers is asked. */
+  #offers(method: string): boolean {
+    const { methods } = this.facts;
+    return this.#connected !== undefined && (methods.size === 0 || methods.has(method));
   }
 
   async *#received(path: string, options: CallOptions): AsyncGenerator<Uint8Array> {
@@ -146,10 +154,13 @@ export class Session {
   }
 
   #need(method: string, what: string): void {
-    if (this.facts.methods.has(method)) return;
+    if (this.#offers(method)) return;
     throw new EngineError("invalid", `the client's session does not offer ${what} (${method})`);
   }
 }
+
+/** Of a build that came without one. */
+export const NO_SESSION = new Session(undefined, { id: "", sharedKey: "", methods: new Set() });
 
 /** Bytes both ways over a call. */
 function duplexOf(call: ClientCall): Duplex {

@@ -17,7 +17,7 @@ export class Sessions {
     if (id === "")
       throw new EngineError("invalid", "the session has no id", { hint: "Send X-Docker-Expose-Session-Uuid." });
     if (this.#open.has(id)) throw new EngineError("conflict", `the session ${id} is open already`);
-    const methods = new Set(text(headers[`${PREFIX}grpc-method`]).split(/,\s*/));
+    const methods = new Set(text(headers[`${PREFIX}grpc-method`]).split(/,\s*/).filter(Boolean));
     const facts = { id, sharedKey: text(headers[`${PREFIX}sharedkey`]), methods };
     return async (connection) => {
       const client = new GrpcClient(connection);

@@ -15,6 +15,8 @@ export interface Gathering {
   readonly contexts: Contexts;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** In place of what the attributes name. */
+  readonly given: OwnedContext | undefined;
   /** Frees what is gathered. */
   readonly stack: AsyncDisposableStack;
   /** The image behind the result of another build. */
@@ -39,7 +41,7 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
   const { attributes } = gathering;
   const asks = attributes.requestid !== undefined;
   const remote = remoteOf(attributes);
-  const main = remote === undefined ? undefined : await fetched(gathering, remote);
+  const main = gathering.given ?? (remote === undefined ? undefined : await fetched(gathering, remote));
   const local = main === undefined || attributes.dockerfilekey !== undefined;
   const dockerfile = local ? await sentDockerfile(gathering) : ownDockerfile(gathering, main);
   // A question about the Dockerfile needs no other file.

@@ -1,9 +1,10 @@
 /** The Dockerfile frontend: a build as the client's attributes ask for it, or one of the questions about a Dockerfile. */
 import { EngineError } from "../../base/errors.ts";
-import type { Builder, BuildResult, CacheLocation } from "../../builder/builder.ts";
-import type { Contexts } from "../../builder/context/contexts.ts";
+import type { Builder, BuildRequest, BuildResult, CacheLocation } from "../../builder/builder.ts";
+import type { Contexts, OwnedContext } from "../../builder/context/contexts.ts";
+import { lookUp } from "../../builder/given.ts";
 import type { Images } from "../../images/images.ts";
-import type { Session } from "../session/session.ts";
+import { NO_SESSION, type Session } from "../session/session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Result } from "../wire/gateway.ts";
 import { type Attributes, cacheImports, cacheLocation, isTrue, optionsOf, prefixed } from "./attributes.ts";
@@ -35,6 +36,10 @@ export interface FrontendCall {
   readonly cacheImports: readonly Wanted[];
   /** The images of other builds' results that this one starts from, by the inputs' names. */
   readonly inputs: ReadonlyMap<string, string>;
+  /** The main context, when it came with the request. */
+  readonly context?: OwnedContext | undefined;
+  /** Where the session has no logins. */
+  readonly credentials?: BuildRequest["credentials"];
 }
 
 const FRONTENDS: ReadonlySet<string> = new Set(["dockerfile.v0"]);
@@ -47,14 +52,16 @@ export async function runFrontend(parts: FrontendParts, job: Job, call: Frontend
       hint: "Builds are described by Dockerfiles.",
     });
   job.attributes = attributes;
-  const session = await parts.sessions.get(job.request.session, job.signal);
+  const { session: id } = job.request;
+  const plain = id === "" && call.context !== undefined;
+  const session = plain ? NO_SESSION : await parts.sessions.get(id, job.signal);
   let gathered: Gathered | undefined;
   try {
     await using stack = new AsyncDisposableStack();
     const { contexts } = parts;
     const inputImage = (name: string) => call.inputs.get(name.split("::")[0] ?? name);
     const { progress, signal } = job;
-    const wish = { attributes, session, contexts, progress, signal, stack, inputImage };
+    const wish = { attributes, session, contexts, progress, signal, stack, inputImage, given: call.context };
     gathered = await gather(wish);
     const answer = await answerQuestion(parts.builder, attributes, gathered.dockerfile);
     return answer ?? (await build(parts, job, call, { session, gathered }));
@@ -115,7 +122,11 @@ function dropLater(images: Images, { stack }: Job, { images: built }: BuildResul
   }
 }
 
-function requestOf({ attributes, cacheImports: imports }: FrontendCall, { request, progress }: Job, session: Session) {
+function requestOf(
+  { attributes, cacheImports: imports, credentials }: FrontendCall,
+  { request, progress }: Job,
+  session: Session,
+) {
   const options = optionsOf(attributes);
   const known = (type: string, attrs: Attributes): CacheLocation[] => {
     const location = type === "local" ? undefined : cacheLocation(type, attrs);
@@ -136,7 +147,8 @@ function requestOf({ attributes, cacheImports: imports }: FrontendCall, { reques
     sourceDateEpoch: epochOf(request.exporters, prefixed(attributes, "build-arg:")),
     secrets: (id: string, signal: AbortSignal) => session.secret(id, signal),
     ssh: (id: string, signal: AbortSignal) => session.agent(id, signal),
-    credentials: (host: string, signal: AbortSignal) => session.credentials(host, signal),
+    credentials: async (host: string, signal: AbortSignal) =>
+      (await session.credentials(host, signal)) ?? (await lookUp(credentials, host, signal)),
   };
 }
 
