@@ -3,16 +3,8 @@ import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  addAddress,
-  addBridge,
-  addVeth,
-  deleteAddress,
-  deleteLink,
-  RouteSocket,
-  setDefaultRoute,
-  setLink,
-} from "./netlink.ts";
+import { addBridge, addVeth, deleteLink, RouteSocket, setLink } from "./netlink.ts";
+import { addAddress, deleteAddress, setDefaultRoute } from "./netlink-addresses.ts";
 import { createNetns, removeNetns } from "./netns.ts";
 import { run } from "./spawn.ts";
 

@@ -1,16 +1,9 @@
 /** Bridges in the kernel: made, given their addresses, found again, and the containers' links plugged into them. */
 import type { EndpointSettings } from "../api/types/network.ts";
 import { EngineError } from "../base/errors.ts";
-import {
-  addAddress,
-  addBridge,
-  deleteAddress,
-  deleteLink,
-  type Link,
-  type RouteSocket,
-  setBridgePort,
-  setLink,
-} from "../kernel/netlink.ts";
+import { addBridge, deleteLink, type RouteSocket, setBridgePort, setLink } from "../kernel/netlink.ts";
+import { addAddress, deleteAddress } from "../kernel/netlink-addresses.ts";
+import type { Link } from "../kernel/netlink-answers.ts";
 import { ensureSysctl, readSysctl } from "../kernel/sysctl.ts";
 import { type Cidr, type Ip, ipBytes, ipOfBytes, macBytes, macOf } from "./addresses.ts";
 import { isOn, mtuOf, OPTION } from "./bridge-options.ts";

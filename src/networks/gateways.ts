@@ -1,5 +1,7 @@
 /** Which of a sandbox's endpoints gives the way out, and takes the published ports. */
-import { deleteDefaultRoute, type RouteSocket, setDefaultRoute } from "../kernel/netlink.ts";
+
+import type { RouteSocket } from "../kernel/netlink.ts";
+import { deleteDefaultRoute, setDefaultRoute } from "../kernel/netlink-addresses.ts";
 import { type Family, ipBytes, parseIp } from "./addresses.ts";
 import type { EndpointRecord } from "./records.ts";
 

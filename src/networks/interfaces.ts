@@ -1,6 +1,7 @@
 /** A sandbox's interface: its name, addresses and routes. */
 import type { EndpointSettings } from "../api/types/network.ts";
-import { addAddress, type RouteSocket, setDefaultRoute, setLink } from "../kernel/netlink.ts";
+import { type RouteSocket, setLink } from "../kernel/netlink.ts";
+import { addAddress, setDefaultRoute } from "../kernel/netlink-addresses.ts";
 import { type Cidr, formatIp, ipBytes, linkLocalOf, macBytes, makeCidr, parseIp } from "./addresses.ts";
 
 export interface InterfaceRequest {

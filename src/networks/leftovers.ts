@@ -1,6 +1,7 @@
 /** What other engines left whose data root is gone: nobody will start there again and take it away. */
 import { existsSync } from "node:fs";
-import { deleteLink, type Link } from "../kernel/netlink.ts";
+import { deleteLink } from "../kernel/netlink.ts";
+import type { Link } from "../kernel/netlink-answers.ts";
 import { dataRootOf, makeNames } from "./names.ts";
 import type { Parts } from "./parts.ts";
 

@@ -8,11 +8,11 @@ import {
   addVlan,
   type ChildKind,
   deleteLink,
-  type Link,
   type RouteSocket,
-  setDeviceDefault,
   setLink,
 } from "../kernel/netlink.ts";
+import { setDeviceDefault } from "../kernel/netlink-addresses.ts";
+import type { Link } from "../kernel/netlink-answers.ts";
 import { mtuOf, OPTION } from "./bridge-options.ts";
 import { removeOwnLink } from "./bridges.ts";
 import type { Driver, EndpointPlace, JoinRequest } from "./driver.ts";

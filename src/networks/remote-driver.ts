@@ -2,7 +2,8 @@
 import { closeSync, openSync } from "node:fs";
 import type { EndpointSettings } from "../api/types/network.ts";
 import { EngineError, errorKind, errorMessage } from "../base/errors.ts";
-import { addRoute, moveLink, type RouteSocket } from "../kernel/netlink.ts";
+import { moveLink, type RouteSocket } from "../kernel/netlink.ts";
+import { addRoute } from "../kernel/netlink-addresses.ts";
 import type { Plugin } from "../plugins/plugins.ts";
 import { formatIp, ipBytes, macBytes, parseCidr, parseIp } from "./addresses.ts";
 import { mtuOf, OPTION } from "./bridge-options.ts";

@@ -4,7 +4,8 @@ import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { createConnection, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { addAddress, addVeth, deleteLink, RouteSocket, setDefaultRoute, setLink } from "../kernel/netlink.ts";
+import { addVeth, deleteLink, RouteSocket, setLink } from "../kernel/netlink.ts";
+import { addAddress, setDefaultRoute } from "../kernel/netlink-addresses.ts";
 import { createNetns, removeNetns } from "../kernel/netns.ts";
 import { killProcess, pipe, run, spawn } from "../kernel/spawn.ts";
 
