@@ -176,6 +176,7 @@ NAPI_MODULE_INIT() {
   init_idmap(env, exports);
   init_jsonlog(env, exports);
   init_mounts(env, exports);
+  init_netlink(env, exports);
   init_network(env, exports);
   init_new_files(env, exports);
   init_process(env, exports);

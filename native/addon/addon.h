@@ -53,6 +53,7 @@ void init_files(napi_env env, napi_value exports);
 void init_idmap(napi_env env, napi_value exports);
 void init_jsonlog(napi_env env, napi_value exports);
 void init_mounts(napi_env env, napi_value exports);
+void init_netlink(napi_env env, napi_value exports);
 void init_network(napi_env env, napi_value exports);
 void init_new_files(napi_env env, napi_value exports);
 void init_process(napi_env env, napi_value exports);
