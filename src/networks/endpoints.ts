@@ -49,11 +49,13 @@ export class Endpoints {
   async lease(network: NetworkRecord, wished: EndpointSettings): Promise<Lease> {
     this.#registry.refuseBusy(network);
     checkSettings(network, wished);
-    return isRemoteIpam(network.ipamDriver) ? this.#parts.remoteIpam.lease(network, wished) : { wished, leased: {} };
+    return isRemoteIpam(network.ipamDriver)
+      ? this.#parts.remoteIpam.lease(network, wished)
+      : { wished, leased: {}, debts: [] };
   }
 
-  async giveBack(network: NetworkRecord, { leased }: Lease): Promise<void> {
-    if (isRemoteIpam(network.ipamDriver)) await this.#parts.remoteIpam.release(network, Object.values(leased));
+  async giveBack(lease: Lease): Promise<void> {
+    await this.#parts.remoteIpam.giveBack(lease);
   }
 
   /** Chooses addresses and writes the row; within a transaction, after whose failure `ipam.released` is called. */
@@ -78,6 +80,7 @@ export class Endpoints {
       joined,
     };
     records.putEndpoint(record);
+    this.#parts.debts.strike(lease.debts);
     return record;
   }
 
@@ -129,11 +132,13 @@ export class Endpoints {
     }
     const network = records.network(endpoint.networkId);
     if (network === undefined || !isRemoteIpam(network.ipamDriver)) return;
-    const { IPAddress, GlobalIPv6Address } = endpoint.settings;
-    await remoteIpam.release(
-      network,
-      [IPAddress ?? "", GlobalIPv6Address ?? ""].filter((address) => address !== ""),
-    );
+    // The row has them no more once they are owed: whatever a kill comes between, they go back once.
+    const debts = records.transaction(() => {
+      const settings = { ...endpoint.settings, IPAddress: "", GlobalIPv6Address: "" };
+      records.putEndpoint({ ...endpoint, settings, joined: false });
+      return remoteIpam.owe(network, endpoint.settings);
+    });
+    await remoteIpam.giveBack({ debts });
   }
 
   /** Its link is gone, while the sandbox lives on. Never rejects: what fails is done by the next start. */

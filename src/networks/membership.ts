@@ -64,7 +64,7 @@ export class Membership {
       endpoint = records.transaction(() => this.#endpoints.assign({ sandbox, network, lease, present, joined: false }));
     } catch (error) {
       ipam.released();
-      await this.#endpoints.giveBack(network, lease);
+      await this.#endpoints.giveBack(lease);
       throw error;
     }
     try {

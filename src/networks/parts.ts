@@ -7,6 +7,7 @@ import type { Store } from "../store/store.ts";
 import { type Cidr, type Family, ipOfBytes, makeCidr, overlaps, parseCidr } from "./addresses.ts";
 import { isOn, OPTION, trustedLinks } from "./bridge-options.ts";
 import type { BridgeRules } from "./bridge-sets.ts";
+import { Debts } from "./debts.ts";
 import { Dns } from "./dns/dns.ts";
 import { type Drivers, makeDrivers } from "./drivers.ts";
 import { Firewall } from "./firewall.ts";
@@ -31,6 +32,7 @@ export interface Parts {
   readonly records: Records;
   readonly ipam: Ipam;
   readonly remoteIpam: RemoteIpam;
+  readonly debts: Debts;
   /** In the host's namespace. */
   readonly host: RouteSocket;
   readonly names: Names;
@@ -70,7 +72,8 @@ export function makeParts({
   const host = new RouteSocket();
   const records = new Records(store);
   const ipam = new Ipam(store);
-  const remoteIpam = new RemoteIpam({ plugins, logger });
+  const debts = new Debts(store);
+  const remoteIpam = new RemoteIpam({ plugins, debts, logger });
   const namespaces = new Namespaces({ paths: store.paths, host, linkPrefix: names.linkPrefix, logger, ready: READY });
   const bridgeIndexes = new Map<string, number>();
   const drivers = makeDrivers({
@@ -106,7 +109,7 @@ export function makeParts({
   const flows = new Flows(logger);
   const dns = new Dns({ records, namespaces, logger, hostServers });
   return {
-    ...{ settings, events, logger, plugins, records, ipam, remoteIpam, host, names, namespaces, drivers },
+    ...{ settings, events, logger, plugins, records, ipam, remoteIpam, debts, host, names, namespaces, drivers },
     ...{ firewall, foreign, flows, holder, ports, dns },
   };
 }

@@ -122,10 +122,11 @@ export class Registry {
       : undefined;
     const owned = networkSubnets(records.networks());
     const taken = [...owned, ...hostSubnets(host)];
-    const network = await this.#orGiveBack(request, requested, () => {
+    const network = await this.#orGiveBack(requested, () => {
       const made = userNetwork({ request, requested, linkOf: driver.linkOf, settings, owned, taken });
       records.transaction(() => {
         records.putNetwork({ ...made, incomplete: true });
+        this.#parts.debts.strike(requested?.debts ?? []);
         ipam.reserve(made);
       });
       return made;
@@ -149,16 +150,11 @@ export class Registry {
     return this.#make(request, driver, tries + 1);
   }
 
-  async #orGiveBack<T>(
-    request: NetworkCreateRequest,
-    requested: RequestedPools | undefined,
-    work: () => T,
-  ): Promise<T> {
+  async #orGiveBack<T>(requested: RequestedPools | undefined, work: () => T): Promise<T> {
     try {
       return work();
     } catch (error) {
-      if (requested !== undefined)
-        await this.#parts.remoteIpam.releasePools(request.IPAM?.Driver ?? "", requested).catch(() => {});
+      if (requested !== undefined) await this.#parts.remoteIpam.giveBack(requested);
       throw error;
     }
   }

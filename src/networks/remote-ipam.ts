@@ -6,17 +6,28 @@ import type { Logger } from "../base/log.ts";
 import type { Plugin, Plugins } from "../plugins/plugins.ts";
 import { type Family, formatIp, parseCidr } from "./addresses.ts";
 import { familiesOf } from "./assign.ts";
+import type { Debt, Debts } from "./debts.ts";
 import type { NetworkRecord } from "./records.ts";
 
 /** What a network's IPAM driver answered: complete subnets, and the plug-in's ids of them. */
 export interface RequestedPools {
   readonly config: readonly IPAMConfig[];
   readonly pools: Readonly<Record<string, string>>;
+  /** To be struck out by the transaction that keeps it. */
+  readonly debts: readonly string[];
 }
 
 export interface Lease {
   readonly wished: EndpointSettings;
   readonly leased: Readonly<Partial<Record<Family, string>>>;
+  /** To be struck out by the transaction that keeps it. */
+  readonly debts: readonly string[];
+}
+
+export interface RemoteIpamOptions {
+  readonly plugins: Plugins;
+  readonly debts: Debts;
+  readonly logger: Logger;
 }
 
 const GATEWAY_TYPE = { RequestAddressType: "com.docker.network.gateway" };
@@ -30,10 +41,12 @@ export function isRemoteIpam(driver: string | undefined): boolean {
 
 export class RemoteIpam {
   readonly #plugins: Plugins;
+  readonly #debts: Debts;
   readonly #logger: Logger;
 
-  constructor({ plugins, logger }: { readonly plugins: Plugins; readonly logger: Logger }) {
+  constructor({ plugins, debts, logger }: RemoteIpamOptions) {
     this.#plugins = plugins;
+    this.#debts = debts;
     this.#logger = logger;
   }
 
@@ -49,6 +62,7 @@ export class RemoteIpam {
     );
     const config: IPAMConfig[] = [];
     const pools: Record<string, string> = {};
+    const debts: string[] = [];
     try {
       for (const wish of wishes(IPAM.Config ?? [], EnableIPv4, EnableIPv6)) {
         const {
@@ -64,32 +78,39 @@ export class RemoteIpam {
         });
         if (parseCidr(Pool) === undefined) throw badAnswer(plugin, "a pool", Pool);
         pools[Pool] = PoolID;
-        const Gateway = await this.#gateway(plugin, PoolID, wish, Data?.[GATEWAY_DATA]);
+        debts.push(this.#debts.owe({ driver: plugin.name, method: "ReleasePool", body: { PoolID } }));
+        const ask = { plugin, pool: PoolID, debts };
+        const Gateway = await this.#gateway(ask, wish, Data?.[GATEWAY_DATA]);
         config.push({ ...wish.config, Subnet: Pool, Gateway });
-        for (const address of Object.values(wish.AuxiliaryAddresses ?? {})) await request(plugin, PoolID, address, {});
+        for (const address of Object.values(wish.AuxiliaryAddresses ?? {})) await this.#request(ask, address, {});
       }
-      return { config, pools };
+      return { config, pools, debts };
     } catch (error) {
-      await this.#releasePools(plugin, config, pools);
+      await this.giveBack({ debts });
       throw error;
     }
   }
 
-  async #gateway(plugin: Plugin, pool: string, { Gateway = "" }: IPAMConfig, offered: unknown): Promise<string> {
+  async #gateway(ask: Ask, { Gateway = "" }: IPAMConfig, offered: unknown): Promise<string> {
     if (Gateway === "" && typeof offered === "string" && parseCidr(offered) !== undefined) return addressOf(offered);
-    return addressOf(await request(plugin, pool, Gateway, GATEWAY_TYPE));
+    return this.#request(ask, Gateway, GATEWAY_TYPE);
   }
 
-  /** Gives back all that `requestPools` got. What the plug-in refuses is told. */
-  async releasePools(driver: string, { config, pools }: RequestedPools): Promise<void> {
-    await this.#releasePools(await this.#plugin(driver), config, pools);
+  /** The address that the pool gave, which is owed from now on. */
+  async #request({ plugin, pool, debts }: Ask, wished: string, options: Options): Promise<string> {
+    const body = { PoolID: pool, Address: wished, Options: options };
+    const answer = await plugin.call<{ Address?: string }>("IpamDriver.RequestAddress", body);
+    if (parseCidr(answer.Address ?? "") === undefined) throw badAnswer(plugin, "an address", answer.Address);
+    const address = addressOf(answer.Address ?? "");
+    debts.push(
+      this.#debts.owe({ driver: plugin.name, method: "ReleaseAddress", body: { PoolID: pool, Address: address } }),
+    );
+    return address;
   }
 
-  async #releasePools(
-    plugin: Plugin,
-    config: readonly IPAMConfig[],
-    pools: Readonly<Record<string, string>>,
-  ): Promise<void> {
+  /** Gives back all that a network has by `requestPools`. What the plug-in refuses is told. */
+  async releasePools(driver: string, { config, pools }: Omit<RequestedPools, "debts">): Promise<void> {
+    const plugin = await this.#plugin(driver);
     for (const { Subnet = "", Gateway, AuxiliaryAddresses } of config)
       for (const address of [Gateway, ...Object.values(AuxiliaryAddresses ?? {})])
         if (address) await this.#try(plugin, "ReleaseAddress", { PoolID: pools[Subnet], Address: address });
@@ -107,34 +128,50 @@ export class RemoteIpam {
     const MacAddress = wished.MacAddress || (RequiresMACAddress === true ? randomMac() : "");
     const options = RequiresMACAddress === true ? { [MAC_OPTION]: MacAddress } : {};
     const leased: Partial<Record<Family, string>> = {};
+    const debts: string[] = [];
     try {
       for (const family of familiesOf(network)) {
         const text = (family === 4 ? wished.IPAMConfig?.IPv4Address : wished.IPAMConfig?.IPv6Address) ?? "";
-        leased[family] = await firstOf(poolsOf(network, family), (pool) => request(plugin, pool, text, options)).then(
-          addressOf,
+        leased[family] = await firstOf(poolsOf(network, family), (pool) =>
+          this.#request({ plugin, pool, debts }, text, options),
         );
       }
-      return { wished: MacAddress === "" ? wished : { ...wished, MacAddress }, leased };
+      return { wished: MacAddress === "" ? wished : { ...wished, MacAddress }, leased, debts };
     } catch (error) {
-      await this.release(network, Object.values(leased));
+      await this.giveBack({ debts });
       throw error;
     }
   }
 
-  /** Gives addresses back. Never rejects: what fails is told. */
-  async release(network: NetworkRecord, addresses: readonly string[]): Promise<void> {
-    try {
-      const plugin = await this.#plugin(network.ipamDriver);
-      for (const address of addresses) {
-        const family = address.includes(":") ? 6 : 4;
-        for (const PoolID of poolsOf(network, family))
-          await this.#try(plugin, "ReleaseAddress", { PoolID, Address: address });
+  /** Within a transaction: an endpoint's addresses will be given back. Answers the debts. */
+  owe(network: NetworkRecord, { IPAddress = "", GlobalIPv6Address = "" }: EndpointSettings): string[] {
+    const pools = [
+      ...poolsOf(network, 4).map((PoolID) => ({ PoolID, Address: IPAddress })),
+      ...poolsOf(network, 6).map((PoolID) => ({ PoolID, Address: GlobalIPv6Address })),
+    ];
+    return pools
+      .filter(({ Address }) => Address !== "")
+      .map((body) => this.#debts.owe({ driver: network.ipamDriver, method: "ReleaseAddress", body }));
+  }
+
+  /** Pools or a lease that no row keeps. Never rejects: what fails is told, and given back by the next start. */
+  async giveBack({ debts }: Pick<Lease, "debts">): Promise<void> {
+    const ids = new Set(debts);
+    await this.payDebts(({ id }) => ids.has(id));
+  }
+
+  /** Gives back what no row keeps, all that an engine before owed when none are named. A plug-in that is away is asked by the next start. */
+  async payDebts(which: (debt: Debt) => boolean = () => true): Promise<void> {
+    for (const { id, driver, method, body } of this.#debts.all().filter(which)) {
+      try {
+        await this.#try(await this.#plugin(driver), method, body);
+        this.#debts.strike([id]);
+      } catch (error) {
+        this.#logger.log("warn", "an IPAM plug-in is owed what it gave", {
+          plugin: driver,
+          error: errorMessage(error),
+        });
       }
-    } catch (error) {
-      this.#logger.log("warn", "addresses could not be given back to their IPAM plug-in", {
-        network: network.name,
-        error: errorMessage(error),
-      });
     }
   }
 
@@ -180,6 +217,15 @@ export class RemoteIpam {
   }
 }
 
+type Options = Readonly<Record<string, string>>;
+
+interface Ask {
+  readonly plugin: Plugin;
+  readonly pool: string;
+  /** Grows by what the plug-in gives. */
+  readonly debts: string[];
+}
+
 interface PoolAnswer {
   readonly PoolID?: string;
   readonly Pool?: string;
@@ -202,17 +248,6 @@ function poolsOf({ subnets, pools = {} }: NetworkRecord, family: Family): string
   return subnets.flatMap(({ Subnet = "" }) =>
     Subnet.includes(":") === (family === 6) && pools[Subnet] !== undefined ? [pools[Subnet]] : [],
   );
-}
-
-async function request(
-  plugin: Plugin,
-  PoolID: string,
-  Address: string,
-  Options: Readonly<Record<string, string>>,
-): Promise<string> {
-  const answer = await plugin.call<{ Address?: string }>("IpamDriver.RequestAddress", { PoolID, Address, Options });
-  if (parseCidr(answer.Address ?? "") === undefined) throw badAnswer(plugin, "an address", answer.Address);
-  return answer.Address ?? "";
 }
 
 /** Of several pools the first that has one; the last refusal when none has. */

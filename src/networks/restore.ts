@@ -40,6 +40,7 @@ export async function restoreKernel(parts: Parts): Promise<void> {
 
 /** Networks that an engine was killed in the midst of making: nobody was told of them. */
 async function endIncomplete({ drivers, records, remoteIpam, logger }: Parts): Promise<void> {
+  void remoteIpam.payDebts();
   for (const network of records.networks()) {
     if (network.incomplete !== true) {
       if (isRemoteIpam(network.ipamDriver))

@@ -151,7 +151,7 @@ export class Sandboxes {
       });
     } catch (error) {
       ipam.released();
-      for (const { network, lease } of leases) await this.#endpoints.giveBack(network, lease);
+      for (const { lease } of leases) await this.#endpoints.giveBack(lease);
       throw error;
     }
   }

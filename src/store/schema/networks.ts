@@ -9,6 +9,7 @@ import type { Migration } from "../store.ts";
  * addresses  what is taken of a network, `value` 32 hexadecimal digits; those without an endpoint are the network's own (gateways)
  * ports      host ports taken
  * network_facts  what an engine did to the host, by name
+ * ipam_debts  what an IPAM plug-in gave and no other row has yet (networks/debts.ts)
  * opened     container ports that may be reached at the container's own address
  */
 export const migrations: readonly Migration[] = [
@@ -85,4 +86,15 @@ export const migrations: readonly Migration[] = [
     sql: "CREATE TABLE network_facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
   },
   { id: "networks/6", sql: "ALTER TABLE endpoints ADD COLUMN interface TEXT NOT NULL DEFAULT ''" },
+  {
+    id: "networks/7",
+    sql: `
+      CREATE TABLE ipam_debts (
+        id TEXT PRIMARY KEY,
+        driver TEXT NOT NULL,
+        method TEXT NOT NULL,
+        body TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
