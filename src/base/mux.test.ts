@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { type Duplex, duplexPair } from "node:stream";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { EngineError } from "./errors.ts";
 import { bytesOf, Mux } from "./mux.ts";
@@ -78,6 +79,39 @@ test("a channel whose reader waits holds up no other, and holds no more than its
   assert.equal(hash.digest("hex"), createHash("sha256").update(data).digest("hex"));
   assert.ok(written < 4 << 20, String(written));
   assert.equal((await read(stuck[0] as Duplex)).length, 20_000_000);
+});
+
+test("what comes of a frame is handed on at once, and as it came", async () => {
+  const [near, far] = duplexPair();
+  const { promise, resolve } = Promise.withResolvers<Duplex>();
+  new Mux(far, { side: "server", onOpen: resolve });
+  const frame = (type: number, length: number, payload: Uint8Array) => {
+    const header = Buffer.alloc(9);
+    header.writeUInt8(type, 0);
+    header.writeUInt32BE(1, 1);
+    header.writeUInt32BE(length, 5);
+    return Buffer.concat([header, payload]);
+  };
+  near.write(frame(0, 2, Buffer.from("{}")));
+  const channel = await promise;
+  const pieces: Buffer[] = [];
+  channel.on("data", (piece: Buffer) => pieces.push(piece));
+  const write = async (bytes: Buffer, count: number) => {
+    near.write(bytes);
+    while (pieces.length < count) await nextTurn();
+  };
+  const first = frame(1, 60_000, randomBytes(30_000));
+  await write(first, 1);
+  assert.ok(pieces[0]?.equals(first.subarray(9)));
+  assert.equal(pieces[0]?.buffer, first.buffer, "it was not copied");
+  const rest = Buffer.from(new Uint8Array(randomBytes(30_000)).buffer);
+  await write(rest.subarray(0, 10), 2);
+  assert.ok(pieces[1]?.equals(rest.subarray(0, 10)));
+  assert.notEqual(pieces[1]?.buffer, rest.buffer, "few bytes do not keep the chunk that they came in");
+  const end = once(channel, "end");
+  await write(Buffer.concat([rest.subarray(10), frame(2, 0, Buffer.alloc(0))]), 3);
+  assert.ok(pieces[2]?.equals(rest.subarray(10)));
+  await end;
 });
 
 test("an error of one side is the other's error, with its kind and hint", async () => {

@@ -29,6 +29,8 @@ const WINDOW = 1 << 20;
 /** Channels that one side may have opened at a time. */
 const MAX_CHANNELS = 1000;
 
+const NOTHING = Buffer.alloc(0);
+
 export interface MuxOptions {
   readonly side: "client" | "server";
   /** The other side opened a channel. What it throws resets the channel. */
@@ -42,10 +44,13 @@ export class Mux {
   readonly #options: MuxOptions;
   readonly #channels = new Map<number, Channel>();
   #next: number;
+  /** A frame as far as it is there; of one with data, no more than the header. */
   #held: Buffer[] = [];
   #length = 0;
-  /** Bytes until a frame is whole, as far as is known. */
+  /** Bytes until it is whole, as far as is known. */
   #needed = HEADER;
+  /** The rest of a frame with data, which is handed on as it comes. */
+  #data = { id: 0, left: 0 };
   #drained: (() => void)[] = [];
   #over = false;
 
@@ -109,26 +114,38 @@ export class Mux {
   }
 
   #take(chunk: Buffer): void {
-    this.#held.push(chunk);
-    this.#length += chunk.length;
-    // Put together only when a whole frame is there: a large one comes in many pieces.
-    if (this.#length < this.#needed) return;
-    let rest = this.#held.length === 1 ? chunk : Buffer.concat(this.#held);
     try {
-      while (rest.length >= HEADER) {
-        const length = rest.readUInt32BE(5);
-        if (length > MAX_PAYLOAD) throw new EngineError("invalid", `a frame of ${length} bytes is too large`);
-        if (rest.length < HEADER + length) break;
-        this.#frame(rest.readUInt8(0), rest.readUInt32BE(1), rest.subarray(HEADER, HEADER + length));
-        rest = rest.subarray(HEADER + length);
+      for (let rest = chunk; rest.length > 0; ) {
+        if (this.#data.left === 0) rest = this.#gather(rest);
+        else {
+          const piece = rest.subarray(0, this.#data.left);
+          this.#data.left -= piece.length;
+          rest = rest.subarray(piece.length);
+          this.#channels.get(this.#data.id)?.frame(DATA, piece);
+        }
       }
-      this.#held = rest.length === 0 ? [] : [rest];
-      this.#length = rest.length;
-      this.#needed = rest.length < HEADER ? HEADER : HEADER + rest.readUInt32BE(5);
     } catch {
       this.#connection.destroy();
       this.#end();
     }
+  }
+
+  /** Takes what the frame under way lacks; returns the rest. Put together only when it is whole: a large one comes in many pieces. */
+  #gather(chunk: Buffer): Buffer {
+    const part = chunk.subarray(0, this.#needed - this.#length);
+    this.#held.push(part);
+    this.#length += part.length;
+    if (this.#length < this.#needed) return NOTHING;
+    const frame = this.#held.length === 1 ? part : Buffer.concat(this.#held);
+    const [type, id, length] = [frame.readUInt8(0), frame.readUInt32BE(1), frame.readUInt32BE(5)];
+    if (length > MAX_PAYLOAD) throw new EngineError("invalid", `a frame of ${length} bytes is too large`);
+    const isWhole = type === DATA || frame.length === HEADER + length;
+    this.#held = isWhole ? [] : [frame];
+    this.#length = isWhole ? 0 : frame.length;
+    this.#needed = isWhole ? HEADER : HEADER + length;
+    if (type === DATA) this.#data = { id, left: length };
+    else if (isWhole) this.#frame(type, id, frame.subarray(HEADER));
+    return chunk.subarray(part.length);
   }
 
   #frame(type: number, id: number, payload: Buffer): void {
@@ -167,8 +184,6 @@ interface Wire {
   gone(): void;
 }
 
-const NOTHING = Buffer.alloc(0);
-
 const goneError = (): EngineError => new EngineError("cancelled", "the other side of the connection is gone");
 
 class Channel extends Duplex {
@@ -192,8 +207,9 @@ class Channel extends Duplex {
     if (type === DATA) {
       this.#unread += payload.length;
       if (this.#unread > WINDOW + MAX_DATA) throw new EngineError("invalid", "more data than was asked for");
-      // A copy: what is held would keep the whole chunk that it came in.
-      if (!this.destroyed) this.push(Buffer.from(payload));
+      // What is held keeps the whole chunk that it came in.
+      const isMost = payload.length > payload.buffer.byteLength / 2;
+      if (!this.destroyed) this.push(isMost ? payload : Buffer.from(payload));
     } else if (type === END) {
       this.#ended.theirs = true;
       this.push(null);

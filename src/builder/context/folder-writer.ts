@@ -13,6 +13,7 @@ import {
 import { setImmediate } from "node:timers/promises";
 import { explainDiskFull } from "../../base/disk-full.ts";
 import { EngineError, errnoOf } from "../../base/errors.ts";
+import { NewFiles } from "../../kernel/new-files.ts";
 import { createFile, setTimes } from "../../kernel/nodes.ts";
 import { setXattr } from "../../kernel/xattrs.ts";
 
@@ -55,6 +56,7 @@ export class FolderWriter {
   readonly #root: string;
   readonly #nodes: Map<string, NodeType>;
   readonly #folders = new Map<string, NodeMeta>();
+  readonly #later = new NewFiles();
   /** The folder that was asked for last: real, with all above it. */
   #checked = "";
 
@@ -76,6 +78,28 @@ export class FolderWriter {
       createFile({ path: full, data, mode: 0o600, chmod: mode, owner: undefined, atimeNs: mtime, mtimeNs: mtime }),
     );
     this.#attributes(path, meta);
+  }
+
+  /**
+   * The same for a file that nothing else is asked of before `settled`, without extended attributes: made by the thread pool. The caller awaits
+   * `room` from time to time. The data is copied.
+   */
+  fileLater(path: string, { mode, mtime }: NodeMeta, data: Buffer): void {
+    const full = this.#full(path);
+    const times = { atimeNs: mtime, mtimeNs: mtime };
+    this.#make(path, "file", () =>
+      this.#later.add({ path: full, data, mode: 0o600, chmod: mode, owner: undefined, ...times }),
+    );
+  }
+
+  /** Undefined: go on. */
+  get room(): Promise<void> | undefined {
+    return this.#later.room?.catch((error) => this.#explain(error));
+  }
+
+  /** Every file is made, or an error thrown; either way nothing is being made any more. */
+  settled(): Promise<void> {
+    return this.#later.settled().catch((error) => this.#explain(error));
   }
 
   open(path: string, meta: NodeMeta): OpenFile {
@@ -182,6 +206,14 @@ export class FolderWriter {
   #attributes(path: string, { xattrs }: NodeMeta): void {
     for (const [name, value] of xattrs ?? [])
       if (name === "security.capability" || name.startsWith("user.")) setXattr(this.#full(path), name, value);
+  }
+
+  /** Of a file that was made later. */
+  #explain(error: unknown): never {
+    const { path = "" } = error as NodeJS.ErrnoException;
+    return this.#guard(path.slice(this.#root.length + 1), () => {
+      throw error;
+    });
   }
 
   #guard<T>(path: string, work: () => T): T {

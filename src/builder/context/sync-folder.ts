@@ -69,6 +69,24 @@ async function apply(
 ): Promise<void> {
   const writer = new FolderWriter(folder.tree, new Map(before.map(([path, kind]) => [path, TYPES[kind]])));
   await removeGone(writer, gone, fresh);
+  try {
+    await makeFresh(writer, fresh, { contents, signal, onProgress });
+  } finally {
+    await writer.settled();
+  }
+  for (const [path, kind, , , , link] of fresh.values()) if (kind === "h") writer.hardlink(path, link);
+  signal?.throwIfAborted();
+  touchParents(writer, listing, [...gone, ...fresh.values()]);
+  await writer.finish();
+  writeFileAtomic(folder.list, `${listing.join("\n")}\n`, { mode: 0o600 });
+}
+
+/** All but further names; some may be on their way still. */
+async function makeFresh(
+  writer: FolderWriter,
+  fresh: Change["fresh"],
+  { contents, signal, onProgress }: Pick<SyncRequest, "contents" | "signal" | "onProgress">,
+): Promise<void> {
   const files: SyncLine[] = [];
   const numbers: number[] = [];
   for (const [number, line] of fresh) {
@@ -79,11 +97,6 @@ async function apply(
   }
   await makeOthers(writer, fresh);
   if (files.length > 0) await fill(writer, files, contents(numbers), { signal, onProgress });
-  for (const [path, kind, , , , link] of fresh.values()) if (kind === "h") writer.hardlink(path, link);
-  signal?.throwIfAborted();
-  touchParents(writer, listing, [...gone, ...fresh.values()]);
-  await writer.finish();
-  writeFileAtomic(folder.list, `${listing.join("\n")}\n`, { mode: 0o600 });
 }
 
 /** What is not there any more, and what is something else now. */
@@ -103,7 +116,8 @@ async function makeOthers(writer: FolderWriter, fresh: Change["fresh"]): Promise
     const [path, kind, , , size, link] = line;
     if (kind === "d") writer.directory(path, metaOf(line));
     else if (kind === "l") writer.symlink(path, link, metaOf(line));
-    else if (size === 0) writer.file(path, metaOf(line), Buffer.alloc(0));
+    else if (size === 0) writer.fileLater(path, metaOf(line), NOTHING);
+    await writer.room;
     if (++count % BATCH === 0) await setImmediate();
   }
 }
@@ -122,7 +136,7 @@ async function fill(
   try {
     for await (const chunk of bytes) {
       signal?.throwIfAborted();
-      filler.take(chunk);
+      for (let at = 0; at < chunk.length; await writer.room) at = filler.take(chunk, at);
       received += chunk.length;
       onProgress?.(received, total);
     }
@@ -135,9 +149,10 @@ async function fill(
 class Filler {
   readonly #writer: FolderWriter;
   readonly #files: readonly SyncLine[];
+  readonly #buffer = Buffer.allocUnsafeSlow(SMALL);
   #index = 0;
   #position = 0;
-  #whole: Buffer | undefined;
+  /** Of a file that is too large to be put together in memory. */
   #file: OpenFile | undefined;
 
   constructor(writer: FolderWriter, files: readonly SyncLine[]) {
@@ -145,25 +160,40 @@ class Filler {
     this.#files = files;
   }
 
-  take(chunk: Uint8Array): void {
-    for (let at = 0; at < chunk.length; ) {
-      const line = this.#files[this.#index];
-      if (line === undefined) throw new EngineError("invalid", "the client sent more bytes than its files have");
-      const [path, , , , size] = line;
-      const taken = chunk.subarray(at, at + size - this.#position);
-      if (this.#position === 0) this.#begin(line, taken.length);
-      if (this.#whole !== undefined) this.#whole.set(taken, this.#position);
-      else this.#file?.write(taken, this.#position);
-      at += taken.length;
-      this.#position += taken.length;
-      if (this.#position < size) continue;
-      if (this.#whole !== undefined) this.#writer.file(path, metaOf(line), this.#whole);
-      const file = this.#file;
-      this.#whole = this.#file = undefined;
-      file?.close(size);
-      this.#index++;
-      this.#position = 0;
+  /** Takes the chunk from there, of BATCH files at most; returns how far it came. */
+  take(chunk: Uint8Array, from: number): number {
+    let at = from;
+    for (const last = this.#index + BATCH; at < chunk.length && this.#index < last; ) at += this.#piece(chunk, at);
+    return at;
+  }
+
+  /** What the chunk has of one file; returns how much that was. */
+  #piece(chunk: Uint8Array, at: number): number {
+    const line = this.#files[this.#index];
+    if (line === undefined) throw new EngineError("invalid", "the client sent more bytes than its files have");
+    const [path, , , , size] = line;
+    const piece = chunk.subarray(at, at + size - this.#position);
+    const isLast = this.#position + piece.length === size;
+    if (size <= SMALL) this.#small(line, piece, isLast);
+    else {
+      this.#file ??= this.#writer.open(path, metaOf(line));
+      this.#file.write(piece, this.#position);
+      if (isLast) this.#file.close(size);
     }
+    this.#position = isLast ? 0 : this.#position + piece.length;
+    if (isLast) {
+      this.#file = undefined;
+      this.#index++;
+    }
+    return piece.length;
+  }
+
+  #small(line: SyncLine, piece: Uint8Array, isLast: boolean): void {
+    const [path, , , , size] = line;
+    if (piece.length < size) this.#buffer.set(piece, this.#position);
+    const whole =
+      piece.length < size ? this.#buffer.subarray(0, size) : Buffer.from(piece.buffer, piece.byteOffset, size);
+    if (isLast) this.#writer.fileLater(path, metaOf(line), whole);
   }
 
   end(): void {
@@ -175,12 +205,6 @@ class Filler {
   abandon(): void {
     this.#file?.abort();
     this.#file = undefined;
-  }
-
-  #begin(line: SyncLine, available: number): void {
-    const size = line[4];
-    if (size <= SMALL || available === size) this.#whole = Buffer.allocUnsafe(size);
-    else this.#file = this.#writer.open(line[0], metaOf(line));
   }
 }
 
@@ -200,6 +224,7 @@ const SMALL = 128 << 10;
 /** Calls before other work gets its turn. */
 const BATCH = 200;
 const BLOCK = 4096;
+const NOTHING = Buffer.alloc(0);
 const TYPES: Readonly<Record<SyncLine[1], NodeType>> = { f: "file", d: "directory", l: "symlink", h: "file" };
 
 const metaOf = ([, , mode, mtime]: SyncLine): NodeMeta => ({ mode, mtime: BigInt(mtime) });

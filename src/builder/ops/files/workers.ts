@@ -11,7 +11,7 @@ export type WorkerAnswer =
   | { readonly kind: "failed"; readonly error: { kind: ErrorKind; message: string; hint: string | undefined } };
 
 /** A worker costs some 10 MB; one that waits this long ends. Milliseconds. */
-const IDLE = 5000;
+const IDLE = 30_000;
 
 type Unstopped<Task> = Task extends FileTask ? Omit<Task, "stop"> : never;
 
