@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -63,4 +64,27 @@ it("the files are read inside the root, whatever links say", (t) => {
   writeFileSync(join(root, "etc/outside-passwd"), "in:x:1:1::/:\n");
   symlinkSync("group", join(root, "etc/group"));
   assert.deepEqual(readUserFiles(root), { passwd: "in:x:1:1::/:\n", group: "" });
+});
+
+it("what is no regular file is not read, and of a huge one only the beginning", {
+  skip: process.getuid?.() !== 0,
+}, (t) => {
+  const root = mkdtempSync(join(tmpdir(), "users-"));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  mkdirSync(join(root, "etc"));
+  const passwd = join(root, "etc", "passwd");
+  for (const [command, ...words] of [
+    ["mknod", passwd, "c", "1", "5"],
+    ["mkfifo", passwd],
+    ["mkdir", passwd],
+  ] as const) {
+    execFileSync(command, words);
+    assert.equal(readUserFiles(root).passwd, "");
+    rmSync(passwd, { recursive: true });
+  }
+  writeFileSync(passwd, FILES.passwd);
+  truncateSync(passwd, 2 ** 40);
+  const files = readUserFiles(root);
+  assert.equal(resolveUser("ann", files).uid, 1000);
+  assert.ok(files.passwd.length <= 16 << 20);
 });

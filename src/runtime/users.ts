@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { EngineError, errnoOf } from "../base/errors.ts";
 import { openIn } from "../kernel/rooted.ts";
@@ -51,10 +51,20 @@ function readInside(root: number, path: string): string {
     throw error;
   }
   try {
-    return readFileSync(fd, "utf8").slice(0, MAX_FILE);
+    return fstatSync(fd).isFile() ? readStart(fd) : "";
   } finally {
     closeSync(fd);
   }
+}
+
+/** No more than MAX_FILE bytes, however large the file is. */
+function readStart(fd: number): string {
+  const { size } = fstatSync(fd);
+  const bytes = Buffer.alloc(Math.min(size, MAX_FILE));
+  let filled = 0;
+  for (let count = 1; count > 0 && filled < bytes.length; filled += count)
+    count = readSync(fd, bytes, filled, bytes.length - filled, filled);
+  return bytes.toString("utf8", 0, filled);
 }
 
 /**
