@@ -7,6 +7,7 @@ import { readDockerfile, readIgnore } from "../../builder/context/dockerfile-fil
 import type { FolderWish, Session } from "../session/session.ts";
 import { type Attributes, isTrue, prefixed } from "./attributes.ts";
 import { shownTransfer } from "./events.ts";
+import { neededPaths } from "./needed-paths.ts";
 import type { Progress } from "./progress.ts";
 
 export interface Gathering {
@@ -21,6 +22,8 @@ export interface Gathering {
   readonly stack: AsyncDisposableStack;
   /** The image behind the result of another build. */
   readonly inputImage: (name: string) => string | undefined;
+  /** As NeededWish has it. */
+  readonly onBuild: (image: string) => readonly string[] | undefined;
 }
 
 export interface Gathered extends Pick<BuildRequest, "context" | "contexts"> {
@@ -45,7 +48,7 @@ export async function gather(gathering: Gathering): Promise<Gathered> {
   const local = main === undefined || attributes.dockerfilekey !== undefined;
   const dockerfile = local ? await sentDockerfile(gathering) : ownDockerfile(gathering, main);
   // A question about the Dockerfile needs no other file.
-  const context = asks ? undefined : (main?.tree ?? (await mainFolder(gathering, dockerfile.ignore)));
+  const context = asks ? undefined : (main?.tree ?? (await mainFolder(gathering, dockerfile)));
   const named = prefixed(attributes, "context:");
   const contexts: Record<string, NamedContext> = {};
   for (const [key, value] of asks ? [] : Object.entries(named)) {
@@ -139,8 +142,14 @@ async function namedContext(gathering: Gathering, name: string, value: string): 
   return { kind: "tree", tree: await folder(gathering, rest, contextVertex(name), ignore) };
 }
 
-const mainFolder = (gathering: Gathering, ignore: readonly string[]): Promise<ContextTree> =>
-  folder(gathering, gathering.attributes.contextkey ?? "context", CONTEXT_VERTEX, ignore);
+/** Undefined when no step reads it. */
+async function mainFolder(gathering: Gathering, dockerfile: DockerfileText): Promise<ContextTree | undefined> {
+  const { attributes, onBuild } = gathering;
+  const follow = neededPaths({ attributes, dockerfile, onBuild });
+  if (follow?.length === 0) return undefined;
+  const wish = { name: attributes.contextkey ?? "context", excludes: dockerfile.ignore, follow };
+  return await sent(gathering, wish, CONTEXT_VERTEX, "transferring context:");
+}
 
 function folder(gathering: Gathering, name: string, vertex: string, excludes: readonly string[]): Promise<ContextTree> {
   return sent(gathering, { name, excludes }, vertex, "transferring context:");
@@ -150,7 +159,7 @@ function folder(gathering: Gathering, name: string, vertex: string, excludes: re
 async function sent(gathering: Gathering, wish: FolderWish, vertex: string, label: string): Promise<ContextTree> {
   const { contexts, session, signal, stack, progress } = gathering;
   const { id, sharedKey } = session.facts;
-  const part = wish.follow === undefined ? "" : ` ${wish.follow.join(" ")}`;
+  const part = wish.follow === undefined ? "" : ` ${digestOf(JSON.stringify(wish.follow))}`;
   return await gathering.progress.shown(vertex, async () => {
     let bytes = 0;
     let received = 0;

@@ -58,10 +58,20 @@ export async function runFrontend(parts: FrontendParts, job: Job, call: Frontend
   let gathered: Gathered | undefined;
   try {
     await using stack = new AsyncDisposableStack();
-    const { contexts } = parts;
+    const { contexts, images } = parts;
     const inputImage = (name: string) => call.inputs.get(name.split("::")[0] ?? name);
     const { progress, signal } = job;
-    const wish = { attributes, session, contexts, progress, signal, stack, inputImage, given: call.context };
+    const wish = {
+      attributes,
+      session,
+      contexts,
+      progress,
+      signal,
+      stack,
+      inputImage,
+      onBuild: triggersIn(images),
+      given: call.context,
+    };
     gathered = await gather(wish);
     const answer = await answerQuestion(parts.builder, attributes, gathered.dockerfile);
     return answer ?? (await build(parts, job, call, { session, gathered }));
@@ -69,6 +79,15 @@ export async function runFrontend(parts: FrontendParts, job: Job, call: Frontend
     throw explainFailure(error, gathered?.dockerfile);
   }
 }
+
+/** Undefined for an image that is not here. */
+const triggersIn = (images: Images) => (name: string) => {
+  try {
+    return images.peek(name).config.config?.OnBuild ?? [];
+  } catch {
+    return undefined;
+  }
+};
 
 /** `# syntax=docker/dockerfile:1` as a client asks for it by itself. */
 const isDockerfileImage = (frontend: string, { source = "" }: Attributes): boolean =>
