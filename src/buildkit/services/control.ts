@@ -34,7 +34,7 @@ export function controlMethods(services: Services): [string, Method][] {
     ListWorkers: unary(Empty, ListWorkersResponse, async () => ({ record: [workerRecord(await worker())] })),
     Solve: unary(SolveRequest, SolveResponse, (request, context) => solve(services, request, context)),
     Status: streaming(StatusRequest, StatusResponse, async function* ({ ref }, { signal }) {
-      yield* (await jobs.get(ref, signal)).progress.read(signal);
+      yield* (history.job(ref) ?? (await jobs.get(ref, signal))).progress.read(signal);
     }),
     DiskUsage: unary(DiskUsageRequest, DiskUsageResponse, ({ filter }) => ({ record: usage(builder, filter) })),
     Prune: streaming(PruneRequest, UsageRecord, (request) => pruned(builder, request)),

@@ -45,6 +45,10 @@ export class History {
     this.#tell(COMPLETE, entry);
   }
 
+  job(ref: string): Job | undefined {
+    return this.#entries.get(ref)?.job;
+  }
+
   /** Whether there was such a build. */
   update(ref: string, change: { readonly pinned: boolean; readonly delete: boolean }): boolean {
     const entry = this.#entries.get(ref);

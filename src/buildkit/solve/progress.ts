@@ -22,6 +22,9 @@ const MAX_LOG = 2 << 20;
 /** Transfers of one build that are told of. */
 const MAX_STATUSES = 5000;
 
+/** Bytes of log that are kept of a build that is over. */
+const REMEMBERED_LOG = 64 << 10;
+
 const CUT = Buffer.from("[earlier output was left out: it was not read in time]\n");
 
 export class Progress {
@@ -42,8 +45,10 @@ export class Progress {
     for (const pending of [this.#known, ...this.#readers]) pending.add(own);
   }
 
+  /** Of the log the end stays, for who asks later. */
   end(): void {
     this.#ended = true;
+    this.#known.shorten(REMEMBERED_LOG);
     for (const reader of this.#readers) reader.wake();
   }
 
@@ -190,7 +195,12 @@ class Pending {
   #log(log: Line): void {
     this.#logs.push(log);
     this.#logBytes += log.msg?.length ?? 0;
-    while (this.#logBytes > MAX_LOG && this.#logs.length > 1) {
+    this.shorten(MAX_LOG);
+  }
+
+  /** To so many bytes of log. */
+  shorten(most: number): void {
+    while (this.#logBytes > most && this.#logs.length > 1) {
       this.#logBytes -= this.#logs.shift()?.msg?.length ?? 0;
       const [oldest] = this.#logs;
       if (oldest !== undefined && oldest.msg !== CUT) {
