@@ -150,6 +150,49 @@ test("an answer that is cut off by UDP is had whole by TCP", { skip }, async () 
   );
 });
 
+test("records that containers have not are asked of others, and an address of nobody's here too", {
+  skip,
+}, async () => {
+  await using world = await makeWorld({}, { hostServers: () => [UP] });
+  await world.networks.create({ Name: "app", EnableIPv6: true });
+  const client = await world.networks.open(onNetwork("client", "app"));
+  const ask = (name: string, type: number) => askIn(netns(client), question(name, { type }));
+  const SRV = 33;
+  const data = Buffer.from("000a00051f9003776562047465737400", "hex");
+  using up = await nameServer(UP, ({ query }) =>
+    respond(query, 0, [{ type: query.type, ttl: 9, data }], { udp: true }),
+  );
+  assert.deepEqual((await ask("_http._tcp.web.test", SRV)).data, [data.toString("hex")]);
+  assert.deepEqual((await ask("9.9.9.10.in-addr.arpa", TYPE.ptr)).data, [data.toString("hex")]);
+  const { code, data: none } = await ask("client", SRV);
+  assert.deepEqual([code, none], [RCODE.ok, []], "a container's name has none, which nobody else is asked");
+  const six = hex(client.endpoints.app?.GlobalIPv6Address);
+  const reverse = `${[...six].reverse().join(".")}.ip6.arpa`;
+  assert.deepEqual((await ask(reverse, TYPE.ptr)).data, [encodeName("client.app")?.toString("hex")]);
+  assert.equal(up.asked.length, 2);
+});
+
+test("while nobody answers elsewhere containers are found at once, and the asker is told in the end", {
+  skip,
+}, async () => {
+  await using world = await makeWorld({}, { hostServers: () => [UP] });
+  await world.networks.create({ Name: "app" });
+  const client = await world.networks.open(onNetwork("client", "app"));
+  const ask = (name: string, transport: "udp" | "tcp" = "udp") => askIn(netns(client), question(name), { transport });
+  assert.equal((await ask("refused.test")).code, RCODE.serverFailure, "nobody is at the port");
+  assert.equal((await ask("refused.test", "tcp")).code, RCODE.serverFailure);
+  using up = await nameServer(UP, () => undefined);
+  const silent = ask("silent.test").then(
+    () => "answered",
+    () => "silent",
+  );
+  while (up.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual((await ask("client")).data, [hex(client.endpoints.app?.IPAddress)]);
+  assert.equal(await Promise.race([silent, "pending"]), "pending");
+  assert.equal(await silent, "silent", "longer than two seconds");
+  while (up.asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
+});
+
 test("servers that the user names are asked from inside the container's network", { skip }, async () => {
   await using world = await makeWorld({}, { hostServers: () => [] });
   await world.networks.create({ Name: "app" });
