@@ -2,8 +2,8 @@
 import { EngineError } from "../../base/errors.ts";
 
 const HEADER = 5;
-/** Bytes of one message, as BuildKit has it. */
-const MAX_MESSAGE = 16 << 20;
+/** Bytes of one message, as gRPC has it by default. What comes in bulk comes in pieces of 32 KiB. */
+const MAX_MESSAGE = 4 << 20;
 
 export function frame(body: Uint8Array): Buffer {
   const whole = Buffer.allocUnsafe(HEADER + body.length);

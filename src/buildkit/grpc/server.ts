@@ -11,6 +11,8 @@ import { drained, whenOver } from "./streams.ts";
 
 export interface CallContext {
   readonly metadata: IncomingHttpHeaders;
+  /** The same for the calls of one connection, and for no others. */
+  readonly connection: symbol;
   /** Aborts when the caller gave the call up, or is gone. */
   readonly signal: AbortSignal;
 }
@@ -53,8 +55,9 @@ export async function serveGrpc(connection: Duplex, methods: ReadonlyMap<string,
   const { performServerHandshake } = process.getBuiltinModule("node:http2");
   const session = performServerHandshake(connection, { settings: { maxConcurrentStreams: MAX_CALLS } });
   const running = new Set<Promise<void>>();
-  session.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    const call = answer(stream, headers, methods);
+  const token = Symbol("connection");
+  session.on("stream", (stream: ServerHttp2Stream, metadata: IncomingHttpHeaders) => {
+    const call = answer(stream, { metadata, connection: token }, methods);
     running.add(call);
     void call.finally(() => running.delete(call));
   });
@@ -68,7 +71,7 @@ export async function serveGrpc(connection: Duplex, methods: ReadonlyMap<string,
 /** Never rejects. */
 async function answer(
   stream: ServerHttp2Stream,
-  metadata: IncomingHttpHeaders,
+  { metadata, connection }: Omit<CallContext, "signal">,
   methods: ReadonlyMap<string, Method>,
 ): Promise<void> {
   const controller = new AbortController();
@@ -83,6 +86,7 @@ async function answer(
     stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
     for await (const body of method(messagesOf(stream.iterator({ destroyOnReturn: false })), {
       metadata,
+      connection,
       signal: controller.signal,
     })) {
       if (!stream.write(frame(body))) await drained(stream);

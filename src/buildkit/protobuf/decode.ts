@@ -4,12 +4,21 @@ import type { Decoded, Field, Fields, FieldType, Message } from "./message.ts";
 /** Messages within messages. The deepest that BuildKit has is six. */
 const MAX_DEPTH = 32;
 
-/** Throws "invalid" for bytes that are no such message. Fields that the table does not have are skipped. */
+/** Messages and items within a whole message: each takes far more memory than the two bytes that it may come in. */
+const MAX_ITEMS = 100_000;
+
+/** Throws "invalid" for bytes that are no such message, or too many. Fields that the table does not have are skipped. */
 export function decode<F extends Fields>(message: Message<F>, bytes: Uint8Array): Decoded<F> {
-  return decodeAt(message, bytes, 0) as Decoded<F>;
+  return decodeAt(message, bytes, { depth: 0, budget: { left: MAX_ITEMS } }) as Decoded<F>;
 }
 
 type Values = Record<string, unknown>;
+
+/** How far a message is: within how many others, and how many items all of them may still have. */
+interface State {
+  readonly depth: number;
+  readonly budget: { left: number };
+}
 
 /** By number, made once for each table. */
 const NUMBERED = new WeakMap<Message, ReadonlyMap<number, readonly [name: string, field: Field]>>();
@@ -22,8 +31,9 @@ function numbered(message: Message): ReadonlyMap<number, readonly [string, Field
   return made;
 }
 
-function decodeAt(message: Message, bytes: Uint8Array, depth: number): Values {
-  if (depth > MAX_DEPTH) throw malformed("it is nested too deeply");
+function decodeAt(message: Message, bytes: Uint8Array, state: State): Values {
+  if (state.depth > MAX_DEPTH) throw malformed("it is nested too deeply");
+  if (state.depth > 0) spend(state);
   const values = defaults(message);
   const fields = numbered(message);
   const reader = new Reader(bytes);
@@ -32,7 +42,7 @@ function decodeAt(message: Message, bytes: Uint8Array, depth: number): Values {
     const [name, field] = fields.get(Math.floor(tag / 8)) ?? [];
     const wire = tag % 8;
     if (name === undefined || field === undefined) reader.skip(wire);
-    else readField({ name, field, wire, depth }, reader, values);
+    else readField({ name, field, wire, state }, reader, values);
   }
   return values;
 }
@@ -54,32 +64,63 @@ interface Place {
   readonly name: string;
   readonly field: Field;
   readonly wire: number;
-  readonly depth: number;
+  readonly state: State;
 }
 
-function readField({ name, field, wire, depth }: Place, reader: Reader, values: Values): void {
+function readField({ name, field, wire, state }: Place, reader: Reader, values: Values): void {
   const { type, shape } = field;
+  if (shape === "one") {
+    values[name] = readOne(type, wire, reader, state);
+    return;
+  }
   if (shape === "map") {
-    const entry = {
-      fields: { key: { number: 1, type: "string", shape: "one" }, value: { ...field, number: 2, shape: "one" } },
-    };
-    const { key, value } = decodeAt(entry as Message, reader.bytes(wire), depth + 1);
+    const { key, value } = decodeAt(entryOf(field), reader.bytes(wire), deeper(state));
     (values[name] as Values)[key as string] = value ?? (typeof type === "object" ? defaults(type) : undefined);
-  } else if (shape === "one") values[name] = readOne(type, wire, reader, depth);
-  else if (wire === 2 && (type === "int" || type === "big" || type === "bool")) {
-    const inner = new Reader(reader.bytes(wire));
-    while (!inner.ended) (values[name] as unknown[]).push(readOne(type, 0, inner, depth));
-  } else (values[name] as unknown[]).push(readOne(type, wire, reader, depth));
+    return;
+  }
+  const items = values[name] as unknown[];
+  const packed = wire === 2 && (type === "int" || type === "big" || type === "bool");
+  const source = packed ? new Reader(reader.bytes(wire)) : reader;
+  do {
+    if (packed && source.ended) return;
+    if (typeof type !== "object") spend(state);
+    items.push(readOne(type, packed ? 0 : wire, source, state));
+  } while (packed);
 }
 
-function readOne(type: FieldType, wire: number, reader: Reader, depth: number): unknown {
-  if (typeof type === "object") return decodeAt(type, reader.bytes(wire), depth + 1);
-  if (type === "string") return Buffer.from(reader.bytes(wire)).toString();
+const deeper = ({ depth, budget }: State): State => ({ depth: depth + 1, budget });
+
+function spend({ budget }: State): void {
+  if (budget.left-- === 0) throw malformed(`it has more than ${MAX_ITEMS} items`);
+}
+
+/** By the map's field, made once for each. */
+const ENTRIES = new WeakMap<Field, Message>();
+
+/** An entry of a map as the message that it is. */
+function entryOf(field: Field): Message {
+  const known = ENTRIES.get(field);
+  if (known !== undefined) return known;
+  const fields: Fields = {
+    key: { number: 1, type: "string", shape: "one" },
+    value: { number: 2, type: field.type, shape: "one" },
+  };
+  const made: Message = { fields };
+  ENTRIES.set(field, made);
+  return made;
+}
+
+function readOne(type: FieldType, wire: number, reader: Reader, state: State): unknown {
+  if (typeof type === "object") return decodeAt(type, reader.bytes(wire), deeper(state));
+  if (type === "string") return textOf(reader.bytes(wire));
   if (type === "bytes") return reader.bytes(wire);
   if (wire !== 0) throw malformed(`a number has wire type ${wire}`);
   if (type === "bool") return reader.big() !== 0n;
   return type === "int" ? reader.int() : reader.big();
 }
+
+const textOf = (bytes: Uint8Array): string =>
+  bytes.length === 0 ? "" : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
 
 class Reader {
   readonly #data: Uint8Array;
@@ -124,11 +165,16 @@ class Reader {
   }
 
   skip(wire: number): void {
-    if (wire === 0) this.big();
+    if (wire === 0) this.#skipNumber();
     else if (wire === 1) this.#take(8);
     else if (wire === 2) this.#take(this.int());
     else if (wire === 5) this.#take(4);
     else throw malformed(`there is no wire type ${wire}`);
+  }
+
+  #skipNumber(): void {
+    for (let length = 1; this.#byte() >= 0x80; length++)
+      if (length === 10) throw malformed("a number has more than ten bytes");
   }
 
   #take(length: number): Uint8Array {

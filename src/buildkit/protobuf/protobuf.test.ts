@@ -84,3 +84,41 @@ test("any bytes are a message or a clear error, soon", () => {
     { numRuns: 2000 },
   );
 });
+
+test("items are counted through all that is within a message", () => {
+  const Nest = message({ nests: many(1, Inner), map: map(2, Inner), numbers: many(3, "int"), one: one(4, Inner) });
+  const repeated = (bytes: string, times: number) => Buffer.from(bytes.repeat(times), "hex");
+  const packed = (count: number) => delimited(3, Buffer.alloc(count));
+  for (const enough of [repeated("0a00", 100_000), repeated("1200", 100_000), packed(100_000)]) decode(Nest, enough);
+  for (const many_ of [
+    repeated("0a00", 100_001),
+    repeated("1200", 100_001),
+    packed(100_001),
+    repeated("2200", 100_001),
+  ])
+    assert.throws(() => decode(Nest, many_), /more than 100000 items/);
+});
+
+function delimited(number: number, body: Buffer): Buffer {
+  const length: number[] = [];
+  for (let rest = body.length; ; rest = Math.floor(rest / 128)) {
+    length.push((rest % 128) + (rest > 127 ? 128 : 0));
+    if (rest < 128) break;
+  }
+  return Buffer.concat([Buffer.from([number * 8 + 2, ...length]), body]);
+}
+
+test("an empty entry of a map costs about what an empty item does", () => {
+  const Both = message({
+    items: many(1, message({ key: one(1, "string"), value: one(2, "string") })),
+    map: map(2, "string"),
+  });
+  const time = (bytes: string) => {
+    const all = Buffer.from(bytes.repeat(100_000), "hex");
+    const start = performance.now();
+    decode(Both, all);
+    return performance.now() - start;
+  };
+  const best = (bytes: string) => Math.min(...[1, 2, 3].map(() => time(bytes)));
+  assert.ok(best("1200") < best("0a00") * 5);
+});

@@ -53,10 +53,10 @@ export function controlMethods(services: Services): [string, Method][] {
 async function solve(
   services: Services,
   request: MessageOf<typeof SolveRequest>,
-  { signal }: CallContext,
+  context: CallContext,
 ): Promise<PartOf<typeof SolveResponse>> {
   const { jobs, history } = services;
-  const job = jobs.begin(request, signal);
+  const job = jobs.begin(request, context);
   if (!request.internal) history.begin(job);
   try {
     await run(services, job);

@@ -26,7 +26,7 @@ import type { Services } from "./services.ts";
 import { workerRecord } from "./worker.ts";
 
 export function gatewayMethods(services: Services): [string, Method][] {
-  const jobOf = ({ metadata, signal }: CallContext): Promise<Job> => services.jobs.get(buildId(metadata), signal);
+  const jobOf = (context: CallContext): Promise<Job> => services.jobs.own(buildId(context.metadata), context);
   const methods = {
     Ping: unary(Empty, PongResponse, async (_, context) => {
       await jobOf(context);

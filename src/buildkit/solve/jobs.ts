@@ -1,5 +1,6 @@
 /** Builds under way, by the name that their client gave them. */
 import { EngineError } from "../../base/errors.ts";
+import type { CallContext } from "../grpc/server.ts";
 import { Arrivals } from "../session/arrivals.ts";
 import type { SolveRequest } from "../wire/control.ts";
 import { Progress } from "./progress.ts";
@@ -7,8 +8,12 @@ import { Progress } from "./progress.ts";
 /** Milliseconds that a build which is over can still be asked about: clients ask for its progress beside its result. */
 const REMEMBERED = 10_000;
 
+/** Who asked for a build: its calls come by the same connection. */
+export type Caller = Pick<CallContext, "connection" | "signal">;
+
 export class Job {
   readonly request: SolveRequest;
+  readonly connection: symbol;
   readonly progress: Progress;
   readonly createdAt = Date.now();
   completedAt: number | undefined;
@@ -23,8 +28,9 @@ export class Job {
   readonly #over = new AbortController();
   readonly #returned = Promise.withResolvers<void>();
 
-  constructor(request: SolveRequest, signal: AbortSignal) {
+  constructor(request: SolveRequest, { connection, signal }: Caller) {
     this.request = request;
+    this.connection = connection;
     this.progress = new Progress(request.ref);
     this.signal = AbortSignal.any([signal, this.#over.signal]);
     this.#returned.promise.catch(() => {});
@@ -60,10 +66,10 @@ export class Job {
 export class Jobs {
   readonly #jobs = new Arrivals<Job>();
 
-  begin(request: SolveRequest, signal: AbortSignal): Job {
+  begin(request: SolveRequest, caller: Caller): Job {
     if (request.ref === "") throw new EngineError("invalid", "the build has no name (Ref)");
     if (this.#jobs.has(request.ref)) throw new EngineError("conflict", `job ID ${request.ref} exists`);
-    const job = new Job(request, signal);
+    const job = new Job(request, caller);
     this.#jobs.add(request.ref, job);
     return job;
   }
@@ -73,7 +79,20 @@ export class Jobs {
     setTimeout(() => this.#jobs.remove(job.request.ref, job), REMEMBERED).unref();
   }
 
+  /** To look at: names of builds are no secret (ListenBuildHistory). */
   get(ref: string, signal: AbortSignal): Promise<Job> {
-    return this.#jobs.get(ref, signal, () => new EngineError("not-found", `no such job ${ref}`));
+    return this.#jobs.get(ref, signal, () => noJob(ref));
+  }
+
+  /** To take part in. Throws "not-found" for another connection's: with a job go its client's secrets, agents and logins. */
+  async own(ref: string, { connection, signal }: Caller): Promise<Job> {
+    const job = await this.get(ref, signal);
+    if (job.connection === connection) return job;
+    throw noJob(ref);
   }
 }
+
+const noJob = (ref: string): EngineError =>
+  new EngineError("not-found", `no such job ${ref}`, {
+    hint: "A build's calls come by the connection that called Solve, while it runs.",
+  });
