@@ -17,7 +17,8 @@ export async function plainBuild(
   const { jobs, history } = services;
   const { session, exporters } = request;
   const asked = { ref: newId(), session, exporters, frontend: "dockerfile.v0" };
-  const job = jobs.begin(decode(SolveRequest, encode(SolveRequest, asked)), signal);
+  const own = { connection: Symbol("build"), signal };
+  const job = jobs.begin(decode(SolveRequest, encode(SolveRequest, asked)), own);
   history.begin(job);
   const told = tell(job, onStatus);
   let error: unknown;
