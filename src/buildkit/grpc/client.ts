@@ -18,6 +18,9 @@ export interface CallOptions {
 const CALL_WINDOW = 1 << 20;
 const CONNECTION_WINDOW = 8 << 20;
 
+/** Bytes of a call's metadata, which has a folder's ignored patterns: gRPC takes 16 MiB, nghttp2 sends 64 KiB when nobody says otherwise. */
+const MAX_HEADERS = 4 << 20;
+
 export class GrpcClient {
   /** Resolves when the connection is over. */
   readonly closed: Promise<void>;
@@ -26,7 +29,11 @@ export class GrpcClient {
   constructor(connection: Duplex) {
     const settings = { initialWindowSize: CALL_WINDOW, enablePush: false };
     const { connect } = process.getBuiltinModule("node:http2");
-    this.#session = connect("http://session", { createConnection: () => connection, settings });
+    this.#session = connect("http://session", {
+      createConnection: () => connection,
+      settings,
+      maxSendHeaderBlockLength: MAX_HEADERS,
+    });
     this.#session.once("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW));
     this.closed = new Promise((resolve) => {
       this.#session.on("error", () => {}).once("close", () => resolve());

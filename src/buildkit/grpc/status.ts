@@ -53,13 +53,14 @@ export function statusOf(error: unknown): StatusPart {
   return { code: CODES[errorKind(error)], message: errorMessage(error) + hint };
 }
 
+/** Cut to what headers hold: long messages at their end, details that are too long are left out. */
 export function trailersOf({ code = 0, message = "", details = [] }: StatusPart): Record<string, string> {
   const trailers: Record<string, string> = { "grpc-status": String(code) };
-  if (message !== "") trailers["grpc-message"] = percentEncoded(message.slice(0, MAX_MESSAGE).trim());
-  if (details.length > 0)
-    trailers["grpc-status-details-bin"] = encode(Status, { code, message, details })
-      .toString("base64")
-      .replace(/=+$/, "");
+  const short = message.slice(0, MAX_MESSAGE).trim();
+  if (short !== "") trailers["grpc-message"] = percentEncoded(short);
+  const detailed = details.length > 0 ? encode(Status, { code, message: short, details }) : Buffer.alloc(0);
+  if (detailed.length > 0 && detailed.length <= MAX_DETAILS)
+    trailers["grpc-status-details-bin"] = detailed.toString("base64").replace(/=+$/, "");
   return trailers;
 }
 
@@ -74,8 +75,9 @@ export function errorOf(headers: Readonly<Record<string, unknown>>): StatusError
   return new StatusError({ code: Number.isInteger(code) ? code : UNKNOWN, message, details });
 }
 
-/** Characters: headers have their bound. */
-const MAX_MESSAGE = 4000;
+/** Characters, bytes: a stream's headers have 64 KiB in all, and of a character up to nine. */
+const MAX_MESSAGE = 3000;
+const MAX_DETAILS = 24 << 10;
 
 const percentEncoded = (text: string): string =>
   [...Buffer.from(text)]
