@@ -117,7 +117,19 @@ async function assertAllAnswer(daemon: TestDaemon, count: number): Promise<void>
   assert.deepEqual(new Set(await Promise.all(ports.map(statusOf))), new Set([404]));
 }
 
-function statusOf(port: number): Promise<number | undefined> {
+/** As soon as the server in the container is there. */
+async function statusOf(port: number): Promise<number | undefined> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await askOnce(port);
+    } catch (error) {
+      if (tries === 40) throw error;
+      await sleep(250);
+    }
+  }
+}
+
+function askOnce(port: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: "127.0.0.1", port, agent: false, timeout: 20_000 }, (response) => {
       response.resume();
