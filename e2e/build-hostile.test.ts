@@ -93,6 +93,10 @@ describe("hostile builds", { skip: process.getuid?.() === 0 ? false : "needs roo
     "a disk": [/has a device/, { path: "disk", type: "block", major: 8, minor: 0 }],
     "a named pipe": [/has a named pipe/, { path: "pipe", type: "fifo" }],
     "a path of sixty thousand bytes": [/too long/, { path: "d/".repeat(30_000), type: "directory" }],
+    "an extended attribute that no file can have": [
+      /the extended attribute "user\..*" of "f" in the build context could not be kept/,
+      { path: "f", data: "x", xattrs: new Map([[`user.${"n".repeat(300)}`, Buffer.from("v")]]) },
+    ],
     "a whiteout": [/cannot be called/, { path: "d/.wh.passwd", data: "" }],
     "an opaque mark": [/cannot be called/, { path: "d/.wh..wh..opq", data: "" }],
   };
@@ -123,6 +127,58 @@ describe("hostile builds", { skip: process.getuid?.() === 0 ? false : "needs roo
       const { error } = await build(await tar(dockerfile, { path: "l", type: "symlink", linkPath: folder }));
       assert.match(error, /file does not exist/, from);
     }
+    await assertUnharmed();
+  });
+
+  const LINKS: readonly Entry[] = [
+    { path: "k", type: "directory" },
+    { path: "k/etc", type: "symlink", linkPath: "../../../../../../../../etc" },
+    { path: "k/out", type: "symlink", linkPath: folder },
+    { path: "k/loop", type: "symlink", linkPath: "pool" },
+    { path: "k/pool", type: "symlink", linkPath: "loop" },
+    { path: "k/self", type: "symlink", linkPath: "." },
+    { path: "k/machine", type: "symlink", linkPath: "/proc/1/root" },
+  ];
+  /** Steps on an image that has the links, and what they say; "": they go well, below the image's own root. */
+  const THROUGH_LINKS: Readonly<Record<string, string>> = {
+    "WORKDIR /out/made": "",
+    "COPY Dockerfile /out/": "",
+    "COPY --link Dockerfile /out/outside": "",
+    "COPY <<EOT /self/out/outside\nx\nEOT": "",
+    [`ADD Dockerfile /self/self/machine${folder}/added`]: "",
+    "WORKDIR /loop/x": "too many symbolic links",
+    "COPY --chown=root Dockerfile /x": "unable to find user root",
+    "COPY --from=linked /loop /x": "file does not exist",
+    "COPY --from=linked /self/self/out/ /x": "file does not exist",
+    "COPY --from=linked /out/* /x": "no source files were specified",
+    "COPY --from=linked /etc/passwd /x": "file does not exist",
+    "COPY k/out/outside /x": "file does not exist",
+    'RUN --mount=from=linked,source=/out,target=/m ["/x"]': "file does not exist",
+    'RUN --mount=source=k/out,target=/m ["/x"]': "file does not exist",
+  };
+
+  test("links of an image and of a context lead nowhere outside of them, whatever goes through them", async () => {
+    for (const [steps, message] of Object.entries(THROUGH_LINKS)) {
+      const data = `FROM scratch AS linked\nCOPY k /\nFROM linked\n${steps}\n`;
+      const { error } = await build(await tar({ path: "Dockerfile", data }, ...LINKS));
+      if (message === "") assert.equal(error, "", steps);
+      else assert.ok(error.includes(message), `${steps}: ${error}`);
+      await assertUnharmed();
+    }
+  });
+
+  test("a device or a pipe in place of an image's user files is not read", async () => {
+    for (const made of ["mknod /etc/passwd c 1 5", "mkfifo /etc/passwd"]) {
+      const data = `FROM busybox\nRUN rm -f /etc/passwd; ${made}\nCOPY --chown=somebody Dockerfile /x\n`;
+      assert.match((await build(await tar({ path: "Dockerfile", data }))).error, /unable to find user somebody/);
+    }
+    await assertUnharmed();
+  });
+
+  test("an ignore file of a hundred thousand patterns is refused in time", async () => {
+    const ignored: Entry = { path: ".dockerignore", data: "*?*[a-z]**/x\n".repeat(100_000) };
+    const { error } = await build(await tar(DOCKERFILE, ignored));
+    assert.match(error, /there are 100000 patterns to leave files out, at most 5000 are read/);
     await assertUnharmed();
   });
 

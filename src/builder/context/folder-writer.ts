@@ -205,7 +205,13 @@ export class FolderWriter {
 
   #attributes(path: string, { xattrs }: NodeMeta): void {
     for (const [name, value] of xattrs ?? [])
-      if (name === "security.capability" || name.startsWith("user.")) setXattr(this.#full(path), name, value);
+      if (name === "security.capability" || name.startsWith("user.")) {
+        try {
+          setXattr(this.#full(path), name, value);
+        } catch (cause) {
+          throw attributeRefused(path, name, cause);
+        }
+      }
   }
 
   /** Of a file that was made later. */
@@ -224,6 +230,15 @@ export class FolderWriter {
       throw explainDiskFull(error, "writing the build context");
     }
   }
+}
+
+/** File systems take some kilobytes of them, or none; what is full then is not always the disk. */
+function attributeRefused(path: string, name: string, cause: unknown): EngineError {
+  const what = `the extended attribute ${JSON.stringify(name.slice(0, 200))} of ${JSON.stringify(path.slice(0, 200))}`;
+  return new EngineError("invalid", `${what} in the build context could not be kept: ${errnoOf(cause) ?? ""}`, {
+    hint: "Leave extended attributes out of the context's archive, or make room in the data root.",
+    cause,
+  });
 }
 
 const tooLong = (path: string): EngineError =>

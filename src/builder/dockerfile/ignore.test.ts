@@ -61,6 +61,12 @@ test("patterns that are none are refused", () => {
   assert.throws(() => new PatternList(["!"]), { message: 'illegal exclusion pattern: "!"' });
 });
 
+test("more patterns than anyone writes are refused", () => {
+  const patterns = Array.from({ length: 5_001 }, (_, at) => `*/${at}`);
+  assert.throws(() => new PatternList(patterns), { kind: "too-large", message: /5001 patterns.*at most 5000/ });
+  assert.ok(new PatternList(patterns.slice(1)).matches("a/5000"));
+});
+
 /** patterns, path, ignored */
 const LISTS: readonly (readonly [readonly string[], string, boolean])[] = [
   [["!file.go", "*.go"], "file.go", true],

@@ -39,14 +39,24 @@ export interface Matched {
   readonly entries: readonly boolean[];
 }
 
+const MAX_PATTERNS = 5_000;
+
 export class PatternList {
   readonly #entries: readonly Entry[];
   /** Of the folder that paths are relative to. */
   readonly root: Matched;
   readonly #inverts: boolean;
 
-  /** Throws EngineError "invalid" for patterns that are none. */
+  /** Throws EngineError "invalid" for patterns that are none, "too-large" for too many: each is tried on each file. */
   constructor(patterns: readonly string[]) {
+    if (patterns.length > MAX_PATTERNS)
+      throw new EngineError(
+        "too-large",
+        `there are ${patterns.length} patterns to leave files out, at most ${MAX_PATTERNS} are read`,
+        {
+          hint: "Leave whole folders out, or use wildcards.",
+        },
+      );
     this.#entries = patterns.flatMap(readEntry);
     this.#inverts = this.#entries.some(({ inverted }) => inverted);
     this.root = Object.freeze({ matched: false, entries: Object.freeze(this.#entries.map(() => false)) });
