@@ -87,10 +87,18 @@ function check(
     throw new EngineError("invalid", `invalid subinterface or interface name: ${JSON.stringify(parent)}`);
   if (Internal || parent === "") return;
   const user = others.find(
-    ({ driver, link, options }) => link === parent && (driver !== kind || isPassthru(options) || isPassthru(Options)),
+    ({ driver, link, options }) => link === parent && (driver !== kind || !canShare(kind, options, Options)),
   );
   if (user !== undefined && ["macvlan", "ipvlan"].includes(user.driver))
     throw new EngineError("forbidden", `network ${user.name} is already using parent interface ${parent}`);
+}
+
+/** All ipvlan links of a parent work as the last one made wants it; a passthru macvlan link is its parent's only one. */
+function canShare(kind: Kind, one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {
+  if (kind === "macvlan") return !isPassthru(one) && !isPassthru(other);
+  const waysOf = (options: Readonly<Record<string, string>>) =>
+    `${options[MODE_OPTION.ipvlan] || "l2"} ${options[FLAG_OPTION] || "bridge"}`;
+  return waysOf(one) === waysOf(other);
 }
 
 function isPassthru(options: Readonly<Record<string, string>>): boolean {
