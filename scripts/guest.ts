@@ -83,16 +83,15 @@ async function boot(
   writeFileSync(at("initramfs"), makeInitramfs(busybox() ?? "", kernel.modules, commandScript(command, env)));
   makeScratchDisk(at("scratch"));
   const output: Buffer[] = [];
-  const machine = spawn(QEMU, qemuArguments(kernel, at), { stdio: ["ignore", "pipe", "inherit"] });
+  // It ends with this process, however that ends.
+  const words = ["--pdeathsig", "KILL", QEMU, ...qemuArguments(kernel, at)];
+  const machine = spawn("setpriv", words, { stdio: ["ignore", "pipe", "inherit"] });
   machine.stdout.on("data", (chunk: Buffer) => {
     output.push(chunk);
     onOutput?.(chunk);
   });
   const timer = setTimeout(() => machine.kill("SIGKILL"), seconds * 1000);
-  const ended = () => machine.kill("SIGKILL");
-  process.once("exit", ended);
   await new Promise((resolve, reject) => machine.once("close", resolve).once("error", reject));
-  process.off("exit", ended);
   clearTimeout(timer);
   const read = (name: string) => (existsSync(at(name)) ? readFileSync(at(name), "utf8") : "");
   const [, code] = /^exit (\d+)/.exec(read("exit")) ?? [];

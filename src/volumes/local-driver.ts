@@ -131,11 +131,15 @@ function hintOf(error: unknown, { source = "", type = "" }: MountRequest, served
   return undefined;
 }
 
+const UNANSWERED = "the server did not answer: check its address, its firewall and the network between";
+
 /** What to look at when a server, or the way to it, is the reason. */
 const SERVER_HINTS: Readonly<Record<string, ((type: string) => string) | undefined>> = {
   ECONNREFUSED: (type) =>
     `nothing listens at the server's ${type} port: is its service running, and is the address right?`,
-  ETIMEDOUT: () => "the server did not answer: check its address, its firewall and the network between",
+  ETIMEDOUT: () => UNANSWERED,
+  // What nfs makes of a server that says nothing for as long as timeo and retrans allow.
+  EIO: () => UNANSWERED,
   EHOSTUNREACH: () => "no way leads to the server: check its address and this machine's routes",
   ENETUNREACH: () => "no way leads to the server: check its address and this machine's routes",
   ENOENT: () => "the server has no such export: check the path in the option device",
@@ -160,6 +164,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETUNREACH: "network is unreachable",
   EPROTONOSUPPORT: "protocol not supported",
   EBUSY: "device or resource busy",
+  EIO: "input/output error",
   ENOTBLK: "block device required",
 };
 
