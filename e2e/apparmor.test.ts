@@ -1,4 +1,4 @@
-/** Containers under AppArmor, where the kernel has it: the virtual machine of guest.test.ts does. */
+/** Containers under AppArmor, where the kernel has it: the virtual machine of cgroup2.test.ts does. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
@@ -8,7 +8,7 @@ import { ownDaemon } from "./lib/own-daemon.ts";
 const skip =
   (process.getuid?.() !== 0 && "needs root") ||
   (!existsSync("/usr/bin/busybox") && "needs busybox-static") ||
-  (!readHost().appArmor && "the kernel has no AppArmor; guest.test.ts runs this on one that has");
+  (!readHost().appArmor && "the kernel has no AppArmor; cgroup2.test.ts runs this on one that has");
 
 describe("AppArmor", { skip }, () => {
   const daemon = ownDaemon();
