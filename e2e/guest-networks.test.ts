@@ -54,11 +54,20 @@ describe("what many kernels lack", { skip }, () => {
 
   /** Takes a port as a program of the host. */
   async function hold(port: number): Promise<Disposable> {
-    const holder = spawn(program, ["hold", String(port)], { stdio: ["ignore", "pipe", "inherit"] });
+    const holder = spawn(program, ["hold", String(port)], { stdio: ["ignore", "pipe", "ignore"] });
     const [line] = await Promise.race([once(holder.stdout, "data"), once(holder, "exit")]);
     assert.equal(String(line), "ready\n");
     return { [Symbol.dispose]: () => void holder.kill("SIGKILL") };
   }
+
+  const isFree = async (port: number): Promise<boolean> => {
+    try {
+      using _holder = await hold(port);
+      return true;
+    } catch {
+      return false;
+    }
+  };
 
   /** Whom the server saw, and how much came. */
   const ask = (address: string, port = PORT) => ok(program, "ask", address, String(port));
@@ -188,12 +197,13 @@ describe("what many kernels lack", { skip }, () => {
     await cli.ok("stop", "-t", "0", "server");
     await assert.rejects(ask("127.0.0.1"), /connect: Connection refused/);
     await assert.rejects(askFrom(machine.netns, HOST6), /connect: Connection refused/);
-    using _holder = await hold(PORT);
+    // What a container had is given back after its end, not before.
+    await until(() => isFree(PORT));
   });
 });
 
-async function until(happened: () => boolean): Promise<void> {
-  for (let attempt = 0; !happened(); attempt++) {
+async function until(happened: () => boolean | Promise<boolean>): Promise<void> {
+  for (let attempt = 0; !(await happened()); attempt++) {
     assert.ok(attempt < 1200, "what was waited for did not happen");
     await sleep(50);
   }
