@@ -154,7 +154,8 @@ function portRanges(ports: readonly ExposedPort[]): (readonly [ExposedPort, Expo
     const { port, protocol } = exposed;
     const run = runs.get(`${protocol} ${port - 1}`) ?? [];
     runs.delete(`${protocol} ${port - 1}`);
-    runs.set(`${protocol} ${port}`, [...run, exposed]);
+    run.push(exposed);
+    runs.set(`${protocol} ${port}`, run);
   }
   return [...runs.values()].flatMap((run) => {
     const [start, end] = [run[0], run.at(-1)];

@@ -24,7 +24,7 @@ const stuck = new Set<string>();
 
 /**
  * As `mount`; throws its errno, ETIMEDOUT when the kernel had no answer in time, EBUSY while an earlier call for the target has not ended.
- * Nothing is mounted when it throws.
+ * Nothing is mounted when it throws, unless the kernel holds the call although it was killed: until that ends the target says EBUSY.
  */
 export async function mountFar(request: MountRequest, options: FarOptions = {}): Promise<void> {
   const { source = "", target, type = "none", flags = [], data = "" } = request;

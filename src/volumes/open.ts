@@ -218,7 +218,8 @@ class DrivenVolumes implements Volumes {
       if (using.length > 0) this.#users.set(record.name, new Set(using));
       const restored = this.#locks.run(record.name, () => this.#driverOf(record).restore(record, using));
       // The start does not wait for another machine; who acquires the volume does.
-      if (!isServed(record.options)) await restored;
+      if (isServed(record.options)) void restored.catch((error) => this.#failed("restored", record, error));
+      else await restored;
     }
   }
 
@@ -237,9 +238,11 @@ class DrivenVolumes implements Volumes {
     if (isLocal(record)) return this.#clear(record);
     void this.#locks
       .run(record.name, () => this.#clear(record))
-      .catch((error) =>
-        this.#logger.log("warn", "a volume could not be removed", { name: record.name, error: errorMessage(error) }),
-      );
+      .catch((error) => this.#failed("removed", record, error));
+  }
+
+  #failed(done: string, { name }: { readonly name: string }, error: unknown): void {
+    this.#logger.log("warn", `a volume could not be ${done}`, { name, error: errorMessage(error) });
   }
 
   /** The driver of a volume that nobody made here; undefined for one that there is here, or nowhere. */
