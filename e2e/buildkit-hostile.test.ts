@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Method } from "../src/buildkit/grpc/server.ts";
 import { StatusError } from "../src/buildkit/grpc/status.ts";
+import { decode } from "../src/buildkit/protobuf/decode.ts";
+import { encode } from "../src/buildkit/protobuf/encode.ts";
 import { CONTROL, Empty, SolveRequest, SolveResponse } from "../src/buildkit/wire/control.ts";
 import {
   BRIDGE,
@@ -12,7 +16,8 @@ import {
   PongResponse,
   ReturnRequest,
 } from "../src/buildkit/wire/gateway.ts";
-import { buildOn, openGrpc, openSession, type TestFile } from "../src/testing/buildkit-client.ts";
+import { DATA, FIN, METHODS, Packet, REQUEST, STAT } from "../src/buildkit/wire/session.ts";
+import { buildOn, openGrpc, openSession, statusOf, type TestFile } from "../src/testing/buildkit-client.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 
 let daemon: TestDaemon;
@@ -80,4 +85,100 @@ test("a step that fails in a long Dockerfile is told with its place, or without,
   }
   await grpc.unary(`${CONTROL}Info`, [Empty, Empty], {});
   grpc.close();
+});
+
+test("three thousand findings about a Dockerfile are a hundred and a word, with the lines around each", async () => {
+  const grpc = await openGrpc(socket);
+  const text = `FROM busybox\n${"MAINTAINER someone <someone@example.com> and some more of a line\n".repeat(3000)}`;
+  const session = await openSession(socket, { folders: { dockerfile: dockerfile(text) } });
+  const ref = randomUUID();
+  const seen = Array.fromAsync(statusOf(grpc, ref));
+  const request = { ref, session: session.id, frontend: "dockerfile.v0" };
+  await grpc.unary(`${CONTROL}Solve`, [SolveRequest, SolveResponse], request);
+  const warnings = (await seen).flatMap((part) => part.warnings);
+  assert.equal(warnings.length, 101);
+  assert.match(Buffer.from(warnings.at(-1)?.short ?? []).toString(), /left out/);
+  assert.ok(warnings.every(({ info }) => (info?.data.length ?? 0) < 10_000));
+  const [{ info, ranges } = {}] = warnings;
+  const lines = Buffer.from(info?.data ?? [])
+    .toString()
+    .split("\n");
+  assert.match(lines[(ranges?.[0]?.start?.line ?? 0) - 1] ?? "", /^MAINTAINER/);
+  grpc.close();
+  session.connection.destroy();
+});
+
+test("a folder whose client fails at the very end is given back", async () => {
+  const grpc = await openGrpc(socket);
+  const failing: Method = async function* (requests, { metadata }) {
+    const name = String(metadata["dir-name"]);
+    const [path, text] = name === "dockerfile" ? ["Dockerfile", "FROM busybox\nCOPY . /\n"] : ["f", "data"];
+    yield encode(Packet, { type: STAT, stat: { path, mode: 0o644, size: text.length } });
+    yield encode(Packet, { type: STAT });
+    for await (const body of requests) {
+      const { type, id } = decode(Packet, body);
+      if (type === FIN && name !== "dockerfile") throw new Error("gone at the end");
+      if (type === FIN) yield encode(Packet, { type: FIN });
+      if (type === FIN) return;
+      if (type !== REQUEST) continue;
+      yield encode(Packet, { type: DATA, id, data: Buffer.from(text) });
+      yield encode(Packet, { type: DATA, id });
+    }
+  };
+  const key = randomUUID();
+  for (let times = 0; times < 2; times++) {
+    const session = await openSession(socket, { methods: new Map([[METHODS.diffCopy, failing]]) }, key);
+    await assert.rejects(buildOn(grpc, { session: session.id }), /gone at the end/);
+    session.connection.destroy();
+  }
+  const used = async () => {
+    const { BuildCache } = await daemon.call<{ BuildCache: { Type: string; InUse: boolean }[] }>("GET", "/system/df");
+    return BuildCache.filter(({ Type, InUse }) => Type === "source.local" && InUse).length;
+  };
+  for (let tries = 0; (await used()) > 0 && tries < 100; tries++) await sleep(50);
+  assert.equal(await used(), 0);
+  grpc.close();
+});
+
+const OUTPUTS: readonly (readonly [type: string, attrs: Record<string, string>, refused: RegExp])[] = [
+  ["oci", { compression: "nonsense" }, /unsupported layer compression type nonsense/],
+  ["oci", { unheard: "1" }, /has no option "unheard"/],
+  ["tar", { compression: "zstd" }, /has no option "compression"/],
+  ["local", { compression: "zstd" }, /has no option "compression"/],
+  ["moby", { compression: "nonsense" }, /unsupported layer compression type nonsense/],
+  ["image", { unheard: "1" }, /has no option "unheard"/],
+  ["image", { store: "false" }, /store=false/],
+];
+
+for (const [type, attrs, refused] of OUTPUTS)
+  test(`an output of type ${type} with ${JSON.stringify(attrs)} is refused`, async () => {
+    const grpc = await openGrpc(socket);
+    const session = await openSession(socket, { folders: { dockerfile: dockerfile("FROM busybox\n") } });
+    await assert.rejects(buildOn(grpc, { session: session.id, exporters: [{ type, attrs }] }), refused);
+    grpc.close();
+    session.connection.destroy();
+  });
+
+test("outputs are as their options ask for them", async () => {
+  const grpc = await openGrpc(socket);
+  const session = await openSession(socket, { folders: { dockerfile: dockerfile("FROM busybox\nRUN echo > /f\n") } });
+  const common = { "annotation.org.example": "said", "source-date-epoch": "1000" };
+  await buildOn(grpc, {
+    session: session.id,
+    exporters: [
+      { type: "oci", attrs: { ...common, compression: "zstd" } },
+      { type: "tar", attrs: { ...common, "platform-split": "true" } },
+    ],
+  });
+  const [archive, files] = ["0", "1"].map((id) => session.asked.products.get(id)?.toString("latin1") ?? "");
+  assert.match(archive ?? "", /layer\.v1\.tar\+zstd/);
+  assert.match(archive ?? "", /"org\.example":"said"/);
+  assert.match(files ?? "", /linux_[a-z0-9]+\/f/);
+  const attrs = { ...common, name: "example.test/named:1", "name-canonical": "true" };
+  const response = await buildOn(grpc, { session: session.id, exporters: [{ type: "moby", attrs }] });
+  assert.match(response["image.name"] ?? "", /^example\.test\/named:1,example\.test\/named@sha256:/);
+  const { RepoDigests } = await daemon.call<{ RepoDigests: string[] }>("GET", "/images/example.test/named:1/json");
+  assert.equal(RepoDigests.length, 1);
+  grpc.close();
+  session.connection.destroy();
 });

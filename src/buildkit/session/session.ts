@@ -48,7 +48,7 @@ export class Session {
     this.facts = facts;
   }
 
-  /** Files are asked for by `use`; when it has ended the client is told so. */
+  /** Files are asked for by `use`; when it has ended the client is told so, which may fail: `use` itself sees to what it made. */
   async withFolder<T>(
     { name, excludes = [], follow = [] }: FolderWish,
     signal: AbortSignal,

@@ -168,8 +168,8 @@ async function sent(gathering: Gathering, wish: FolderWish, vertex: string, labe
       progress.tell({
         statuses: [shownTransfer({ vertex: vertexDigest(vertex), id: label, current, total, completed })],
       });
-    const owned = await session.withFolder(wish, signal, (files) =>
-      contexts.sync({
+    return await session.withFolder(wish, signal, async (files) => {
+      const owned = await contexts.sync({
         name: `session ${sharedKey === "" ? id : sharedKey} ${wish.name}${part}`,
         description: vertex,
         lines: counted(files.lines(), (length) => {
@@ -181,17 +181,18 @@ async function sent(gathering: Gathering, wish: FolderWish, vertex: string, labe
           shown(total);
         },
         signal,
-      }),
-    );
-    const { cacheName } = owned.tree;
-    // Without a key nobody finds it again.
-    if (sharedKey === "" && cacheName !== undefined)
-      stack.defer(async () => {
-        await contexts.remove(cacheName);
       });
-    stack.use(owned);
-    tell(bytes + received, 0, true);
-    return owned.tree;
+      // Before the client is told the end, which may fail: it is owned already.
+      const { cacheName } = owned.tree;
+      // Without a key nobody finds it again.
+      if (sharedKey === "" && cacheName !== undefined)
+        stack.defer(async () => {
+          await contexts.remove(cacheName);
+        });
+      stack.use(owned);
+      tell(bytes + received, 0, true);
+      return owned.tree;
+    });
   });
 }
 

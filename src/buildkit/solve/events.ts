@@ -4,6 +4,7 @@ import type { BuildEvent, Vertex as BuilderVertex } from "../../builder/builder.
 import type { PartOf } from "../protobuf/message.ts";
 import { type StatusResponse, timestamp, type Vertex, type VertexStatus } from "../wire/control.ts";
 import { inBuildkitWords } from "./failures.ts";
+import { placeIn } from "./places.ts";
 
 export interface EventOptions {
   /** Names of vertices that are shown otherwise. */
@@ -14,10 +15,14 @@ export interface EventOptions {
   readonly text: string;
 }
 
+/** Of one build. */
+const MAX_WARNINGS = 100;
+
 export class EventTranslator {
   readonly #options: EventOptions;
   /** Of these every line of the log is a piece of work: "naming to …". */
   readonly #exports = new Set<Digest>();
+  #warned = 0;
 
   constructor(options: EventOptions) {
     this.#options = options;
@@ -35,7 +40,7 @@ export class EventTranslator {
         return { statuses: [shownTransfer({ vertex, id, current, total, completed })] };
       }
       case "warning":
-        return { warnings: [this.#warning(event)] };
+        return this.#warnings(event);
     }
   }
 
@@ -52,18 +57,19 @@ export class EventTranslator {
     return { statuses: lines.map((id) => shownTransfer({ ...done, id })) };
   }
 
-  #warning({ file, warning }: Extract<BuildEvent, { type: "warning" }>) {
+  #warnings({ file, warning }: Extract<BuildEvent, { type: "warning" }>): StatusResponse | undefined {
     const { definition, text } = this.#options;
     const { rule, message, description, url, range } = warning;
-    return {
-      vertex: definition,
-      level: 1,
-      short: Buffer.from(`${rule}: ${message} (line ${range.start.line})`),
-      detail: [Buffer.from(description)],
-      url,
-      info: { filename: file, data: Buffer.from(text), language: "Dockerfile" },
-      ranges: [{ start: { line: range.start.line }, end: { line: range.end.line } }],
-    };
+    const common = { vertex: definition, level: 1 };
+    if (++this.#warned > MAX_WARNINGS) {
+      const short = Buffer.from(
+        `further warnings than these ${MAX_WARNINGS} are left out (docker build --check has all)`,
+      );
+      return this.#warned === MAX_WARNINGS + 1 ? { warnings: [{ ...common, short }] } : undefined;
+    }
+    const short = Buffer.from(`${rule}: ${message} (line ${range.start.line})`);
+    const place = placeIn({ name: file, text }, range);
+    return { warnings: [{ ...common, short, detail: [Buffer.from(description)], url, ...place }] };
   }
 }
 

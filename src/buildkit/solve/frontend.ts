@@ -12,7 +12,7 @@ import { CONTEXT_VERTEX, contextVertex, type Gathered, gather } from "./contexts
 import { EventTranslator } from "./events.ts";
 import { explainFailure } from "./failures.ts";
 import type { Job } from "./jobs.ts";
-import { outputsOf, responseOf } from "./outputs.ts";
+import { type Outputs, outputsOf, responseOf } from "./outputs.ts";
 import { pushAll } from "./pushes.ts";
 import { answerQuestion } from "./questions.ts";
 import type { Results } from "./results.ts";
@@ -112,7 +112,7 @@ async function build(
   const events = new EventTranslator({ skip, definition, text: gathered.dockerfile.text });
   const before = new Set(outputs.store ? [] : (await namedImages(images)).map(({ Id }) => Id));
   const result = await builder.build(
-    { ...requestOf(call, job, session), ...files, tags: outputs.tags, exporters: outputs.exporters },
+    { ...requestOf(call, job, session), ...files, ...outputsFor(outputs) },
     {
       signal,
       onProgress: (event) => {
@@ -123,18 +123,30 @@ async function build(
   );
   const pushed = await pushAll(images, job, session, outputs.push);
   job.response = { ...responseOf(result, outputs), ...(pushed !== undefined && { "containerimage.digest": pushed }) };
-  if (!outputs.store) dropLater(images, job, result, before);
+  if (!outputs.store) await dropLater(images, job, result, before);
   return results.keep(result);
 }
+
+const outputsFor = ({ tags, digestNames, imageOptions, exporters }: Outputs) => ({
+  tags,
+  digestNames,
+  imageOptions,
+  exporters,
+});
 
 const namedImages = (images: Images) =>
   images.list({ all: true, filters: {}, sharedSize: false, digests: false, manifests: false });
 
 /** Where nobody wants the image it is kept until the job is over: builds beside it may start from it. */
-function dropLater(images: Images, { stack }: Job, { images: built }: BuildResult, before: ReadonlySet<string>): void {
+async function dropLater(
+  images: Images,
+  job: Job,
+  { images: built }: BuildResult,
+  before: ReadonlySet<string>,
+): Promise<void> {
   for (const { id } of built) {
     if (before.has(id)) continue;
-    stack.defer(async () => {
+    await job.defer(async () => {
       const image = (await namedImages(images)).find(({ Id }) => Id === id);
       if (image?.RepoTags.length === 0) await images.remove(id, { force: false, prune: false }).catch(() => {});
     });

@@ -24,7 +24,7 @@ export class Job {
   /** What exporters said. */
   response: Readonly<Record<string, string>> = {};
   /** What lasts as long as the job. */
-  readonly stack = new AsyncDisposableStack();
+  readonly #stack = new AsyncDisposableStack();
   readonly #over = new AbortController();
   readonly #returned = Promise.withResolvers<void>();
 
@@ -55,11 +55,17 @@ export class Job {
     }
   }
 
+  /** At the job's end; at once when that was already. */
+  async defer(work: () => Promise<void>): Promise<void> {
+    if (this.#stack.disposed) await work();
+    else this.#stack.defer(work);
+  }
+
   async end(): Promise<void> {
     this.completedAt = Date.now();
     this.progress.end();
     this.#over.abort(new EngineError("cancelled", "the build is over"));
-    await this.stack.disposeAsync();
+    await this.#stack.disposeAsync();
   }
 }
 

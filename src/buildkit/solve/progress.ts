@@ -175,7 +175,8 @@ class Pending {
       this.#logBytes = 0;
       this.#warnings = [];
     }
-    yield { vertexes, statuses, warnings };
+    yield { vertexes, statuses };
+    for (let at = 0; at < warnings.length; at += 32) yield { warnings: warnings.slice(at, at + 32) };
     for (let at = 0; at < logs.length; at += 64) yield { logs: logs.slice(at, at + 64) };
   }
 

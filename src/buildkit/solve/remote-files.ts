@@ -45,7 +45,7 @@ export class RemoteFiles {
     );
     const id = newId();
     this.#fetched.set(id, fetched);
-    job.stack.defer(async () => {
+    await job.defer(async () => {
       this.#fetched.delete(id);
       await fetched[Symbol.asyncDispose]();
     });
