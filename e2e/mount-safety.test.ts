@@ -1,6 +1,6 @@
 /** Mounts whose sources somebody changes while they are made, and owners seen through a mapping. */
 import assert from "node:assert/strict";
-import { chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
@@ -72,6 +72,15 @@ withEachCli((cli, daemon) => {
     await daemon.start();
     await cli.ok("restart", "-t", "0", "mapped");
     assert.equal(await cli.ok("exec", "mapped", "stat", "-c", "%u", "/m/new"), "0");
+    for (const state of ["running", "stopped"]) {
+      if (state === "stopped") await cli.ok("stop", "-t", "0", "mapped");
+      await cli.ok("cp", daemon.archive, `mapped:/m/${state}`);
+      const copied = statSync(join(folder, state));
+      assert.deepEqual([copied.uid, copied.gid], [1234, 5678], state);
+      await cli.ok("cp", "-a", "mapped:/m/new", join(daemon.folder, state));
+      assert.equal(statSync(join(daemon.folder, state)).uid, 0, state);
+    }
+    assert.doesNotMatch(readFileSync("/proc/self/mountinfo", "utf8"), new RegExp(`${daemon.folder}/\\S*files`));
     await cli.ok("rm", "-f", "mapped");
   });
 

@@ -1,11 +1,13 @@
 /** A look into a container that does not run: its root file system with what would be mounted in it. */
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { EngineError } from "../base/errors.ts";
 import { type StagedMount, withStage } from "../kernel/stage.ts";
+import { bindAtPlace, bundleMountPlace, clearBundleMounts } from "./bundle-mounts.ts";
 import type { Container } from "./container.ts";
 import type { Context } from "./context.ts";
 import { acquireVolume, noSubpath, realPathIn, releaseVolumes } from "./mount-sources.ts";
 import type { MountRecord } from "./record.ts";
+import { removeBundle } from "./release.ts";
 
 let uses = 0;
 
@@ -28,13 +30,26 @@ export function withMountsAside<T>(
           const { subpath, name = "" } = mount;
           if (subpath !== undefined && realPathIn(folder, subpath) === undefined) throw noSubpath(name, subpath);
           own.push({ source: folder, part: subpath, target, readOnly });
-        } else if (mount.type === "bind" && existsSync(source)) own.push({ source, target, readOnly: !writable, flat });
+        } else if (mount.type === "bind" && existsSync(source))
+          own.push({ source: sourceOf(context, mount, user), target, readOnly: !writable, flat });
       }
       return await withImages(context, images, own, (all) => withStage(rootfs, inOrder(all), work));
     } finally {
+      clearBundleMounts(context, user);
+      removeBundle(context, user);
       await releaseVolumes(context, container, user);
     }
   });
+}
+
+/** Where the owners are those that the container sees: for an id-mapped bind a place among the bundles, which the next engine clears after a kill. */
+function sourceOf({ paths }: Context, mount: MountRecord, user: string): string {
+  if (mount.idMap === undefined) return mount.source;
+  const bundle = paths.bundle(user);
+  mkdirSync(bundle, { recursive: true, mode: 0o700 });
+  const place = bundleMountPlace(paths, user, readdirSync(bundle).length);
+  bindAtPlace(mount, place);
+  return place;
 }
 
 /** What holds another one comes before it. */
