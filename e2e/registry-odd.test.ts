@@ -2,16 +2,17 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { digestOf } from "../src/base/digest.ts";
 import { MEDIA } from "../src/oci/media-types.ts";
+import type { ImageManifest } from "../src/oci/types.ts";
 import { makeLayout } from "../src/registry/storage/layout.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
-import { makeImage } from "../src/testing/image-archives.ts";
+import { makeImage, type TestImage } from "../src/testing/image-archives.ts";
 import { startProxy, type TestProxy } from "../src/testing/proxy.ts";
 import { startRegistry, type TestRegistry } from "../src/testing/registry.ts";
 import { Cli, type CliName, missing } from "./lib/cli.ts";
@@ -42,8 +43,12 @@ after(async () => {
 const exec = promisify(execFile);
 const output = async (...[file = "", ...args]: string[]) => (await exec(file, args, { maxBuffer: 64 << 20 })).stdout;
 
-async function pushImage(name: string, tag: string, algorithm: "sha256" | "sha512" = "sha256"): Promise<string> {
-  const { config, layers } = await makeImage({ layers: [name] });
+async function pushImage(
+  name: string,
+  tag: string,
+  { algorithm = "sha256", image }: { algorithm?: "sha256" | "sha512"; image?: TestImage } = {},
+): Promise<string> {
+  const { config, layers } = image ?? (await makeImage({ layers: [name] }));
   const push = async (bytes: Buffer, mediaType: string) => ({
     ...(await registry.pushBlob(name, bytes, algorithm)),
     mediaType,
@@ -106,7 +111,7 @@ for (const name of ["docker", "gantry"] satisfies CliName[])
 
     test("pulls an image whose blobs have SHA-512 digests, and pushes it with them", async () => {
       const [from, to] = [`${name}/sha512`, `${name}/copied`];
-      const digest = await pushImage(from, "1", "sha512");
+      const digest = await pushImage(from, "1", { algorithm: "sha512" });
       await cli().ok("pull", `${registry.host}/${from}:1`);
       await cli().ok("tag", `${registry.host}/${from}:1`, `${registry.host}/${to}:1`);
       assert.match(await cli().ok("push", `${registry.host}/${to}:1`), new RegExp(digest));
@@ -130,6 +135,28 @@ for (const name of ["docker", "gantry"] satisfies CliName[])
       assert.equal((await registry.fetch("PUT", path, { body: manifest, headers })).status, 201);
       await cli().ok("pull", `${registry.host}/${repository}@${digest}`);
       await cli().ok("rmi", `${registry.host}/${repository}@${digest}`);
+    });
+
+    test("pulls through a cache that has no room for the image, which keeps none of its layers, but those of one that fits", async () => {
+      const image = await makeImage({ layers: [`${name} ${"long ".repeat(50_000)}`] });
+      const [large, small] = [`${name}/large`, `${name}/small`];
+      await pushImage(large, "1", { image });
+      await pushImage(small, "1");
+      await using cache = await startRegistry({
+        upstreams: [{ prefix: "up", url: registry.url }],
+        quotas: [{ repositories: [/^up\/.*$/], bytes: 100_000 }],
+      });
+      for (const repository of [large, small]) {
+        assert.match(await cli().ok("pull", `${cache.host}/up/${repository}:1`), /Downloaded newer image/);
+        await cli().ok("rmi", `${cache.host}/up/${repository}:1`);
+      }
+      const kept = async (repository: string) => {
+        const { layers } = (await (
+          await registry.fetch("GET", `/v2/${repository}/manifests/1`)
+        ).json()) as ImageManifest;
+        return layers.map(({ digest }) => existsSync(makeLayout(cache.root).blob(digest)));
+      };
+      assert.deepEqual([await kept(large), await kept(small)], [[false], [true]]);
     });
 
     test("goes through the configuration's proxy, but for who is excepted", async () => {
