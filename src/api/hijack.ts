@@ -28,7 +28,8 @@ export interface Takeover {
 export async function hijack(prepared: PreparedAttach, takeover: Takeover): Promise<void> {
   const { socket, client } = release(takeover) ?? {};
   if (socket === undefined || client === undefined) return;
-  socket.write(preamble(prepared, takeover));
+  // HTTP/2 must find no write of somebody else under way: Node ends the process over its completion.
+  await new Promise<void>((resolve) => socket.write(preamble(prepared, takeover), () => resolve()));
   try {
     await prepared.run(client);
   } catch (error) {

@@ -20,4 +20,7 @@ export function whenOver(connection: Duplex, end: () => void): void {
     connection.destroy();
   };
   connection.once("end", over).once("close", over);
+  if (connection.destroyed) over();
+  // What came before anyone listened is told of when the stream is asked.
+  else connection.read(0);
 }
