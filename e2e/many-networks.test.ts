@@ -151,7 +151,7 @@ const skip = process.getuid?.() === 0 ? false : "needs root";
 
 test("200 networks and 200 containers at once work, and leave nothing, also when gantryd is killed between and meanwhile", {
   skip,
-  timeout: 240_000,
+  timeout: 400_000,
 }, async () => {
   await using daemon = await startDaemon();
   // The first one makes the pool of ready namespaces.
