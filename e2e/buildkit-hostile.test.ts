@@ -1,13 +1,23 @@
 /** What clients of BuildKit's interface may do to others and to the daemon: neither take over, nor fill its memory, nor learn a password. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Method } from "../src/buildkit/grpc/server.ts";
 import { StatusError } from "../src/buildkit/grpc/status.ts";
 import { decode } from "../src/buildkit/protobuf/decode.ts";
 import { encode } from "../src/buildkit/protobuf/encode.ts";
-import { CONTROL, Empty, SolveRequest, SolveResponse } from "../src/buildkit/wire/control.ts";
+import {
+  CONTROL,
+  Empty,
+  HistoryEvent,
+  HistoryRequest,
+  SolveRequest,
+  SolveResponse,
+} from "../src/buildkit/wire/control.ts";
 import {
   BRIDGE,
   BUILD_ID,
@@ -87,9 +97,9 @@ test("a step that fails in a long Dockerfile is told with its place, or without,
   grpc.close();
 });
 
-test("three thousand findings about a Dockerfile are a hundred and a word, with the lines around each", async () => {
+test("three hundred findings about a Dockerfile are a hundred and a word, with the lines around each", async () => {
   const grpc = await openGrpc(socket);
-  const text = `FROM busybox\n${"MAINTAINER someone <someone@example.com> and some more of a line\n".repeat(3000)}`;
+  const text = `FROM busybox\n${"MAINTAINER someone <someone@example.com> and some more of a line\n".repeat(300)}`;
   const session = await openSession(socket, { folders: { dockerfile: dockerfile(text) } });
   const ref = randomUUID();
   const seen = Array.fromAsync(statusOf(grpc, ref));
@@ -181,4 +191,43 @@ test("outputs are as their options ask for them", async () => {
   assert.equal(RepoDigests.length, 1);
   grpc.close();
   session.connection.destroy();
+});
+
+test("passwords in addresses go to their server alone", async () => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.headers.authorization ?? "");
+    response.end(asked.length === 1 ? "FROM busybox\nADD http://me:s3cr3t@127.0.0.1:1/x.tar /\n" : "");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const grpc = await openGrpc(socket);
+  try {
+    const session = await openSession(socket, { folders: {} });
+    const ref = randomUUID();
+    const seen = Array.fromAsync(statusOf(grpc, ref));
+    const context = `http://me:s3cr3t@127.0.0.1:${(server.address() as AddressInfo).port}/Dockerfile`;
+    const frontendAttrs = { context, "local-sessionid:context": session.id };
+    const request = { ref, session: session.id, frontend: "dockerfile.v0", frontendAttrs };
+    const solving = grpc.unary(`${CONTROL}Solve`, [SolveRequest, SolveResponse], request);
+    await assert.rejects(
+      solving,
+      (error) => error instanceof Error && /unable to download http:\/\/\*\*\*@/.test(error.message),
+    );
+    assert.deepEqual(asked, [`Basic ${Buffer.from("me:s3cr3t").toString("base64")}`]);
+    using call = grpc.call(`${CONTROL}ListenBuildHistory`);
+    await call.send(encode(HistoryRequest, { ref, earlyExit: true }));
+    call.end();
+    const records = (await Array.fromAsync(call.messages())).map((body) => decode(HistoryEvent, body));
+    assert.equal(records[0]?.record?.error?.details.length, 0);
+    const told = JSON.stringify([await seen, records], (_, value) =>
+      typeof value === "bigint" ? String(value) : value,
+    );
+    assert.match(told, /\*\*\*@127\.0\.0\.1/);
+    assert.doesNotMatch(told, /s3cr3t/);
+    assert.ok(!told.includes(session.id));
+    session.connection.destroy();
+  } finally {
+    server.close();
+    grpc.close();
+  }
 });

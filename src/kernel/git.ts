@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, errnoOf, errorKind } from "../base/errors.ts";
+import { withoutPassword } from "../base/urls.ts";
 import { type RunResult, run } from "./spawn.ts";
 
 export interface GitCheckout {
@@ -29,7 +30,7 @@ const TIMEOUT_MS = 30 * 60_000;
 export async function checkOut(checkout: GitCheckout): Promise<string> {
   const { remote, ref = "HEAD", folder } = checkout;
   if (remote.startsWith("-") || ref.startsWith("-"))
-    throw new EngineError("invalid", `invalid Git reference: ${remote}#${ref}`);
+    throw new EngineError("invalid", `invalid Git reference: ${withoutPassword(remote)}#${ref}`);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   try {
     await must(checkout, ["init", "--quiet", "--template=", "."]);
@@ -138,8 +139,7 @@ function removeGitFolders(folder: string, paths: readonly string[]): void {
 }
 
 function failure(remote: string, { stderr }: { readonly stderr: Buffer | string }): EngineError {
-  const words = stderr
-    .toString()
+  const words = withoutPassword(stderr.toString())
     .replace(/^(?:fatal|error|warning): /gm, "")
     .trim();
   return new EngineError("invalid", `unable to prepare context: unable to fetch ${withoutPassword(remote)}: ${words}`, {
@@ -154,5 +154,3 @@ const HINTS: readonly (readonly [words: RegExp, hint: string])[] = [
     "Give the build a key that the server takes: --ssh default, with an agent that has it, or --ssh default=KEYFILE.",
   ],
 ];
-
-const withoutPassword = (remote: string): string => remote.replace(/^(\w+:\/\/)[^/@]*@/, "$1***@");

@@ -1,5 +1,6 @@
 import { EngineError } from "../base/errors.ts";
 import { type Logger, silentLogger } from "../base/log.ts";
+import { authorized } from "../base/urls.ts";
 import type { Reference } from "../oci/reference.ts";
 import { Connections } from "./connections.ts";
 import { inspectDistribution } from "./distribution.ts";
@@ -91,10 +92,11 @@ class HttpRemote implements Remote {
   }
 
   async download(url: URL, signal?: AbortSignal): Promise<Download> {
-    const answer = await exchange({ method: "GET", url, signal }, this.#shared.connections);
+    const bare = authorized(url.href);
+    const answer = await exchange({ method: "GET", ...bare, signal }, this.#shared.connections);
     if (answer.status !== 200) {
       await discard(answer);
-      throw new EngineError("invalid", `failed to GET ${url.href} with status ${answer.status}`);
+      throw new EngineError("invalid", `failed to GET ${bare.url.href} with status ${answer.status}`);
     }
     const size = Number(answer.headers["content-length"] ?? Number.NaN);
     const modifiedAt = Date.parse(String(answer.headers["last-modified"] ?? ""));

@@ -1,6 +1,7 @@
 import { digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { timestamp } from "../../base/time.ts";
+import { withoutPassword } from "../../base/urls.ts";
 import { HOST_PLATFORM } from "../../oci/platform.ts";
 import { parseReference, withDefaultTag } from "../../oci/reference.ts";
 import type { Platform } from "../../oci/types.ts";
@@ -42,15 +43,16 @@ export class Sources {
   /** ADD URL; the file's name in the folder that it gives. */
   url(url: string, { destination, checksum, range }: TransferStep): { vertex: TreeVertex; name: string } {
     const name = fileNameOf(url) ?? (destination.endsWith("/") ? undefined : "download");
-    if (name === undefined) throw new EngineError("invalid", `cannot determine filename from url: ${url}`);
+    if (name === undefined)
+      throw new EngineError("invalid", `cannot determine filename from url: ${withoutPassword(url)}`);
     const { tools, fetched } = this.#compiler;
     const op = () =>
       new FetchOp(async (context) => {
         const folder = fetched.make();
         await downloadFile(tools.remote, { url, folder, name, checksum }, context);
-        return { root: folder, name: url };
+        return { root: folder, name: withoutPassword(url) };
       });
-    return { name, vertex: this.#once(`url ${url} ${checksum ?? ""}`, url, op, { askedBy: range }) };
+    return { name, vertex: this.#once(`url ${url} ${checksum ?? ""}`, withoutPassword(url), op, { askedBy: range }) };
   }
 
   /** ADD from a repository: all of it. */
@@ -62,10 +64,10 @@ export class Sources {
         const agent = await lookUp(orders.request.ssh, "default", context.signal);
         const socketFolder = tools.store.paths.execRoot;
         await checkOutGit({ git, folder, keepGitDir, checksum, agent, socketFolder }, context);
-        return { root: folder, name: git.remote };
+        return { root: folder, name: withoutPassword(git.remote) };
       });
     const key = `git ${git.remote}#${git.ref} ${keepGitDir} ${checksum ?? ""}`;
-    const name = `[internal] load git source ${git.remote}${git.ref === "" ? "" : `#${git.ref}`}`;
+    const name = `[internal] load git source ${withoutPassword(git.remote)}${git.ref === "" ? "" : `#${git.ref}`}`;
     return this.#once(key, name, op, { askedBy: range });
   }
 

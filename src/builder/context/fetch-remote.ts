@@ -5,6 +5,7 @@ import type { ReadableStream } from "node:stream/web";
 import { EngineError, errnoOf, errorKind, errorMessage } from "../../base/errors.ts";
 import { parseGitUrl } from "../../base/git-url.ts";
 import { ARCHIVE_HEAD_BYTES, isArchive } from "../../base/tar/recognise.ts";
+import { authorized, withoutPassword } from "../../base/urls.ts";
 import { checkOut } from "../../kernel/git.ts";
 import { fdPath, openIn } from "../../kernel/rooted.ts";
 import type { FetchOptions } from "./contexts.ts";
@@ -29,7 +30,7 @@ export async function fetchRemote(
     return { root: git.folder === "" ? root : folderBelow(root, git.folder, remote) };
   }
   if (!/^https?:\/\//i.test(remote))
-    throw new EngineError("invalid", `remote URL ${remote} could not be used as a context`, {
+    throw new EngineError("invalid", `remote URL ${withoutPassword(remote)} could not be used as a context`, {
       hint: "A context is an http(s) address of an archive or a Dockerfile, or a Git repository (…/name.git, git://…).",
     });
   return { root, ...(await fetchUrl(remote, root, options.signal)) };
@@ -47,7 +48,9 @@ function folderBelow(root: string, path: string, remote: string): string {
     }
   } catch (cause) {
     if (errnoOf(cause) === undefined) throw cause;
-    throw new EngineError("invalid", `unable to prepare context: ${remote} has no folder ${path}`, { cause });
+    throw new EngineError("invalid", `unable to prepare context: ${withoutPassword(remote)} has no folder ${path}`, {
+      cause,
+    });
   } finally {
     closeSync(rootFd);
   }
@@ -73,7 +76,9 @@ async function fetchUrl(
   } catch (error) {
     signal?.throwIfAborted();
     if (errorKind(error) !== "internal" || errnoOf(error)?.startsWith("E")) throw error;
-    throw new EngineError("invalid", `unable to download ${url}: ${errorMessage(error)}`, { cause: error });
+    throw new EngineError("invalid", `unable to download ${withoutPassword(url)}: ${errorMessage(error)}`, {
+      cause: error,
+    });
   } finally {
     body.destroy();
   }
@@ -86,18 +91,27 @@ async function open(url: string, signal: AbortSignal | undefined): Promise<Reada
   signal?.addEventListener("abort", stop, { once: true });
   waiting.addEventListener("abort", stop, { once: true });
   try {
-    const response = await fetch(url, { signal: controller.signal, headers: { "Accept-Encoding": "identity" } });
+    const { url: address, headers } = authorized(url);
+    const response = await fetch(address, {
+      signal: controller.signal,
+      headers: { ...headers, "Accept-Encoding": "identity" },
+    });
     waiting.removeEventListener("abort", stop);
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
-      throw new EngineError("invalid", `failed to GET ${url} with status ${response.status} ${response.statusText}`);
+      throw new EngineError(
+        "invalid",
+        `failed to GET ${withoutPassword(url)} with status ${response.status} ${response.statusText}`,
+      );
     }
     return Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof EngineError) throw error;
     const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new EngineError("invalid", `unable to download ${url}: ${errorMessage(reason)}`, { cause: error });
+    throw new EngineError("invalid", `unable to download ${withoutPassword(url)}: ${errorMessage(reason)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -123,9 +137,13 @@ async function readText(head: Buffer, iterator: AsyncIterator<Buffer>, url: stri
     length += part.length;
     parts.push(part);
     if (length > MAX_DOCKERFILE)
-      throw new EngineError("too-large", `${url} is no archive and has more than ${MAX_DOCKERFILE} bytes`);
+      throw new EngineError(
+        "too-large",
+        `${withoutPassword(url)} is no archive and has more than ${MAX_DOCKERFILE} bytes`,
+      );
   }
   const bytes = Buffer.concat(parts);
-  if (bytes.includes(0)) throw new EngineError("invalid", `${url} is neither an archive nor a Dockerfile`);
+  if (bytes.includes(0))
+    throw new EngineError("invalid", `${withoutPassword(url)} is neither an archive nor a Dockerfile`);
   return bytes.toString("utf8");
 }

@@ -5,6 +5,7 @@ import { join, posix } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { explainDiskFull } from "../../base/disk-full.ts";
 import { EngineError, errnoOf, errorMessage } from "../../base/errors.ts";
+import { withoutPassword } from "../../base/urls.ts";
 import type { Remote } from "../../remote/remote.ts";
 import type { OpContext } from "../graph/graph.ts";
 import { cancelled } from "../graph/slots.ts";
@@ -57,12 +58,15 @@ export async function downloadFile(
 
 function explain(url: string, error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return cancelled(signal);
-  if (errnoOf(error) === "ENOSPC" || errnoOf(error) === "EDQUOT") return explainDiskFull(error, `downloading ${url}`);
+  if (errnoOf(error) === "ENOSPC" || errnoOf(error) === "EDQUOT")
+    return explainDiskFull(error, `downloading ${withoutPassword(url)}`);
   if (error instanceof EngineError && error.kind === "invalid") return error;
-  return new EngineError("invalid", `unable to download ${url}: ${errorMessage(error)}`, { cause: error });
+  return new EngineError("invalid", `unable to download ${withoutPassword(url)}: ${errorMessage(error)}`, {
+    cause: error,
+  });
 }
 
 function checkDigest(url: string, actual: string, expected: string | undefined): void {
   if (expected === undefined || expected === actual) return;
-  throw new EngineError("invalid", `digest mismatch for ${url}: ${actual} (expected: ${expected})`);
+  throw new EngineError("invalid", `digest mismatch for ${withoutPassword(url)}: ${actual} (expected: ${expected})`);
 }

@@ -4,6 +4,7 @@
  */
 import { digestOf } from "../../base/digest.ts";
 import { errorMessage } from "../../base/errors.ts";
+import { withoutPassword } from "../../base/urls.ts";
 import type { PartOf } from "../protobuf/message.ts";
 import {
   type StatusResponse,
@@ -98,6 +99,8 @@ export class Progress {
     return {
       vertexes: vertexes.map((vertex) => ({
         ...vertex,
+        name: withoutPassword(vertex.name ?? ""),
+        error: withoutPassword(vertex.error ?? ""),
         digest: this.#digest(vertex.digest),
         inputs: vertex.inputs?.map((input) => this.#digest(input)),
       })),
