@@ -100,7 +100,7 @@ test("what an IPAM plug-in gave comes back to it once, whenever the engine is ki
     await world.networks.restore(new Set());
     for (const { Name } of world.networks.list()) if (Name === "leased") await world.networks.remove(Name);
     await world.networks.dispose();
-    for (let tries = 0; pool.given.size > 0 && tries < 100; tries++)
+    for (let tries = 0; pool.given.size > 0 && tries < 500; tries++)
       await new Promise((resolve) => setTimeout(resolve, 20));
     assert.deepEqual([[...pool.given], pool.faults], [[], []], `killed at call ${call}`);
   }
