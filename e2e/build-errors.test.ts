@@ -61,6 +61,19 @@ describe("errors of builds", () => {
       }
     });
 
+  test("more layers than an image can have are told of; squashed they are one", async () => {
+    const folder = join(root, "deep");
+    mkdirSync(folder);
+    const copies = Array.from({ length: 130 }, (_, at) => `COPY f /${at}\n`);
+    writeFileSync(join(folder, "Dockerfile"), `FROM scratch\n${copies.join("")}`);
+    writeFileSync(join(folder, "f"), "f");
+    const gantry = new Cli("gantry", daemon);
+    const { code, err } = await gantry.run("build", folder);
+    assert.equal(code, 1);
+    assert.match(err, /max depth exceeded: the image has 130 layers, at most 127 can be\n.*--squash/);
+    await gantry.ok("build", "--squash", folder);
+  });
+
   test("a mount that may be written shows what it is of, and nothing of the container's", async () => {
     const folder = join(root, "mounts");
     mkdirSync(folder);

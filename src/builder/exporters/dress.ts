@@ -4,6 +4,7 @@ import { EngineError } from "../../base/errors.ts";
 import { MEDIA } from "../../oci/media-types.ts";
 import { platformMatches } from "../../oci/platform.ts";
 import type { Descriptor } from "../../oci/types.ts";
+import { LIMITS } from "../../oci/validate.ts";
 import { indexOf } from "../build/image.ts";
 import type { BuiltImage } from "../builder.ts";
 import { type Recompressing, recompress } from "./recompress.ts";
@@ -28,6 +29,7 @@ export async function dress(
   images: readonly BuiltImage[],
   wish: ImageWish | undefined,
 ): Promise<Dressed> {
+  refuseDeep(images);
   if (wish === undefined) return undressed(images);
   refuseIndexless(images.length, wish);
   const dressed: BuiltImage[] = [];
@@ -43,6 +45,19 @@ export async function dress(
     target: own === undefined ? descriptor : { ...descriptor, annotations: own },
     index: bytes,
   };
+}
+
+/** In Docker's words: readers of images take no more. */
+function refuseDeep(images: readonly BuiltImage[]): void {
+  const most = Math.max(...images.map(({ layers }) => layers.length));
+  if (most <= LIMITS.layers) return;
+  throw new EngineError(
+    "invalid",
+    `max depth exceeded: the image has ${most} layers, at most ${LIMITS.layers} can be`,
+    {
+      hint: "Put commands together into one RUN and files into one COPY, copy from a stage, or build with --squash.",
+    },
+  );
 }
 
 /** One image has no index. */
