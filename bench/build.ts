@@ -25,12 +25,12 @@ CMD ["true"]
 const EIGHT = `${Array.from({ length: 8 }, (_, i) => `FROM busybox AS s${i}\nRUN sleep 2 && echo ${i} > /s\n`).join("")}FROM busybox
 ${Array.from({ length: 8 }, (_, i) => `COPY --from=s${i} /s /s${i}\n`).join("")}`;
 
-function context(dockerfile: string, files: number): string {
+function context(dockerfile: string, files: number, repeat = 20): string {
   const folder = mkdtempSync(join(tmpdir(), "gantry-bench-"));
   for (let i = 0; i < files; i++) {
     const place = join(folder, "files", String(i % 100));
     if (i < 100) mkdirSync(place, { recursive: true });
-    writeFileSync(join(place, String(i)), `content of file ${i}\n`.repeat(20));
+    writeFileSync(join(place, String(i)), `content of file ${i}\n`.repeat(repeat));
   }
   writeFileSync(join(folder, "Dockerfile"), dockerfile);
   return folder;
@@ -77,17 +77,17 @@ function against(what: string, [value, peer]: [number, number | undefined], most
   return { what, value, unit: "ms", floor: { what: "buildah", value: peer }, most };
 }
 
-/** Milliseconds that the COPY step took, as the build's own progress has it. */
-function copyTime(daemon: TestDaemon, folder: string): number {
+/** Milliseconds that a step took whose name has the word, as the build's own progress has it. */
+function stepTime(daemon: TestDaemon, folder: string, word: string): number {
   const env = { PATH: process.env.PATH ?? "", HOME: daemon.folder, DOCKER_HOST: daemon.host };
   const args = ["build", "--no-cache", "--progress", "rawjson", folder];
   const { stderr, status } = spawnSync(GANTRY, args, { env, encoding: "utf8", maxBuffer: 1 << 28 });
   if (status !== 0) throw new Error(stderr);
   const done = stderr
     .split("\n")
-    .filter((line) => line.includes("COPY") && line.includes('"completed"'))
+    .filter((line) => line.includes(word) && line.includes('"completed"'))
     .map((line) => (JSON.parse(line) as { vertexes: [{ started: string; completed: string }] }).vertexes[0])[0];
-  if (done === undefined) throw new Error("the build told of no COPY");
+  if (done === undefined) throw new Error(`the build told of no ${word}`);
   return Date.parse(done.completed) - Date.parse(done.started);
 }
 
@@ -98,19 +98,26 @@ async function main(): Promise<void> {
     ten: context(TEN, 1000),
     eight: context(EIGHT, 0),
     many: context("FROM scratch\nCOPY files /files\n", 20_000),
+    some: context("FROM scratch\nCOPY Dockerfile /\n", 1000, 2500),
+    fourfold: context("FROM scratch\nCOPY Dockerfile /\n", 4000, 2500),
   };
   try {
-    const { ten, eight, many } = folders;
+    const { ten, eight, many, some, fourfold } = folders;
     const cached = await inTurns(() => gantry(ten), buildah && (() => buildah(ten)));
     const cold = await inTurns(() => gantry("--no-cache", ten), buildah && (() => buildah("--no-cache", ten)));
     const [stages = 0] = await timeEach(1, () => gantry("--no-cache", eight), 0);
     const copied: [number, number][] = [];
+    // Nothing is removed between them, and all of before is on the disk: ext4 makes files slowly where others went a short time ago.
     for (let i = 0; i < 3; i++) {
       const target = join(daemon.folder, `copy-${i}`);
-      const copy = copyTime(daemon, many);
+      execFileSync("sync");
+      const copy = stepTime(daemon, many, "COPY");
+      execFileSync("sync");
       const [cp = 0] = await timeEach(1, () => execFileSync("cp", ["-a", join(many, "files"), target]), 0);
       copied.push([copy, cp]);
     }
+    execFileSync("sync");
+    const sent = [some, fourfold].map((folder) => stepTime(daemon, folder, "receive build context"));
     printFigures([
       against("10 steps, nothing changed", cached, 0.1),
       against("10 steps, --no-cache, 1,000 files", cold, 0.25),
@@ -121,6 +128,13 @@ async function main(): Promise<void> {
         unit: "ms",
         floor: { what: "cp -a", value: median(copied.map(([, cp]) => cp)) },
         most: 2,
+      },
+      {
+        what: "First send of 4,000 files, 200 MB",
+        value: sent[1] ?? 0,
+        unit: "ms",
+        floor: { what: "1,000 files, 50 MB", value: sent[0] ?? 0 },
+        most: 6,
       },
     ]);
   } finally {
