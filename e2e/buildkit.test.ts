@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ConnectionOptions } from "node:tls";
 import { TarWriter } from "../src/base/tar/writer.ts";
 import type { GrpcClient } from "../src/buildkit/grpc/client.ts";
 import type { Method } from "../src/buildkit/grpc/server.ts";
@@ -32,6 +35,7 @@ import {
   type TestFile,
   takeOver,
 } from "../src/testing/buildkit-client.ts";
+import { makeAuthority, makeCertificate } from "../src/testing/certificates.ts";
 import { startDaemon, type TestDaemon } from "../src/testing/daemon.ts";
 
 let daemon: TestDaemon;
@@ -49,6 +53,16 @@ after(async () => {
 });
 
 const dockerfile = (text: string): readonly TestFile[] => [{ path: "Dockerfile", data: text }];
+/** Containers of steps. */
+const running = () => readdirSync(makePaths(daemon.dataRoot, daemon.execRoot).bundlesFolder).length;
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    if (tries > 600) assert.fail("it never came to hold");
+    await sleep(50);
+  }
+}
+
 const moby = (name: string) => [{ type: "moby", attrs: { name } }];
 const contexts = () => readdirSync(makePaths(daemon.dataRoot, daemon.execRoot).contexts).length;
 
@@ -188,18 +202,41 @@ test("a build of version 2 has its context in the body, and its status among the
   assert.deepEqual(lines.at(-1), { id: "moby.image.id", aux: { ID: Id } });
 });
 
+test("a build works over TLS", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "gantry-buildkit-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  makeAuthority(folder, "ca");
+  for (const name of ["server", "client"]) makeCertificate(folder, name, "ca");
+  const [ca, cert, key] = ["ca.pem", "server.pem", "server.key"].map((name) => join(folder, name));
+  const flags = ["--tlsverify", `--tlscacert=${ca}`, `--tlscert=${cert}`, `--tlskey=${key}`];
+  await using far = await startDaemon({ flags: ["-H", "tcp://127.0.0.1:0", ...flags] });
+  const port = Number(/API listen on 127\.0\.0\.1:(\d+)/.exec(far.log())?.[1]);
+  const [caText, own, ownKey] = ["ca.pem", "client.pem", "client.key"].map((name) => readFileSync(join(folder, name)));
+  const place: ConnectionOptions = { host: "127.0.0.1", port, ca: caText, cert: own, key: ownKey };
+  const calls = await openGrpc(place);
+  const folders = {
+    dockerfile: dockerfile("FROM busybox\nCOPY f /f\n"),
+    context: [{ path: "f", data: randomBytes(500_000) }],
+  };
+  const session = await openSession(place, { folders });
+  const response = await buildOn(calls, { session: session.id, exporters: moby("secure") });
+  assert.equal(response["image.name"], "docker.io/library/secure:latest");
+  session.connection.destroy();
+  calls.close();
+});
+
 test("a client that gives up ends its build and everything of it", async () => {
   const session = await openSession(socket, { folders: { dockerfile: dockerfile("FROM busybox\nRUN sleep 1000\n") } });
   const own = await openGrpc(socket);
   const stop = new AbortController();
   const building = buildOn(own, { session: session.id, signal: stop.signal });
   building.catch(() => {});
-  await sleep(500);
+  await until(() => running() > 0);
   stop.abort(new Error("enough"));
   own.close();
   await assert.rejects(building);
   session.connection.destroy();
-  // The daemon still builds, and the step's container is gone.
+  await until(() => running() === 0);
   const next = await openSession(socket, { folders: { dockerfile: dockerfile("FROM busybox\nRUN true\n") } });
   await buildOn(grpc, { session: next.id });
   next.connection.destroy();
@@ -225,8 +262,7 @@ for (const [what, file, says] of HOSTILE_FILES)
     const session = await openSession(socket, { folders });
     await assert.rejects(buildOn(grpc, { session: session.id }), says);
     session.connection.destroy();
-    for (let tries = 0; contexts() > before_ && tries < 100; tries++) await sleep(50);
-    assert.equal(contexts(), before_);
+    await until(() => contexts() === before_);
   });
 
 test("a listing without end is stopped", async () => {

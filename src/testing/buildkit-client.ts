@@ -1,7 +1,9 @@
 /** A client of BuildKit's interface for tests, in the part that Buildx has: it calls /grpc, and answers for its files on /session. */
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
+import { request as secureRequest } from "node:https";
 import type { Duplex } from "node:stream";
+import type { ConnectionOptions } from "node:tls";
 import { GrpcClient } from "../buildkit/grpc/client.ts";
 import { type Method, serveGrpc, unary } from "../buildkit/grpc/server.ts";
 import { StatusError } from "../buildkit/grpc/status.ts";
@@ -38,15 +40,15 @@ import {
   type Stat,
 } from "../buildkit/wire/session.ts";
 
-/** Takes a connection of the daemon's socket over. */
-export function takeOver(
-  socketPath: string,
-  path: string,
-  headers: Record<string, string | string[]> = {},
-): Promise<Duplex> {
+/** A socket's path, or where a daemon listens with TLS. */
+export type Place = string | ConnectionOptions;
+
+/** Takes a connection of the daemon over. */
+export function takeOver(place: Place, path: string, headers: Record<string, string | string[]> = {}): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const upgrade = { Connection: "Upgrade", Upgrade: "h2c", ...headers };
-    const sent = request({ socketPath, method: "POST", path, headers: upgrade });
+    const wish = { method: "POST", path, headers: { Connection: "Upgrade", Upgrade: "h2c", ...headers } };
+    const sent =
+      typeof place === "string" ? request({ ...wish, socketPath: place }) : secureRequest({ ...place, ...wish, path });
     sent.once("error", reject).once("response", (response) => reject(new Error(`status ${response.statusCode}`)));
     sent.once("upgrade", (_, socket, head) => {
       if (head.length > 0) socket.unshift(head);
@@ -92,11 +94,11 @@ export interface OpenSession {
   readonly connection: Duplex;
 }
 
-export async function openSession(socketPath: string, session: TestSession, sharedKey = ""): Promise<OpenSession> {
+export async function openSession(place: Place, session: TestSession, sharedKey = ""): Promise<OpenSession> {
   const id = randomUUID();
   const asked: Asked = { files: [], products: new Map(), metadata: [] };
   const methods = new Map([...methodsOf(session, asked), ...(session.methods ?? [])]);
-  const connection = await takeOver(socketPath, "/session", {
+  const connection = await takeOver(place, "/session", {
     "X-Docker-Expose-Session-Uuid": id,
     "X-Docker-Expose-Session-Sharedkey": sharedKey,
     "X-Docker-Expose-Session-Grpc-Method": [...methods.keys()],
@@ -202,5 +204,4 @@ export async function* statusOf(grpc: GrpcClient, ref: string): AsyncGenerator<M
   for await (const body of call.messages()) yield decode(StatusResponse, body);
 }
 
-export const openGrpc = async (socketPath: string): Promise<GrpcClient> =>
-  new GrpcClient(await takeOver(socketPath, "/grpc"));
+export const openGrpc = async (place: Place): Promise<GrpcClient> => new GrpcClient(await takeOver(place, "/grpc"));
