@@ -113,12 +113,19 @@ test("wrong lines, too few and too many bytes are refused", async (t) => {
     ["a", "f", 0, "0", 1.5, "", ""],
     ["a", "d", 0, "0", 1, "", ""],
     ["a", "l", 0, "0", 0, "", ""],
+    ["a/".repeat(2048), "f", 0, "0", 0, "", ""],
+    ["\u00e9".repeat(2048), "f", 0, "0", 0, "", ""],
+    ["a", "l", 0, "0", 0, "x".repeat(4096), ""],
   ];
   async function* one(text: string): AsyncGenerator<string> {
     yield text;
   }
   for (const line of wrong)
     await assert.rejects(planSync(place, one(JSON.stringify(line))), { kind: "invalid" }, JSON.stringify(line));
+  const long = async function* () {
+    for (let at = 0; ; at++) yield JSON.stringify(file(`${at}`, "x")[0]);
+  };
+  await assert.rejects(planSync(place, long(), 10_000), { kind: "too-large" });
   for (const [bytes, kind] of [
     ["12", "cancelled"],
     ["1234", "invalid"],

@@ -27,15 +27,28 @@ export interface SyncPlan {
   run(request: Pick<SyncRequest, "contents" | "signal" | "onProgress">): Promise<void>;
 }
 
-/** Reads the client's listing to its end and compares it with the last one. */
-export async function planSync(folder: KeptFolder, lines: AsyncIterable<string>): Promise<SyncPlan> {
+/** Characters of a listing: it is held while the folder is compared and written. */
+const MAX_LISTING = 256 << 20;
+
+/** Reads the client's listing to its end and compares it with the last one. "too-large" for more files, or longer names, than `most`. */
+export async function planSync(
+  folder: KeptFolder,
+  lines: AsyncIterable<string>,
+  most = MAX_LISTING,
+): Promise<SyncPlan> {
   const before = new Set(readList(folder.list));
   const listing: string[] = [];
   const fresh = new Map<number, SyncLine>();
   const kept = new Set<string>();
   const hash = createHash("sha256");
   let size = 0;
+  let length = 0;
   for await (const text of lines) {
+    length += text.length;
+    if (length > most)
+      throw new EngineError("too-large", `the names of the build context's files have more than ${most} characters`, {
+        hint: "Leave out what the build does not need with a .dockerignore file.",
+      });
     hash.update(`${text}\n`);
     if (listing.push(text) > MAX_ENTRIES)
       throw new EngineError("too-large", `the build context has more than ${MAX_ENTRIES} files`, {

@@ -24,8 +24,18 @@ export function readSyncLine(text: string): SyncLine {
     (kind !== "h" || cleanEntryPath(link) === link) &&
     typeof stamp === "string";
   if (!right) throw wrong(text);
+  if (isLong(path) || isLong(link))
+    throw new EngineError("invalid", `the build context has a path of more than ${MAX_PATH} bytes`, {
+      hint: "The kernel takes no longer one. Leave it out with a .dockerignore file.",
+    });
   return line as unknown as SyncLine;
 }
+
+/** Bytes of a path or a link's target: PATH_MAX without its final zero. */
+const MAX_PATH = 4095;
+
+const isLong = (path: string): boolean =>
+  path.length > MAX_PATH || (path.length * 3 > MAX_PATH && Buffer.byteLength(path) > MAX_PATH);
 
 const isCount = (value: unknown, max: number): boolean =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= max;

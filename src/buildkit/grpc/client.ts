@@ -5,7 +5,7 @@ import { EngineError, errorMessage } from "../../base/errors.ts";
 import { decode } from "../protobuf/decode.ts";
 import { encode } from "../protobuf/encode.ts";
 import type { Decoded, Fields, Message, Part } from "../protobuf/message.ts";
-import { frame, messagesOf } from "./frames.ts";
+import { type Budget, connectionBudget, frame, messagesOf } from "./frames.ts";
 import { errorOf } from "./status.ts";
 import { drained, whenOver } from "./streams.ts";
 
@@ -25,6 +25,7 @@ export class GrpcClient {
   /** Resolves when the connection is over. */
   readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
+  readonly #budget = connectionBudget();
 
   constructor(connection: Duplex) {
     const settings = { initialWindowSize: CALL_WINDOW, enablePush: false };
@@ -66,7 +67,7 @@ export class GrpcClient {
       te: "trailers",
       ...(metadata as Record<string, string[]>),
     };
-    return new ClientCall(this.#session.request(headers, { endStream: false }), signal);
+    return new ClientCall(this.#session.request(headers, { endStream: false }), { signal, budget: this.#budget });
   }
 
   close(): void {
@@ -79,11 +80,16 @@ const gone = (): EngineError => new EngineError("cancelled", "the client's sessi
 export class ClientCall implements Disposable {
   readonly #stream: ClientHttp2Stream;
   readonly #signal: AbortSignal | undefined;
+  readonly #budget: Budget;
   readonly #abort = () => this[Symbol.dispose]();
   #status: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(stream: ClientHttp2Stream, signal: AbortSignal | undefined) {
+  constructor(
+    stream: ClientHttp2Stream,
+    { signal, budget }: { readonly signal: AbortSignal | undefined; readonly budget: Budget },
+  ) {
     this.#stream = stream;
+    this.#budget = budget;
     this.#signal = signal;
     const keep = (headers: IncomingHttpHeaders) => {
       if (headers["grpc-status"] !== undefined) this.#status = headers;
@@ -99,7 +105,7 @@ export class ClientCall implements Disposable {
   /** To its end. Throws as the other side ended the call. */
   async *messages(): AsyncGenerator<Buffer> {
     try {
-      yield* messagesOf(this.#stream.iterator({ destroyOnReturn: false }));
+      yield* messagesOf(this.#stream.iterator({ destroyOnReturn: false }), this.#budget);
     } catch (error) {
       this.#signal?.throwIfAborted();
       const status = this.#status === undefined ? undefined : errorOf(this.#status);
@@ -116,8 +122,10 @@ export class ClientCall implements Disposable {
     if (error !== undefined) throw error;
   }
 
-  /** Resolves when more may be sent. */
+  /** Resolves when more may be sent. Throws "cancelled" when the other side is gone: nobody would take what follows. */
   async send(body: Uint8Array): Promise<void> {
+    this.#signal?.throwIfAborted();
+    if (this.#stream.destroyed || this.#stream.writableEnded) throw gone();
     if (!this.#stream.write(frame(body))) await drained(this.#stream);
   }
 

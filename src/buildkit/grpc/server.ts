@@ -5,7 +5,7 @@ import { EngineError } from "../../base/errors.ts";
 import { decode } from "../protobuf/decode.ts";
 import { encode } from "../protobuf/encode.ts";
 import type { Decoded, Fields, Message, Part } from "../protobuf/message.ts";
-import { frame, messagesOf } from "./frames.ts";
+import { type Budget, connectionBudget, frame, messagesOf } from "./frames.ts";
 import { statusOf, trailersOf } from "./status.ts";
 import { drained, whenOver } from "./streams.ts";
 
@@ -56,8 +56,9 @@ export async function serveGrpc(connection: Duplex, methods: ReadonlyMap<string,
   const session = performServerHandshake(connection, { settings: { maxConcurrentStreams: MAX_CALLS } });
   const running = new Set<Promise<void>>();
   const token = Symbol("connection");
+  const budget = connectionBudget();
   session.on("stream", (stream: ServerHttp2Stream, metadata: IncomingHttpHeaders) => {
-    const call = answer(stream, { metadata, connection: token }, methods);
+    const call = answer(stream, { metadata, connection: token, budget }, methods);
     running.add(call);
     void call.finally(() => running.delete(call));
   });
@@ -71,7 +72,7 @@ export async function serveGrpc(connection: Duplex, methods: ReadonlyMap<string,
 /** Never rejects. */
 async function answer(
   stream: ServerHttp2Stream,
-  { metadata, connection }: Omit<CallContext, "signal">,
+  { metadata, connection, budget }: Omit<CallContext, "signal"> & { readonly budget: Budget },
   methods: ReadonlyMap<string, Method>,
 ): Promise<void> {
   const controller = new AbortController();
@@ -84,7 +85,7 @@ async function answer(
     if (method === undefined)
       throw new EngineError("not-implemented", `there is no method ${String(metadata[":path"])}`);
     stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    for await (const body of method(messagesOf(stream.iterator({ destroyOnReturn: false })), {
+    for await (const body of method(messagesOf(stream.iterator({ destroyOnReturn: false }), budget), {
       metadata,
       connection,
       signal: controller.signal,

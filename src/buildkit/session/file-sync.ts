@@ -5,6 +5,7 @@
 import { EngineError } from "../../base/errors.ts";
 import type { SyncLine } from "../../builder/context/contexts.ts";
 import type { ClientCall } from "../grpc/client.ts";
+import { Pieces } from "../grpc/pieces.ts";
 import { decode } from "../protobuf/decode.ts";
 import { encode } from "../protobuf/encode.ts";
 import type { MessageOf, PartOf } from "../protobuf/message.ts";
@@ -17,8 +18,8 @@ type Received = MessageOf<typeof Packet>;
 const AHEAD_BYTES = 8 << 20;
 const AHEAD_FILES = 64;
 
-/** Characters of a path or a link's target; the kernel takes less. */
-const MAX_PATH = 8192;
+/** Characters of a path or a link's target, before it is looked at more closely (sync-lines.ts). */
+const MAX_PATH = 4095;
 
 interface Wanted {
   readonly path: string;
@@ -110,18 +111,19 @@ class Incoming {
   ended = false;
   readonly #file: Wanted;
   #left: number;
-  #pieces: Uint8Array[] = [];
+  readonly #pieces: Pieces;
 
   constructor(file: Wanted) {
     this.#file = file;
     this.#left = file.size;
+    this.#pieces = new Pieces(file.size);
   }
 
   give(data: Uint8Array): void {
     if (data.length > 0) {
       const piece = data.subarray(0, this.#left);
       this.#left -= piece.length;
-      if (piece.length > 0) this.#pieces.push(piece);
+      if (piece.length > 0) this.#pieces.add(piece);
       return;
     }
     if (this.#left > 0)
@@ -131,10 +133,8 @@ class Incoming {
     this.ended = true;
   }
 
-  *take(): Generator<Uint8Array> {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    yield* pieces;
+  take(): Uint8Array[] {
+    return this.#pieces.take();
   }
 }
 
@@ -142,7 +142,9 @@ class Incoming {
 function lineOf(stat: Stat): SyncLine | undefined {
   const { path, linkname, modTime, size } = stat;
   if (path.length > MAX_PATH || linkname.length > MAX_PATH)
-    throw new EngineError("invalid", `the build context has a path of more than ${MAX_PATH} characters`);
+    throw new EngineError("invalid", `the build context has a path of more than ${MAX_PATH} bytes`, {
+      hint: "The kernel takes no longer one. Leave it out with a .dockerignore file.",
+    });
   const kind = kindOf(stat.mode);
   if (kind === undefined) return undefined;
   const mode = permissions(stat.mode);

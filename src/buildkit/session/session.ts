@@ -162,9 +162,10 @@ export class Session {
 /** Of a build that came without one. */
 export const NO_SESSION = new Session(undefined, { id: "", sharedKey: "", methods: new Set() });
 
-/** Bytes both ways over a call. */
+/** Bytes both ways over a call, which is over with it. */
 function duplexOf(call: ClientCall): Duplex {
-  const readable = Readable.from(bodiesOf(call), { objectMode: false });
+  // What is destroyed before its first read never begins, and so never ends the call by itself.
+  const readable = Readable.from(bodiesOf(call), { objectMode: false }).once("close", () => call[Symbol.dispose]());
   const writable = new Writable({
     write(chunk: Buffer, _encoding, done) {
       call.send(encode(BytesMessage, { data: chunk })).then(() => done(), done);
