@@ -35,7 +35,10 @@ export class GrpcClient {
       settings,
       maxSendHeaderBlockLength: MAX_HEADERS,
     });
-    this.#session.once("connect", () => this.#session.setLocalWindowSize(CONNECTION_WINDOW));
+    // It may be over by the time it is told of.
+    this.#session.once("connect", () => {
+      if (!this.#session.destroyed) this.#session.setLocalWindowSize(CONNECTION_WINDOW);
+    });
     this.closed = new Promise((resolve) => {
       this.#session.on("error", () => {}).once("close", () => resolve());
       whenOver(connection, () => this.#session.destroy());
