@@ -16,7 +16,7 @@ const FILES = [
 /** Each field that limits, which takes minutes without virtualisation: try e2e/limits.test.ts alone in the guest. */
 const SKIPPED = "--test-skip-pattern=/keeps [A-Z]/";
 /** Also for a busy machine without virtualisation; it takes less than a minute with it. */
-const SECONDS = 480;
+const SECONDS = 540;
 
 const here = openCgroups().version === 2 && "this machine has version 2: the tests of kernel and runtime ran on it";
 const skip = here || (guestProblem({ download: process.env.CI === "true" }) ?? false);
