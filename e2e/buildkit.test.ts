@@ -226,17 +226,19 @@ test("a build works over TLS", async (t) => {
 });
 
 test("a client that gives up ends its build and everything of it", async () => {
+  const kept = contexts();
   const session = await openSession(socket, { folders: { dockerfile: dockerfile("FROM busybox\nRUN sleep 1000\n") } });
   const own = await openGrpc(socket);
   const stop = new AbortController();
   const building = buildOn(own, { session: session.id, signal: stop.signal });
   building.catch(() => {});
   await until(() => running() > 0);
+  assert.ok(contexts() > kept);
   stop.abort(new Error("enough"));
   own.close();
   await assert.rejects(building);
   session.connection.destroy();
-  await until(() => running() === 0);
+  await until(() => running() === 0 && contexts() === kept);
   const next = await openSession(socket, { folders: { dockerfile: dockerfile("FROM busybox\nRUN true\n") } });
   await buildOn(grpc, { session: next.id });
   next.connection.destroy();
@@ -265,18 +267,31 @@ for (const [what, file, says] of HOSTILE_FILES)
     await until(() => contexts() === before_);
   });
 
-test("a listing without end is stopped", async () => {
+test("a listing without end is stopped with its build, and what there was of it is gone", async () => {
+  const kept = contexts();
+  const many = Promise.withResolvers<void>();
+  let stopped = false;
   const endless: Method = async function* () {
-    for (let at = 0; ; at++) yield encode(Packet, { type: STAT, stat: { path: `f${at}`, mode: 0o644 } });
+    try {
+      for (let at = 0; ; at++) {
+        if (at === 20_000) many.resolve();
+        yield encode(Packet, { type: STAT, stat: { path: `f${at}`, mode: 0o644 } });
+      }
+    } finally {
+      stopped = true;
+    }
   };
   const methods = new Map([[METHODS.diffCopy, endless]]);
   const session = await openSession(socket, { methods });
   const own = await openGrpc(socket);
   const building = buildOn(own, { session: session.id });
   building.catch(() => {});
-  await sleep(300);
+  await many.promise;
+  assert.equal(stopped, false);
   own.close();
   await assert.rejects(building);
+  // The call was given up: the session itself is still there.
+  await until(() => stopped && contexts() === kept);
   session.connection.destroy();
 });
 
