@@ -15,6 +15,7 @@ import {
   Empty,
   HistoryEvent,
   HistoryRequest,
+  PruneRequest,
   SolveRequest,
   SolveResponse,
 } from "../src/buildkit/wire/control.ts";
@@ -230,4 +231,28 @@ test("passwords in addresses go to their server alone", async () => {
     server.close();
     grpc.close();
   }
+});
+
+test("pruning for free space takes no more than that needs, and filters that are not known are refused", async () => {
+  const grpc = await openGrpc(socket);
+  const session = await openSession(socket, {
+    folders: { dockerfile: dockerfile("FROM busybox\nRUN echo kept > /f\n") },
+  });
+  await buildOn(grpc, { session: session.id });
+  const count = async () =>
+    (await daemon.call<{ BuildCache: unknown[] }>("GET", "/system/df?type=build-cache")).BuildCache.length;
+  const prune = async (request: Parameters<typeof encode<(typeof PruneRequest)["fields"]>>[1]) => {
+    using call = grpc.call(`${CONTROL}Prune`);
+    await call.send(encode(PruneRequest, { all: true, ...request }));
+    call.end();
+    return (await Array.fromAsync(call.messages())).length;
+  };
+  const before = await count();
+  assert.ok(before > 0);
+  assert.equal(await prune({ minFreeSpace: 1 }), 0);
+  await assert.rejects(prune({ filter: ["type~=regular"] }), /invalid filter/);
+  assert.equal(await count(), before);
+  assert.ok((await prune({ minFreeSpace: 2 ** 50 })) > 0);
+  session.connection.destroy();
+  grpc.close();
 });

@@ -231,8 +231,12 @@ export interface ShellSession {
 export interface PruneOptions {
   /** Without it what images have too stays: removing that frees nothing. */
   readonly all: boolean;
-  /** Bytes that may stay; the least recently used goes first. */
+  /** Bytes that may stay, whatever the other two say; the least recently used goes first. Without any of the three all goes. */
   readonly keepStorage?: number | undefined;
+  /** Bytes that may stay at most. */
+  readonly maxUsedSpace?: number | undefined;
+  /** Bytes of the disk that are to be free: no more goes than that needs. */
+  readonly minFreeSpace?: number | undefined;
   /** "until", "id", "parent", "type", "description", "inuse", "shared", "private" as `docker builder prune` has them. */
   readonly filters?: Readonly<Record<string, readonly string[]>> | undefined;
 }

@@ -147,11 +147,21 @@ const MAX_HELD_LINES = 20_000;
 
 const shownTag = (tag: string): string => familiarName(withDefaultTag(parseReference(tag)));
 
+const limited = (name: string, bytes: number | undefined) => (bytes ? { [name]: bytes } : {});
+
 async function prune({ engine, query }: Call<"/build/prune", typeof pruneQuery>): Promise<Reply> {
-  const { all, "keep-storage": keep, "reserved-space": reserved, "max-used-space": most } = query;
+  const {
+    all,
+    "keep-storage": keep,
+    "reserved-space": reserved,
+    "max-used-space": most,
+    "min-free-space": free,
+  } = query;
   const { deleted, reclaimed } = await engine.builder.prune({
     all,
-    keepStorage: reserved || keep || most || undefined,
+    ...limited("keepStorage", reserved || keep),
+    ...limited("maxUsedSpace", most),
+    ...limited("minFreeSpace", free),
     filters: query.filters,
   });
   engine.events.publish({ type: "builder", action: "prune", id: "", attributes: { reclaimed: String(reclaimed) } });

@@ -1,9 +1,11 @@
+import { statfs } from "node:fs/promises";
 import type { BuildCache } from "../../api/types/image.ts";
 import type { Digest } from "../../base/digest.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { PruneOptions } from "../builder.ts";
 import type { Contexts } from "../context/contexts.ts";
 import type { Toolkit } from "../toolkit.ts";
+import { keepBytes } from "./keep-bytes.ts";
 import { type CacheRecord, recordFilter, shown } from "./records.ts";
 import { madeOf, type StepRow } from "./steps.ts";
 
@@ -35,10 +37,12 @@ export class CacheKeeper {
     return this.#records().map(shown);
   }
 
-  async prune({ all, keepStorage, filters = {} }: PruneOptions): Promise<{ deleted: string[]; reclaimed: number }> {
+  async prune({ all, filters = {}, ...limits }: PruneOptions): Promise<{ deleted: string[]; reclaimed: number }> {
     const wanted = recordFilter(filters);
     const chosen = this.#records().filter((record) => (all || !record.Shared) && wanted(record));
-    return this.#removeUntil(chosen, keepStorage);
+    const { tmp } = this.#parts.tools.store.paths;
+    const { bavail, bsize } = await statfs(tmp);
+    return this.#removeUntil(chosen, keepBytes(limits, { used: sum(this.#records()), free: bavail * bsize }));
   }
 
   /** Post-condition: what only the builder keeps is no more than the bound, unless it is all in use. */

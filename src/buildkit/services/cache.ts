@@ -8,17 +8,17 @@ import { type PruneRequest, timestamp, type UsageRecord } from "../wire/control.
 type Shown = PartOf<typeof UsageRecord>;
 
 export const usage = (builder: Builder, filter: readonly string[]): Shown[] => {
-  const wanted = idsOf(filter);
+  const { id, type, ...others } = filtersOf(filter);
+  const [other] = Object.keys(others);
+  if (other !== undefined)
+    throw new EngineError("not-implemented", `the cache is not shown by ${JSON.stringify(other)}`, {
+      hint: "There are id and type.",
+    });
   return builder
     .diskUsage()
-    .filter(({ ID, Type }) => (wanted.id ?? ID) === ID && (wanted.type ?? Type) === Type)
+    .filter(({ ID = "", Type = "" }) => (id?.includes(ID) ?? true) && (type?.includes(Type) ?? true))
     .map(shownRecord);
 };
-
-function idsOf(filter: readonly string[]): { readonly id?: string | undefined; readonly type?: string | undefined } {
-  const { id, type } = filtersOf(filter);
-  return { id: id?.[0], type: type?.[0] };
-}
 
 function shownRecord(record: BuildCache): Shown {
   const { ID, Type, Description, InUse, Shared, Size, CreatedAt, LastUsedAt, UsageCount, Parents } = record;
@@ -39,11 +39,11 @@ function shownRecord(record: BuildCache): Shown {
 
 /** Removes, then tells what is gone. */
 export async function* pruned(builder: Builder, request: MessageOf<typeof PruneRequest>): AsyncGenerator<Shown> {
-  const { all, filter, keepDuration, reservedSpace, maxUsedSpace } = request;
+  const { all, filter, keepDuration, reservedSpace, maxUsedSpace, minFreeSpace } = request;
   const before = new Map(builder.diskUsage().map((record) => [record.ID, record]));
   const until = keepDuration > 0n ? { until: [`${keepDuration / 1_000_000n}ms`] } : {};
-  const keepStorage = reservedSpace || maxUsedSpace || undefined;
-  const { deleted } = await builder.prune({ all, keepStorage, filters: { ...filtersOf(filter), ...until } });
+  const limits = { keepStorage: reservedSpace, maxUsedSpace, minFreeSpace };
+  const { deleted } = await builder.prune({ all, ...limits, filters: { ...filtersOf(filter), ...until } });
   for (const id of deleted) {
     const record = before.get(id);
     if (record !== undefined) yield shownRecord(record);
@@ -54,9 +54,11 @@ export async function* pruned(builder: Builder, request: MessageOf<typeof PruneR
 function filtersOf(filter: readonly string[]): Record<string, string[]> {
   const filters: Record<string, string[]> = {};
   for (const text of filter.flatMap((one) => one.split(",")).filter((one) => one !== "")) {
-    const [, name = "", value = ""] = /^([a-z]+)(?:={1,2}|~=)(.*)$/i.exec(text) ?? [];
+    const [, name = "", value = ""] = /^([a-z-]+)={1,2}(.*)$/i.exec(text) ?? [];
     if (name === "")
-      throw new EngineError("invalid", `invalid filter ${JSON.stringify(text)}`, { hint: "Filters are NAME=VALUE." });
+      throw new EngineError("invalid", `invalid filter ${JSON.stringify(text)}`, {
+        hint: "Filters are NAME=VALUE; description=TEXT finds the text anywhere in it.",
+      });
     filters[name] = [...(filters[name] ?? []), value];
   }
   return filters;
