@@ -256,3 +256,18 @@ test("pruning for free space takes no more than that needs, and filters that are
   session.connection.destroy();
   grpc.close();
 });
+
+test("a folder comes by another session of the client's, which it opened within a call", async () => {
+  const grpc = await openGrpc(socket);
+  const main = await openSession(socket, {
+    folders: { dockerfile: dockerfile("FROM busybox\nCOPY f /\nRUN cat f\n") },
+  });
+  const shared = await openSession(grpc, { folders: { context: [{ path: "f", data: "shared" }] } });
+  const attributes = { "local-sessionid:context": shared.id };
+  await buildOn(grpc, { session: main.id, attributes });
+  assert.deepEqual(shared.asked.files, ["context: f"]);
+  assert.deepEqual(main.asked.files, ["dockerfile: Dockerfile"]);
+  shared.connection.destroy();
+  main.connection.destroy();
+  grpc.close();
+});

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import { request as secureRequest } from "node:https";
-import type { Duplex } from "node:stream";
+import { Duplex, Readable, Writable } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 import { GrpcClient } from "../buildkit/grpc/client.ts";
 import { type Method, serveGrpc, unary } from "../buildkit/grpc/server.ts";
@@ -94,17 +94,40 @@ export interface OpenSession {
   readonly connection: Duplex;
 }
 
-export async function openSession(place: Place, session: TestSession, sharedKey = ""): Promise<OpenSession> {
+/** Within a call, where the place is a client of the control connection: as Bake does for what its targets share. */
+export async function openSession(
+  place: Place | GrpcClient,
+  session: TestSession,
+  sharedKey = "",
+): Promise<OpenSession> {
   const id = randomUUID();
   const asked: Asked = { files: [], products: new Map(), metadata: [] };
   const methods = new Map([...methodsOf(session, asked), ...(session.methods ?? [])]);
-  const connection = await takeOver(place, "/session", {
-    "X-Docker-Expose-Session-Uuid": id,
-    "X-Docker-Expose-Session-Sharedkey": sharedKey,
-    "X-Docker-Expose-Session-Grpc-Method": [...methods.keys()],
-  });
+  const headers = {
+    "x-docker-expose-session-uuid": [id],
+    "x-docker-expose-session-sharedkey": [sharedKey],
+    "x-docker-expose-session-grpc-method": [...methods.keys()],
+  };
+  const connection =
+    place instanceof GrpcClient ? withinCall(place, headers) : await takeOver(place, "/session", headers);
   void serveGrpc(connection, methods);
   return { id, asked, connection };
+}
+
+function withinCall(grpc: GrpcClient, metadata: Readonly<Record<string, readonly string[]>>): Duplex {
+  const call = grpc.call(`${CONTROL}Session`, { metadata });
+  async function* received(): AsyncGenerator<Uint8Array> {
+    for await (const body of call.messages()) yield decode(BytesMessage, body).data;
+  }
+  const readable = Readable.from(received(), { objectMode: false });
+  const writable = new Writable({
+    write: (data: Buffer, _, done) => void call.send(encode(BytesMessage, { data })).then(() => done(), done),
+    final: (done) => done(void call.end()),
+  });
+  const both = { readable, writable } as unknown as Parameters<typeof Duplex.from>[0];
+  return Duplex.from(both)
+    .on("error", () => {})
+    .once("close", () => call[Symbol.dispose]());
 }
 
 function methodsOf({ folders = {}, secrets = {} }: TestSession, asked: Asked): [string, Method][] {

@@ -25,6 +25,7 @@ import {
 } from "../wire/control.ts";
 import { pruned, usage } from "./cache.ts";
 import type { Services } from "./services.ts";
+import { sessionCall } from "./session-call.ts";
 import { versionOf, workerRecord } from "./worker.ts";
 
 export function controlMethods(services: Services): [string, Method][] {
@@ -33,6 +34,7 @@ export function controlMethods(services: Services): [string, Method][] {
     Info: unary(Empty, InfoResponse, async () => ({ buildkitVersion: versionOf(await worker()) })),
     ListWorkers: unary(Empty, ListWorkersResponse, async () => ({ record: [workerRecord(await worker())] })),
     Solve: unary(SolveRequest, SolveResponse, (request, context) => solve(services, request, context)),
+    Session: sessionCall(services.sessions),
     Status: streaming(StatusRequest, StatusResponse, async function* ({ ref }, { signal }) {
       yield* (history.job(ref) ?? (await jobs.get(ref, signal))).progress.read(signal);
     }),
@@ -42,7 +44,10 @@ export function controlMethods(services: Services): [string, Method][] {
       history.listen({ ref, activeOnly, exit: earlyExit, limit }, signal),
     ),
     UpdateBuildHistory: unary(UpdateHistoryRequest, Empty, (request) => {
-      if (!history.update(request.ref, request)) throw new EngineError("not-found", `no build ${request.ref}`);
+      if (!history.update(request.ref, request))
+        throw new EngineError("not-found", `no build ${request.ref}`, {
+          hint: "docker buildx history ls shows those that are remembered.",
+        });
       return {};
     }),
   };

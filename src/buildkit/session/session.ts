@@ -155,7 +155,9 @@ export class Session {
 
   #need(method: string, what: string): void {
     if (this.#offers(method)) return;
-    throw new EngineError("invalid", `the client's session does not offer ${what} (${method})`);
+    throw new EngineError("invalid", `the client's session does not offer ${what} (${method})`, {
+      hint: "Build with docker buildx, docker compose or another client that has it.",
+    });
   }
 }
 

@@ -53,14 +53,18 @@ const list = (text: string): string[] =>
     .filter((part) => part !== "");
 
 function wholeNumber(name: string, text: string): number {
-  if (!/^-?\d{1,15}$/.test(text)) throw new EngineError("invalid", `invalid ${name}: ${JSON.stringify(text)}`);
+  if (!/^-?\d{1,15}$/.test(text))
+    throw new EngineError("invalid", `invalid ${name}: ${JSON.stringify(text)}`, { hint: "It is a number of bytes." });
   return Number(text);
 }
 
 /** "nofile=1024", "nofile=1024:2048". */
 function ulimitOf(text: string): { Name: string; Soft: number; Hard: number } {
   const [, Name = "", soft = "", hard = soft] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text) ?? [];
-  if (Name === "") throw new EngineError("invalid", `invalid ulimit: ${JSON.stringify(text)}`);
+  if (Name === "")
+    throw new EngineError("invalid", `invalid ulimit: ${JSON.stringify(text)}`, {
+      hint: "It is NAME=SOFT[:HARD], as in nofile=1024:2048.",
+    });
   return { Name, Soft: Number(soft), Hard: Number(hard) };
 }
 
@@ -82,7 +86,10 @@ export function cacheImports(attributes: Attributes): { readonly type: string; r
       attrs: Object.fromEntries(Object.entries(Attrs ?? {}).map(([name, value]) => [name, String(value)])),
     }));
   } catch (cause) {
-    throw new EngineError("invalid", "cache-imports is no list", { cause });
+    throw new EngineError("invalid", "cache-imports is no list", {
+      hint: 'It is JSON: [{"Type": "registry", "Attrs": {"ref": "NAME"}}].',
+      cause,
+    });
   }
 }
 

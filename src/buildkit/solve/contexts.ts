@@ -13,6 +13,8 @@ import type { Progress } from "./progress.ts";
 export interface Gathering {
   readonly attributes: Attributes;
   readonly session: Session;
+  /** Another one of the client's, where it has a folder: targets of a Bake share theirs. */
+  readonly sessionOf: (id: string) => Promise<Session>;
   readonly contexts: Contexts;
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -108,6 +110,7 @@ function explained<T>(read: () => T, name: string): T {
   } catch (error) {
     if (!/^Cannot locate specified Dockerfile/.test(errorMessage(error))) throw error;
     throw new EngineError("not-found", `failed to read dockerfile: open ${name}: no such file or directory`, {
+      hint: "Name the Dockerfile with --file.",
       cause: error,
     });
   }
@@ -127,6 +130,7 @@ async function namedContext(gathering: Gathering, name: string, value: string): 
     throw new EngineError(
       "not-implemented",
       `the build context ${name} is the result of a build that is not known here`,
+      { hint: "Build both targets by one docker buildx bake." },
     );
   }
   if (scheme === "oci-layout://")
@@ -157,7 +161,9 @@ function folder(gathering: Gathering, name: string, vertex: string, excludes: re
 
 /** A folder of the client, kept for its next build: only what changed is sent. */
 async function sent(gathering: Gathering, wish: FolderWish, vertex: string, label: string): Promise<ContextTree> {
-  const { contexts, session, signal, stack, progress } = gathering;
+  const { attributes, contexts, signal, stack, progress } = gathering;
+  const other = attributes[`local-sessionid:${wish.name}`];
+  const session = other === undefined || other === "" ? gathering.session : await gathering.sessionOf(other);
   const { id, sharedKey } = session.facts;
   const part = wish.follow === undefined ? "" : ` ${digestOf(JSON.stringify(wish.follow))}`;
   return await gathering.progress.shown(vertex, async () => {

@@ -64,6 +64,7 @@ export async function runFrontend(parts: FrontendParts, job: Job, call: Frontend
     const wish = {
       attributes,
       session,
+      sessionOf: (other: string) => parts.sessions.get(other, signal),
       contexts,
       progress,
       signal,

@@ -73,8 +73,10 @@ export class Jobs {
   readonly #jobs = new Arrivals<Job>();
 
   begin(request: SolveRequest, caller: Caller): Job {
-    if (request.ref === "") throw new EngineError("invalid", "the build has no name (Ref)");
-    if (this.#jobs.has(request.ref)) throw new EngineError("conflict", `job ID ${request.ref} exists`);
+    if (request.ref === "")
+      throw new EngineError("invalid", "the build has no name (Ref)", { hint: "Give each build a Ref of its own." });
+    if (this.#jobs.has(request.ref))
+      throw new EngineError("conflict", `job ID ${request.ref} exists`, { hint: "Give each build a Ref of its own." });
     const job = new Job(request, caller);
     this.#jobs.add(request.ref, job);
     return job;

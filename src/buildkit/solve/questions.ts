@@ -45,7 +45,10 @@ export async function answerQuestion(
   const { requestid } = attributes;
   if (requestid === undefined || requestid === "") return undefined;
   const question = Object.hasOwn(QUESTIONS, requestid) ? QUESTIONS[requestid] : undefined;
-  if (question === undefined) throw new EngineError("not-implemented", `unknown subrequest ${requestid}`);
+  if (question === undefined)
+    throw new EngineError("not-implemented", `unknown subrequest ${requestid}`, {
+      hint: `There are ${Object.keys(QUESTIONS).join(", ")}.`,
+    });
   const { json, text, code } = await question.ask(builder, attributes, file);
   return {
     metadata: {
