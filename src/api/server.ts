@@ -22,6 +22,9 @@ const BOUNDS: ServerOptions & { readonly headersTimeout: number } = {
   noDelay: true,
 };
 
+/** In milliseconds: who goes away in the middle of a handshake is noticed by this alone, since half-open sockets tell of no end there. */
+const TLS_BOUNDS: TlsOptions = { handshakeTimeout: 20_000 };
+
 export interface MadeServer {
   readonly server: Server;
   close(grace: number): Promise<void>;
@@ -39,7 +42,7 @@ export function makeServer({ dispatcher, early, logger, tls }: ServerParts): Mad
   const server =
     tls === undefined
       ? createServer(options)
-      : process.getBuiltinModule("node:https").createServer({ ...options, ...tls, allowHalfOpen: true });
+      : process.getBuiltinModule("node:https").createServer({ ...options, ...tls, ...TLS_BOUNDS, allowHalfOpen: true });
   // A client may close its half right after its request and still gets its answer.
   (server as { httpAllowHalfOpen?: boolean }).httpAllowHalfOpen = true;
   const sockets = new Set<Socket>();
