@@ -1,6 +1,7 @@
 /** ADD from a Git repository. */
 import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
+import { newId } from "../../base/ids.ts";
 import { checkOut } from "../../kernel/git.ts";
 import type { SshSource } from "../builder.ts";
 import { serveAgent } from "../context/agent-socket.ts";
@@ -24,7 +25,9 @@ export async function checkOutGit(checkout: Checkout, context: OpContext): Promi
   const { git, folder, keepGitDir, checksum, agent, socketFolder } = checkout;
   await using stack = new AsyncDisposableStack();
   const served =
-    agent === undefined ? undefined : stack.use(await serveAgent(join(socketFolder, `${Date.now()}.sock`), agent));
+    agent === undefined
+      ? undefined
+      : stack.use(await serveAgent(join(socketFolder, `${newId().slice(0, 16)}.sock`), agent));
   const commit = await checkOut({
     remote: git.remote,
     ref: git.ref === "" ? undefined : git.ref,
