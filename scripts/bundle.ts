@@ -81,7 +81,7 @@ export const cliBundle = (place: Parameters<typeof serversOutside>[0]): Bundle =
     plugins: [serversOutside(place)],
   },
   // It runs as a vm script, where Node complains about import(); main.cjs has another word for it.
-  finish: (text) => text.replaceAll(/\bimport\((?="\.\.\/)/g, "load("),
+  finish: (text) => text.replaceAll(/\bimport\((?="(?:\.\.\/|node:))/g, "load("),
   beside: { "main.cjs": readFileSync(join(import.meta.dirname, "bundled-cli.cjs"), "utf8") },
 });
 
