@@ -29,7 +29,9 @@ withEachCli((cli) => {
       ["bridge", "local", true, true, true, true, false],
     );
     assert.deepEqual(full.Labels, { a: "1", b: "" });
-    assert.deepEqual(full.IPAM.Config, [
+    // The docker CLI sends several subnets in any order.
+    const subnets = full.IPAM.Config?.toSorted((a, b) => ((a.Subnet ?? "") < (b.Subnet ?? "") ? -1 : 1));
+    assert.deepEqual(subnets, [
       {
         Subnet: "10.218.0.0/24",
         IPRange: "10.218.0.128/25",
