@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+const since = Date.now();
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const at = (...parts) => join(root, ...parts);
 
@@ -61,7 +62,8 @@ function main() {
   step(node, [at("scripts", "bundle.ts")], "the programs could not be bundled");
   const script = scripts[command];
   if (script === undefined) return;
-  const { status, signal } = spawnSync(node, [at("scripts", script), ...rest], { stdio: "inherit", cwd: root });
+  const env = { ...process.env, GANTRY_SET_UP_SINCE: String(since) };
+  const { status, signal } = spawnSync(node, [at("scripts", script), ...rest], { stdio: "inherit", cwd: root, env });
   process.exitCode = signal === null ? status : 1;
 }
 
